@@ -1,0 +1,70 @@
+# `make` lists the targets. Nothing here needs root, a service or a compiler.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The first Python from 3.11 on; `make PYTHON=/path/to/python run` chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ARGS   ?=
+# Version of the installer, and the only thing that is not in a lock file with hashes.
+UV     := uv==0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup lint bench soak docs lock clean
+
+help:  ## list the targets
+	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed  ## install on first use, then serve http://localhost:8000 and the demo relying party
+	@$(BIN)/idp init
+	@exec $(BIN)/idp serve --demo $(ARGS)
+
+test: $(VENV)/.installed-test  ## the whole suite (ARGS="-k pkce" and so on are passed to pytest)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+setup: $(VENV)/.installed-test  ## install everything that tests and linters need, start nothing
+
+lint: $(VENV)/.installed-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test  ## throughput and latency beside other servers, as ratios of one run
+	$(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at random, then an audit of the database
+	$(BIN)/python -m pytest tests/soak -m soak -s $(ARGS)
+
+docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
+	$(BIN)/python docs/generate_settings.py
+	$(BIN)/python docs/generate_specs.py
+
+lock: $(VENV)/.installed-test  ## resolve the dependencies of setup.cfg anew into the two lock files
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --custom-compile-command 'make lock' --extra build --output-file requirements.lock setup.cfg
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --custom-compile-command 'make lock' --extra build --extra test --extra lint --constraints requirements.lock \
+	    --output-file requirements-test.lock setup.cfg
+
+clean:  ## remove the environment, the data in var/ and what tools left behind
+	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install it (Debian: python3-venv)." >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv requirements.lock setup.cfg
+	@echo "Installing the locked dependencies ..."
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
+	@echo "Installing what the tests need ..."
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-test.lock
+	@touch $@
