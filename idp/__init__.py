@@ -1,0 +1,1 @@
+"""AuthSec: a multi-tenant identity provider on Flask and Authlib."""

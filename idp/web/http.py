@@ -1,0 +1,230 @@
+"""The one Request and Response that both doors share: the RSGI front and Flask's WSGI.
+
+Owns the values, lazy and strict parsing of forms, queries and cookies (RFC 9110 §5.3, RFC 6265 §4.2, WHATWG URL
+§5.1), and the small constructors of answers. Must not know a server, a framework or an endpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+MAX_FIELDS = 1000
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_broken_escape = re.compile(r"%(?![0-9A-Fa-f]{2})").search
+_location_safe = "%:/?#[]@!$&'()*+,;=-._~"
+
+HeaderItems = Iterable[tuple[str, str]]
+
+
+class MalformedInput(ValueError):
+    """A form or query string that cannot be read; its text is a constant and safe to show."""
+
+
+class Headers:
+    """Field lines of a request by lower-case name, repeats kept."""
+
+    __slots__ = ("_first", "_items")
+
+    def __init__(self, items: HeaderItems = ()) -> None:
+        """Take `items` as (name, value) pairs whose names are already in lower case."""
+        self._items = list(items)
+        self._first: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, items: HeaderItems) -> Headers:
+        """Build from pairs whose names may be in any case."""
+        return cls([(name.lower(), value) for name, value in items])
+
+    def get(self, name: str) -> str | None:
+        """Return the combined value of the lower-case `name`, or None when it was not sent."""
+        index = self._first
+        if index is None:
+            index = self._first = self._combined()
+        return index.get(name)
+
+    def all(self, name: str) -> list[str]:
+        """Return each field line's value of the lower-case `name`, in order."""
+        return [value for key, value in self._items if key == name]
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return all field lines in order."""
+        return self._items
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether the lower-case `name` was sent."""
+        return any(key == name for key, _ in self._items)
+
+    def __repr__(self) -> str:
+        """Name the fields, never their values: those carry secrets."""
+        return f"Headers({[name for name, _ in self._items]})"
+
+    def _combined(self) -> dict[str, str]:
+        index = dict(self._items)
+        if len(index) != len(self._items):
+            index = {}
+            for name, value in self._items:
+                if name in index:
+                    # RFC 9110 §5.3: lines combine with a comma; RFC 9113 §8.2.3: cookies with a semicolon.
+                    index[name] += ("; " if name == "cookie" else ", ") + value
+                else:
+                    index[name] = value
+        return index
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request after the front's checks; scheme, host and remote address are already proven."""
+
+    method: str
+    scheme: str
+    host: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes = b""
+    remote_addr: str = ""
+    correlation_id: str = ""
+    _form: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
+    _args: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
+    _cookies: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def origin(self) -> str:
+        """The origin the request was sent to, for instance `https://id.example`."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def form(self) -> list[tuple[str, str]]:
+        """The body's pairs in order; raises MalformedInput when the body is no readable form."""
+        if self._form is None:
+            self._form = self._parsed_form()
+        return self._form
+
+    @property
+    def args(self) -> list[tuple[str, str]]:
+        """The query's pairs in order; raises MalformedInput when it is not readable."""
+        if self._args is None:
+            self._args = parse_pairs(self.query)
+        return self._args
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name; of equal names the first counts, which is the one with the longest path."""
+        if self._cookies is None:
+            self._cookies = parse_cookies(self.headers.get("cookie"))
+        return self._cookies
+
+    @property
+    def media_type(self) -> str:
+        """The body's media type in lower case without parameters, or an empty string."""
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    def _parsed_form(self) -> list[tuple[str, str]]:
+        if not self.body:
+            return []
+        if self.media_type != FORM_TYPE:
+            msg = "The body must be application/x-www-form-urlencoded."
+            raise MalformedInput(msg)
+        return parse_pairs(self.body)
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer; header names in lower case, values in visible ASCII."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the lower-case `name`, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def set(self, name: str, value: str) -> None:
+        """Set the lower-case `name` to `value` alone, in place of what stood there."""
+        self.headers = [pair for pair in self.headers if pair[0] != name]
+        self.headers.append((name, value))
+
+
+class Door(NamedTuple):
+    """An endpoint the front can answer without Flask: inline on the event loop, else in the thread pool."""
+
+    handle: Callable[[Request], Response]
+    inline: bool
+    name: str = "other"
+
+
+Doors = Callable[[str, str, str], Door | None]
+
+
+def parse_pairs(raw: bytes | str) -> list[tuple[str, str]]:
+    """Read `application/x-www-form-urlencoded` strictly: UTF-8, whole escapes, at most 1,000 fields."""
+    try:
+        text = raw if isinstance(raw, str) else raw.decode()
+        if text.count("&") >= MAX_FIELDS:
+            msg = "The form has too many fields."
+            raise MalformedInput(msg)
+        pairs = []
+        for part in text.split("&"):
+            if part:
+                name, _, value = part.partition("=")
+                pairs.append((_unescape(name), _unescape(value)))
+    except UnicodeError:
+        msg = "The form is not valid UTF-8."
+        raise MalformedInput(msg) from None
+    return pairs
+
+
+def _unescape(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" in text:
+        if _broken_escape(text):
+            msg = "The form has a broken percent escape."
+            raise MalformedInput(msg)
+        return unquote_to_bytes(text).decode()
+    return text
+
+
+def parse_cookies(header: str | None) -> dict[str, str]:
+    """Read a Cookie header into a mapping; the first of equal names counts, pieces without `=` are dropped."""
+    found: dict[str, str] = {}
+    for piece in (header or "").split(";"):
+        name, equals, value = piece.partition("=")
+        if equals:
+            found.setdefault(name.strip(), value.strip())
+    return found
+
+
+def json_response(status: int, obj: object, headers: HeaderItems = ()) -> Response:
+    """Answer `obj` as JSON; not stored by caches unless `headers` brings its own `cache-control`."""
+    mine = list(headers)
+    names = {name for name, _ in mine}
+    if "content-type" not in names:
+        mine.append(("content-type", "application/json"))
+    if "cache-control" not in names:
+        mine.append(("cache-control", "no-store"))
+    mine.append(("x-content-type-options", "nosniff"))
+    return Response(status, mine, _encode_json(obj).encode())
+
+
+def html_response(status: int, html: str, headers: HeaderItems = ()) -> Response:
+    """Answer a page; the security headers come from `headers.page_headers`."""
+    return Response(status, [("content-type", "text/html; charset=utf-8"), *headers], html.encode())
+
+
+def redirect(status: int, url: str, headers: HeaderItems = ()) -> Response:
+    """Answer a redirect, 303 after a form; control characters in `url` raise ValueError."""
+    if any(character < " " or character == "\x7f" for character in url):
+        msg = "a redirect target must not contain control characters"
+        raise ValueError(msg)
+    location = quote(url, safe=_location_safe)
+    mine = [("location", location), ("cache-control", "no-store"), *headers]
+    return Response(status, mine)
