@@ -6,8 +6,7 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS   ?=
-# Version of the installer, and the only thing that is not in a lock file with hashes.
-UV     := uv==0.13.9
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help run test setup lint bench soak docs lock clean
@@ -50,21 +49,21 @@ clean:  ## remove the environment, the data in var/ and what tools left behind
 	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.uv:
+$(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python." >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install it (Debian: python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install the module for it (Debian: python3-venv)." >&2; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.uv requirements.lock setup.cfg
-	@echo "Installing the locked dependencies ..."
-	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.lock
-	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+# Only what is locked, checked against its hash. setup.cfg is a prerequisite because it names the packages.
+$(VENV)/.installed: $(VENV)/.made requirements.lock setup.cfg
+	@echo "Installing the locked dependencies (about ten seconds) ..."
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
 	@echo "Installing what the tests need ..."
-	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-test.lock
+	@$(PIP) --require-hashes -r requirements-test.lock
 	@touch $@
