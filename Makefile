@@ -60,7 +60,7 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made requirements.lock setup.cfg
 	@echo "Installing the locked dependencies (about ten seconds) ..."
 	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
