@@ -1,0 +1,1 @@
+"""The control database: which tenants exist, where they live and what has changed."""

@@ -1,0 +1,51 @@
+"""The change feed: one growing row number per change of configuration, read by every worker once a second.
+
+A change is announced before the tenant's commit (so that a crash between the two can only cause a needless reload) and
+again after it (so that no worker keeps what it read in between).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select
+
+from idp.clock import now
+from idp.store.db import db
+from idp.store.mixins import identifier, moment, row_number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+changes = db.Table(
+    "changes",
+    row_number(),
+    identifier("tenant_id", primary_key=False),
+    text("kind"),  # tenant, config, client
+    text("subject"),  # the client_id of a client's change, else empty
+    moment("at", index=True),
+    bind_key="control",
+    sqlite_autoincrement=True,
+)
+
+
+def announce(conn: Connection, tenant_id: str, kind: str, subject: str = "") -> None:
+    """Append a change."""
+    conn.execute(insert(changes).values(tenant_id=tenant_id, kind=kind, subject=subject, at=now()))
+
+
+def latest(conn: Connection) -> int:
+    """Return the newest row number, 0 when there is none."""
+    return conn.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
+
+
+def after(conn: Connection, seq: int) -> Sequence[Row[Any]]:
+    """Return the changes after a row number, oldest first."""
+    return conn.execute(select(changes).where(changes.c.seq > seq).order_by(changes.c.seq)).all()
+
+
+def purge_before(conn: Connection, moment_: int) -> int:
+    """Delete changes older than a moment; every worker has read them long ago."""
+    return conn.execute(delete(changes).where(changes.c.at < moment_)).rowcount

@@ -1,0 +1,102 @@
+"""Engines: how a connection to SQLite or PostgreSQL is opened, and how a thousand of them stay small.
+
+All engines of a kind share one dialect and one cache of compiled statements: an engine with a dialect of its own costs
+over half a megabyte. Driver connections are in autocommit; transactions are begun and ended explicitly by
+:mod:`idp.store.db`, so that a write takes its lock before it reads (``BEGIN IMMEDIATE``) and a read takes none.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+POOL_TIMEOUT = 3  # seconds to wait for a free connection before 503
+BUSY_TIMEOUT = 3000  # milliseconds to wait for a foreign writer of a SQLite file
+POOL_SIZE = 4
+POOL_OVERFLOW = 24
+# PostgreSQL: a statement that runs, or a lock that is awaited, longer than this is given up (milliseconds).
+PG_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=30000"
+
+_prototypes: dict[str, Engine] = {}
+_lock = threading.Lock()
+
+
+def _sqlite_connection(path: str, cache_kib: int) -> sqlite3.Connection:
+    # mode=rw: a database that is missing is an error, never silently a new empty one.
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000)
+    connection.execute("PRAGMA journal_mode=WAL").close()
+    connection.execute("PRAGMA synchronous=FULL").close()
+    connection.execute("PRAGMA foreign_keys=ON").close()
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}").close()
+    return connection
+
+
+def _prototype(kind: str) -> Engine:
+    """Return the engine whose dialect and compiled cache every engine of ``kind`` shares."""
+    with _lock:
+        found = _prototypes.get(kind)
+        if found is None:
+            found = create_engine("sqlite://") if kind == "sqlite" else create_engine("postgresql+psycopg://", query_cache_size=1200)
+            _prototypes[kind] = found
+        return found
+
+
+def open_engine(url: str, *, cache_kib: int = 256) -> Engine:
+    """Return a new engine for a ``sqlite:///path`` or ``postgresql+psycopg://…`` URL; nothing is connected yet."""
+    parsed = make_url(url)
+    kind = parsed.get_backend_name()
+    prototype = _prototype(kind)
+    dialect = prototype.dialect
+    if kind == "sqlite":
+        path = parsed.database or ""
+
+        def creator(*_: Any) -> Any:
+            return _sqlite_connection(path, cache_kib)
+    else:
+        arguments, keywords = dialect.create_connect_args(parsed)
+        keywords |= {"autocommit": True, "connect_timeout": 3, "options": PG_OPTIONS, "application_name": "authsec"}
+
+        def creator(*_: Any) -> Any:
+            return dialect.connect(*arguments, **keywords)
+
+    pool = QueuePool(
+        creator,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        timeout=POOL_TIMEOUT,
+        use_lifo=True,
+        reset_on_return=None,
+        pre_ping=kind != "sqlite",
+        dialect=dialect,
+    )
+    engine = Engine(pool, dialect, parsed, hide_parameters=True)
+    engine._compiled_cache = prototype._compiled_cache  # noqa: SLF001 - shared on purpose, see the module's docstring
+    if kind != "sqlite":
+        _initialize_once(engine, prototype)
+    return engine
+
+
+_initialized: set[str] = set()
+
+
+def _initialize_once(engine: Engine, prototype: Engine) -> None:
+    """Let the shared dialect learn the server's version from its first connection."""
+    kind = prototype.dialect.name
+    if kind in _initialized:
+        return
+    with _lock:
+        if kind in _initialized:
+            return
+        connection = engine.raw_connection()
+        try:
+            from sqlalchemy.engine.base import Connection  # noqa: PLC0415 - only here
+
+            engine.dialect.initialize(Connection(engine, connection=connection, _has_events=False, _allow_autobegin=False))
+        finally:
+            connection.close()
+        _initialized.add(kind)

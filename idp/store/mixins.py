@@ -1,0 +1,50 @@
+"""What many tables share: columns, spelled alike everywhere, and the insert that does not mind a row being there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, BigInteger, Column, Integer, String
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
+
+# A row number that grows: SQLite autoincrements INTEGER only.
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+
+def row_number(name: str = "seq") -> Column[int]:
+    """Return a primary key that the database counts up and never reuses."""
+    return Column(name, RowNumber, primary_key=True, autoincrement=True)
+
+
+def identifier(name: str = "id", *, primary_key: bool = True) -> Column[str]:
+    """Return a text key."""
+    return Column(name, String(255), primary_key=primary_key, nullable=False)
+
+
+def text(name: str, *, nullable: bool = False, index: bool = False) -> Column[str]:
+    """Return a text column."""
+    return Column(name, String, nullable=nullable, index=index)
+
+
+def moment(name: str, *, nullable: bool = False, index: bool = False) -> Column[int]:
+    """Return a point in time: whole seconds since the epoch, UTC."""
+    return Column(name, BigInteger, nullable=nullable, index=index)
+
+
+def number(name: str, *, nullable: bool = False, default: int | None = None) -> Column[int]:
+    """Return a whole number."""
+    return Column(name, BigInteger, nullable=nullable, default=default)
+
+
+def document(name: str, *, nullable: bool = False) -> Column[Any]:
+    """Return a JSON column."""
+    return Column(name, JSON, nullable=nullable)
+
+
+def upsert(conn: Connection, table: Table) -> Any:
+    """Return an INSERT of the connection's dialect that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,56 @@
+"""Clients: relying parties of a tenant, with their metadata (RFC 7591 names) as a document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert, select, update
+
+from idp.clock import now
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+clients = db.Table(
+    "clients",
+    identifier("client_id"),
+    text("client_profile"),
+    text("secret_hash", nullable=True),
+    moment("secret_expires_at", nullable=True),
+    document("metadata"),
+    text("state"),  # active, disabled
+    moment("created_at"),
+    moment("updated_at"),
+    bind_key="tenant",
+)
+
+
+def find(conn: Connection, client_id: str) -> Row[Any] | None:
+    """Return a client, or None."""
+    return conn.execute(select(clients).where(clients.c.client_id == client_id)).first()
+
+
+def list_all(conn: Connection) -> Sequence[Row[Any]]:
+    """Return every client, by id."""
+    return conn.execute(select(clients).order_by(clients.c.client_id)).all()
+
+
+def create(conn: Connection, **values: Any) -> None:
+    """Insert a client; the columns by keyword."""
+    at = now()
+    conn.execute(insert(clients).values(created_at=at, updated_at=at, **values))
+
+
+def change(conn: Connection, client_id: str, **values: Any) -> bool:
+    """Update columns of a client; says whether it exists."""
+    return conn.execute(update(clients).where(clients.c.client_id == client_id).values(updated_at=now(), **values)).rowcount == 1
+
+
+def delete(conn: Connection, client_id: str) -> bool:
+    """Delete a client; says whether it existed."""
+    return conn.execute(sql_delete(clients).where(clients.c.client_id == client_id)).rowcount == 1

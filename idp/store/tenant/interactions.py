@@ -1,0 +1,51 @@
+"""Interactions: sign-ins under way, each bound to the browser that began it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, text
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Row
+
+interactions = db.Table(
+    "interactions",
+    identifier(),
+    text("protocol"),  # which protocol takes over when nothing is needed any more
+    text("browser_hash"),
+    text("client_id"),
+    document("request"),  # the validated request
+    document("state"),  # what the steps have done so far
+    text("session_id", nullable=True),
+    moment("created_at"),
+    moment("expires_at", index=True),
+    moment("finished_at", nullable=True),
+    bind_key="tenant",
+)
+
+_BY_ID = select(interactions).where(interactions.c.id == bindparam("interaction_id"))
+
+
+def find(conn: Connection, interaction_id: str) -> Row[Any] | None:
+    """Return an interaction, or None; finished and expired ones too."""
+    return conn.execute(_BY_ID, {"interaction_id": interaction_id}).first()
+
+
+def create(conn: Connection, **values: Any) -> None:
+    """Insert an interaction; the columns by keyword."""
+    conn.execute(insert(interactions).values(**values))
+
+
+def change(conn: Connection, interaction_id: str, **values: Any) -> bool:
+    """Update columns of an interaction that is not finished; False when it is."""
+    here = (interactions.c.id == interaction_id) & interactions.c.finished_at.is_(None)
+    return conn.execute(update(interactions).where(here).values(**values)).rowcount == 1
+
+
+def purge_expired(conn: Connection, before: int) -> int:
+    """Delete interactions that expired before a moment."""
+    return conn.execute(delete(interactions).where(interactions.c.expires_at < before)).rowcount

@@ -1,0 +1,83 @@
+"""Refresh tokens: rotated, single use, with the sealed answer of the rotation kept for the grace (RFC 9700 §4.14.2).
+
+A rotated token's row stays as a tombstone as long as its grant, so that its reuse is seen. ``sealed_response`` is encrypted
+under a key derived from the presented token, which is not stored: whoever reads the database cannot open it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from idp.clock import now
+from idp.store.db import db
+from idp.store.mixins import identifier, moment, text
+from idp.store.tenant.grants import grants
+from idp.store.tenant.users import users
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Row
+
+refresh_tokens = db.Table(
+    "refresh_tokens",
+    identifier("token_hash"),
+    db.Column("grant_id", db.String(255), nullable=False, index=True),
+    moment("issued_at"),
+    moment("expires_at"),
+    moment("used_at", nullable=True),
+    text("sealed_response", nullable=True),
+    bind_key="tenant",
+)
+
+_BY_HASH = (
+    select(
+        refresh_tokens,
+        grants.c.client_id,
+        grants.c.user_id,
+        grants.c.session_id,
+        grants.c.scope,
+        grants.c.auth_time,
+        grants.c.amr,
+        grants.c.acr,
+        grants.c.is_offline,
+        grants.c.expires_at.label("grant_expires_at"),
+        grants.c.revoked_at,
+        users.c.state.label("user_state"),
+        users.c.username,
+        users.c.email,
+        users.c.email_verified,
+        users.c.claims,
+        users.c.updated_at,
+    )
+    .join(grants, grants.c.id == refresh_tokens.c.grant_id)
+    .outerjoin(users, users.c.id == grants.c.user_id)
+    .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
+)
+_CONSUME = (
+    update(refresh_tokens)
+    .where((refresh_tokens.c.token_hash == bindparam("token")) & refresh_tokens.c.used_at.is_(None))
+    .values(used_at=bindparam("at"), sealed_response=bindparam("sealed"))
+)
+_INSERT = insert(refresh_tokens)
+
+
+def find(conn: Connection, token_hash: str) -> Row[Any] | None:
+    """Return a refresh token with its grant and user, or None; used and expired ones too."""
+    return conn.execute(_BY_HASH, {"token_hash": token_hash}).first()
+
+
+def create(conn: Connection, token_hash: str, grant_id: str, expires_at: int) -> None:
+    """Insert a refresh token."""
+    conn.execute(_INSERT, {"token_hash": token_hash, "grant_id": grant_id, "issued_at": now(), "expires_at": expires_at, "used_at": None, "sealed_response": None})
+
+
+def consume(conn: Connection, token_hash: str, sealed_response: str) -> bool:
+    """Use a token up and keep the answer of its rotation; exactly one caller ever gets True."""
+    return conn.execute(_CONSUME, {"token": token_hash, "at": now(), "sealed": sealed_response}).rowcount == 1
+
+
+def forget_sealed(conn: Connection, before: int) -> int:
+    """Delete the kept answers of rotations before a moment: their grace is over."""
+    here = (refresh_tokens.c.used_at < before) & refresh_tokens.c.sealed_response.is_not(None)
+    return conn.execute(update(refresh_tokens).where(here).values(sealed_response=None)).rowcount

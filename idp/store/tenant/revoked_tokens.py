@@ -1,0 +1,33 @@
+"""Revoked access tokens: the `jti` of each token that was revoked alone, until it would have expired (RFC 7009)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, select
+
+from idp.store.db import db
+from idp.store.mixins import identifier, moment, upsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+revoked_tokens = db.Table("revoked_tokens", identifier("jti"), moment("expires_at", index=True), bind_key="tenant")
+
+_IS_REVOKED = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == bindparam("jti"))
+
+
+def is_revoked(conn: Connection, jti: str) -> bool:
+    """Say whether a token was revoked alone."""
+    return conn.execute(_IS_REVOKED, {"jti": jti}).first() is not None
+
+
+def revoke(conn: Connection, jti: str, expires_at: int) -> bool:
+    """Revoke one token; False when it was revoked already."""
+    statement = upsert(conn, revoked_tokens).values(jti=jti, expires_at=expires_at)
+    return conn.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def purge_expired(conn: Connection, before: int) -> int:
+    """Delete entries of tokens that expired before a moment."""
+    return conn.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < before)).rowcount

@@ -1,0 +1,76 @@
+"""Browser sessions: server-side, found by the hash of the cookie, with an idle and an absolute end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from idp.clock import now
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, text
+from idp.store.tenant.users import users
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Row
+
+sessions = db.Table(
+    "sessions",
+    identifier(),  # the public session id: the claim `sid`
+    text("cookie_hash"),
+    db.Column("user_id", db.String(255), nullable=False, index=True),
+    moment("auth_time"),
+    document("amr"),
+    text("acr"),
+    moment("created_at"),
+    moment("last_seen_at"),
+    moment("idle_expires_at"),
+    moment("expires_at", index=True),
+    moment("ended_at", nullable=True),
+    text("source", nullable=True),
+    text("user_agent", nullable=True),
+    db.UniqueConstraint("cookie_hash", name="uq_sessions_cookie_hash"),
+    bind_key="tenant",
+)
+
+_BY_COOKIE = (
+    select(sessions, users.c.username, users.c.state.label("user_state"), users.c.must_change_password)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
+)
+
+
+def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
+    """Return the session of a cookie with its user's name and state; None if ended, expired or the user is not active."""
+    found = conn.execute(_BY_COOKIE, {"cookie_hash": cookie_hash}).first()
+    at = now()
+    if found is None or found.ended_at is not None or found.user_state != "active":
+        return None
+    return found if at < found.expires_at and at < found.idle_expires_at else None
+
+
+def create(conn: Connection, **values: Any) -> None:
+    """Insert a session; the columns by keyword."""
+    conn.execute(insert(sessions).values(**values))
+
+
+def touch(conn: Connection, session_id: str, idle_expires_at: int) -> None:
+    """Note that a session was used, and when it ends if it is not used again."""
+    conn.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now(), idle_expires_at=idle_expires_at))
+
+
+def end(conn: Connection, session_id: str) -> bool:
+    """End a session; False when it had ended already."""
+    done = conn.execute(update(sessions).where((sessions.c.id == session_id) & sessions.c.ended_at.is_(None)).values(ended_at=now()))
+    return done.rowcount == 1
+
+
+def end_all_of(conn: Connection, user_id: str, *, but: str | None = None) -> int:
+    """End every session of a user, except one."""
+    here = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None) & (sessions.c.id != (but or ""))
+    return conn.execute(update(sessions).where(here).values(ended_at=now())).rowcount
+
+
+def purge_expired(conn: Connection, before: int) -> int:
+    """Delete sessions that ended or expired before a moment."""
+    return conn.execute(delete(sessions).where((sessions.c.expires_at < before) | (sessions.c.ended_at < before))).rowcount

@@ -1,0 +1,60 @@
+"""Signing keys: private parts sealed by the envelope, with the states next, active, retired and revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert, select, update
+
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+signing_keys = db.Table(
+    "signing_keys",
+    identifier("kid"),
+    text("alg"),
+    text("state"),  # next, active, retired, revoked
+    document("public_jwk"),
+    text("sealed_private"),
+    moment("created_at"),
+    moment("activated_at", nullable=True),
+    moment("retired_at", nullable=True),
+    moment("revoked_at", nullable=True),
+    bind_key="tenant",
+)
+# The database itself holds that an algorithm never has two active keys, nor two that come next.
+db.Index("uq_signing_keys_active", signing_keys.c.alg, unique=True, sqlite_where=signing_keys.c.state == "active", postgresql_where=signing_keys.c.state == "active")
+db.Index("uq_signing_keys_next", signing_keys.c.alg, unique=True, sqlite_where=signing_keys.c.state == "next", postgresql_where=signing_keys.c.state == "next")
+
+
+def list_all(conn: Connection) -> Sequence[Row[Any]]:
+    """Return every key, oldest first."""
+    return conn.execute(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)).all()
+
+
+def create(conn: Connection, **values: Any) -> None:
+    """Insert a key; the columns by keyword."""
+    conn.execute(insert(signing_keys).values(**values))
+
+
+def change(conn: Connection, kid: str, from_state: str, **values: Any) -> bool:
+    """Update columns of a key that is in ``from_state``; False when it no longer is."""
+    here = (signing_keys.c.kid == kid) & (signing_keys.c.state == from_state)
+    return conn.execute(update(signing_keys).where(here).values(**values)).rowcount == 1
+
+
+def reseal(conn: Connection, kid: str, old: str, new: str) -> bool:
+    """Replace the sealed private part; False when it has changed meanwhile."""
+    here = (signing_keys.c.kid == kid) & (signing_keys.c.sealed_private == old)
+    return conn.execute(update(signing_keys).where(here).values(sealed_private=new)).rowcount == 1
+
+
+def delete(conn: Connection, kid: str) -> bool:
+    """Delete a key; says whether it existed."""
+    return conn.execute(sql_delete(signing_keys).where(signing_keys.c.kid == kid)).rowcount == 1

@@ -1,0 +1,81 @@
+"""Users of a tenant: one row a person, with the standard claims as a document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Boolean, bindparam, func, insert, select, update
+from sqlalchemy import delete as sql_delete
+
+from idp.clock import now
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+users = db.Table(
+    "users",
+    identifier(),
+    text("username"),
+    text("username_key"),  # the username folded, so that variants of one name are one account
+    text("email", nullable=True),
+    db.Column("email_verified", Boolean, nullable=False),
+    document("claims"),
+    text("password_hash", nullable=True),
+    db.Column("must_change_password", Boolean, nullable=False),
+    text("state"),  # active, disabled
+    moment("created_at"),
+    moment("updated_at"),
+    moment("password_changed_at", nullable=True),
+    db.UniqueConstraint("username_key", name="uq_users_username_key"),
+    bind_key="tenant",
+)
+
+_BY_ID = select(users).where(users.c.id == bindparam("user_id"))
+_BY_KEY = select(users).where(users.c.username_key == bindparam("username_key"))
+
+
+def find(conn: Connection, user_id: str) -> Row[Any] | None:
+    """Return a user by id, or None."""
+    return conn.execute(_BY_ID, {"user_id": user_id}).first()
+
+
+def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:
+    """Return a user by folded username, or None."""
+    return conn.execute(_BY_KEY, {"username_key": username_key}).first()
+
+
+def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
+    """Return users by folded username, at most ``limit``, those after a key."""
+    query = select(users).where(users.c.username_key > after).order_by(users.c.username_key).limit(limit)
+    return conn.execute(query).all()
+
+
+def count(conn: Connection) -> int:
+    """Return how many users there are."""
+    return conn.execute(select(func.count()).select_from(users)).scalar_one()
+
+
+def create(conn: Connection, **values: Any) -> None:
+    """Insert a user; the columns by keyword."""
+    at = now()
+    conn.execute(insert(users).values(created_at=at, updated_at=at, **values))
+
+
+def change(conn: Connection, user_id: str, **values: Any) -> bool:
+    """Update columns of a user; says whether it exists."""
+    return conn.execute(update(users).where(users.c.id == user_id).values(updated_at=now(), **values)).rowcount == 1
+
+
+def replace_password_hash(conn: Connection, user_id: str, old: str, new: str) -> bool:
+    """Re-hash a password that was just verified; False when it has changed meanwhile."""
+    done = conn.execute(update(users).where((users.c.id == user_id) & (users.c.password_hash == old)).values(password_hash=new))
+    return done.rowcount == 1
+
+
+def delete(conn: Connection, user_id: str) -> bool:
+    """Delete a user's row; says whether it existed."""
+    return conn.execute(sql_delete(users).where(users.c.id == user_id)).rowcount == 1
