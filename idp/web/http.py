@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from idp.errors import Invalid
+
 MAX_FIELDS = 1000
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -23,8 +25,8 @@ _location_safe = "%:/?#[]@!$&'()*+,;=-._~"
 HeaderItems = Iterable[tuple[str, str]]
 
 
-class MalformedInput(ValueError):
-    """A form or query string that cannot be read; its text is a constant and safe to show."""
+class MalformedInput(Invalid):
+    """A form or query string that cannot be read; its title is a constant and safe to show."""
 
 
 class Headers:
@@ -80,7 +82,10 @@ class Headers:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request after the front's checks; scheme, host and remote address are already proven."""
+    """One HTTP request after the front's checks; scheme, host and remote address are already proven.
+
+    `endpoint` is for metrics and logs: who answers may set it to a name from a small, fixed set.
+    """
 
     method: str
     scheme: str
@@ -91,6 +96,7 @@ class Request:
     body: bytes = b""
     remote_addr: str = ""
     correlation_id: str = ""
+    endpoint: str = ""
     _form: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
     _args: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
     _cookies: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
@@ -130,8 +136,7 @@ class Request:
         if not self.body:
             return []
         if self.media_type != FORM_TYPE:
-            msg = "The body must be application/x-www-form-urlencoded."
-            raise MalformedInput(msg)
+            raise MalformedInput("The body must be application/x-www-form-urlencoded.")
         return parse_pairs(self.body)
 
 
@@ -169,16 +174,14 @@ def parse_pairs(raw: bytes | str) -> list[tuple[str, str]]:
     try:
         text = raw if isinstance(raw, str) else raw.decode()
         if text.count("&") >= MAX_FIELDS:
-            msg = "The form has too many fields."
-            raise MalformedInput(msg)
+            raise MalformedInput("The form has too many fields.")
         pairs = []
         for part in text.split("&"):
             if part:
                 name, _, value = part.partition("=")
                 pairs.append((_unescape(name), _unescape(value)))
     except UnicodeError:
-        msg = "The form is not valid UTF-8."
-        raise MalformedInput(msg) from None
+        raise MalformedInput("The form is not valid UTF-8.") from None
     return pairs
 
 
@@ -187,8 +190,7 @@ def _unescape(text: str) -> str:
         text = text.replace("+", " ")
     if "%" in text:
         if _broken_escape(text):
-            msg = "The form has a broken percent escape."
-            raise MalformedInput(msg)
+            raise MalformedInput("The form has a broken percent escape.")
         return unquote_to_bytes(text).decode()
     return text
 
@@ -223,8 +225,7 @@ def html_response(status: int, html: str, headers: HeaderItems = ()) -> Response
 def redirect(status: int, url: str, headers: HeaderItems = ()) -> Response:
     """Answer a redirect, 303 after a form; control characters in `url` raise ValueError."""
     if any(character < " " or character == "\x7f" for character in url):
-        msg = "a redirect target must not contain control characters"
-        raise ValueError(msg)
+        raise ValueError("a redirect target must not contain control characters")
     location = quote(url, safe=_location_safe)
     mine = [("location", location), ("cache-control", "no-store"), *headers]
     return Response(status, mine)

@@ -1,0 +1,36 @@
+"""Errors as problem documents for programs (RFC 9457).
+
+Owns the shape of the document: the standard members plus `code`, `request_id` (what `idp explain` takes) and `errors`
+by field. Must not know an endpoint; never shows an exception's text that is not an IdpError's own title.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from idp.errors import IdpError
+from idp.web.http import Response, json_response
+
+
+class InternalError(IdpError):
+    """A defect of ours; says nothing but the correlation id."""
+
+    code, status, title = "internal_error", 500, "Something went wrong on our side."
+
+
+def problem(error: IdpError, correlation_id: str) -> Response:
+    """Answer an IdpError as `application/problem+json`, with Retry-After when it carries one."""
+    document: dict[str, object] = {
+        # RFC 9457 §4.2.1: without a type the title is the status's own phrase and the sentence is the detail.
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.title,
+        "code": error.code,
+        "request_id": correlation_id,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    headers = [("content-type", "application/problem+json")]
+    if error.retry_after is not None:
+        headers.append(("retry-after", str(max(1, error.retry_after))))
+    return json_response(error.status, document, headers)
