@@ -1,0 +1,142 @@
+"""What every page is shown with in the tests and in the preview: one ordinary and some difficult contexts a template."""
+
+from __future__ import annotations
+
+from idp.web.branding import Brand
+
+ACME = Brand("Acme Instruments", base_path="/t/acme")
+PLATFORM = Brand("AuthSec")
+
+CLIENT = {
+    "name": "Photo Frame",
+    "logo_url": "/sample-logo.svg",
+    "site_url": "https://photos.example",
+    "policy_url": "https://photos.example/privacy",
+    "terms_url": "https://photos.example/terms",
+}
+PLAIN_CLIENT = {
+    "name": "Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik (Testsystem)",
+    "logo_url": None,
+    "site_url": None,
+    "policy_url": "https://verbund.example/datenschutz",
+    "terms_url": None,
+}
+ACCOUNT = {"name": "Ada Lovelace", "username": "ada@acme.example"}
+FORM = {"action": "/t/acme/login?i=4f2a", "csrf": "c3JmLXRva2Vu"}
+SCOPES = [
+    {"text": "Know who you are and recognise you when you come back", "icon": "user", "detail": None},
+    {"text": "See your name and profile", "icon": "id", "detail": "Ada Lovelace"},
+    {"text": "See your email address", "icon": "mail", "detail": "ada@acme.example"},
+    {"text": "Keep access while you are not there, until you withdraw it", "icon": "clock", "detail": None},
+]
+
+# name of the sample -> (template, brand, context)
+SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
+    "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "errors": []}),
+    "login-wrong": (
+        "login.html",
+        ACME,
+        {
+            **FORM,
+            "client": PLAIN_CLIENT,
+            "username": "ada@acme.example",
+            "errors": [("password", "The email address or the password is not right")],
+        },
+    ),
+    "login-throttled": (
+        "login.html",
+        Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
+        {**FORM, "client": None, "username": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
+    ),
+    "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
+    "password-wrong": (
+        "password.html",
+        ACME,
+        {
+            **FORM,
+            "username": "ada@acme.example",
+            "min_length": 12,
+            "errors": [
+                ("new_password", "The new password is too short; it needs at least 12 characters"),
+                ("confirm_password", "The two passwords are not the same"),
+            ],
+        },
+    ),
+    "consent": (
+        "consent.html",
+        ACME,
+        {**FORM, "client": CLIENT, "account": ACCOUNT, "scopes": SCOPES, "redirect_host": "photos.example"},
+    ),
+    "consent-long": (
+        "consent.html",
+        Brand("Nordlicht", logo_url="/sample-logo.svg", primary="#101820", background="#e7eef2", base_path="/t/nord"),
+        {
+            **FORM,
+            "client": PLAIN_CLIENT,
+            "account": {
+                "name": None,
+                "username": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
+            },
+            "scopes": SCOPES,
+            "redirect_host": "probenlogistik.forschungsdatenmanagement.verbund.example",
+        },
+    ),
+    "logout": (
+        "logout.html",
+        ACME,
+        {**FORM, "stay_url": "/t/acme", "client_name": "Photo Frame", "username": "ada@acme.example"},
+    ),
+    "signed_out": (
+        "signed_out.html",
+        ACME,
+        {"continue_url": "https://photos.example/", "continue_name": "Photo Frame"},
+    ),
+    "signed_out-plain": ("signed_out.html", ACME, {"continue_url": None, "continue_name": None}),
+    "error": (
+        "error.html",
+        ACME,
+        {
+            "title": "The application sent you here with an address we do not know",
+            "explanation": "For your safety we do not send you back to an address that the application has not registered.",
+            "code": "invalid_request",
+            "rows": [("Application", "Photo Frame"), ("Address received", "https://photos.example/callback/")],
+            "advice": [
+                "Go back to the application and try again.",
+                "If it happens again, tell the people who run the application.",
+            ],
+            "continue_url": "https://photos.example/",
+            "continue_label": "Back to Photo Frame",
+        },
+    ),
+    "error-plain": (
+        "error.html",
+        PLATFORM,
+        {
+            "title": "This page does not exist",
+            "explanation": "The address may be misspelt, or the page has moved.",
+            "code": None,
+            "rows": [],
+            "advice": [],
+            "continue_url": None,
+            "continue_label": None,
+        },
+    ),
+    "restart": ("restart.html", ACME, {"reason": "expired", "continue_url": "/t/acme/authorize?i=4f2a"}),
+    "restart-lost": ("restart.html", ACME, {"reason": "finished", "continue_url": None}),
+    "tenant": ("tenant.html", ACME, {"account": None, "sign_out_url": None, "issuer": "https://id.example/t/acme"}),
+    "tenant-signed-in": (
+        "tenant.html",
+        ACME,
+        {"account": ACCOUNT, "sign_out_url": "/t/acme/logout", "issuer": "https://id.example/t/acme"},
+    ),
+    "home": ("home.html", PLATFORM, {}),
+    "form_post": (
+        "form_post.html",
+        ACME,
+        {
+            "action": "https://photos.example/callback",
+            "fields": [("code", "ac_4b1x"), ("state", "af0ifjsldkj"), ("iss", "https://id.example/t/acme")],
+            "client_name": "Photo Frame",
+        },
+    ),
+}

@@ -1,0 +1,129 @@
+"""Every page with its sample data, to be looked at, under the strict policy of production.
+
+`python tests/pages/preview.py` takes screenshots of all pages into var/preview, at 320 and 1280 px, light and dark;
+with `--serve` the pages stay up at http://127.0.0.1:18100/ to click through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from page_samples import SAMPLES
+
+from idp.web.branding import brand_css
+from idp.web.pages import render, static_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+CORRELATION_ID = "7Q2M4ZK9X1VB3NTC"
+SAMPLE_LOGO = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect x="4" y="4" width="32" height="32" rx="7" fill="#e8643c"/>'
+    b'<path d="m8 30 8-10 6 6 5-4 6 8z" fill="#fff"/><circle cx="27" cy="14" r="3.5" fill="#fff"/></svg>'
+)
+
+
+class _Pages(BaseHTTPRequestHandler):
+    """Answers /{sample}/, its brand's stylesheet and the static files."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        sample = path.strip("/").partition("/")[0]
+        if path.startswith("/static/") and (found := static_file(path.removeprefix("/static/"))):
+            self._answer(found.content_type, found.body)
+        elif path.endswith("/brand.css"):
+            brand = next(brand for _, brand, _ in SAMPLES.values() if f"{brand.base_path}/brand.css" == path)
+            self._answer("text/css", brand_css(brand).encode())
+        elif path == "/sample-logo.svg":
+            self._answer("image/svg+xml", SAMPLE_LOGO)
+        elif sample in SAMPLES:
+            template, brand, context = SAMPLES[sample]
+            self._answer("text/html; charset=utf-8", render(template, brand, CORRELATION_ID, **context).encode())
+        elif path == "/":
+            links = "".join(f'<li><a href="/{escape(name)}/">{escape(name)}</a></li>' for name in SAMPLES)
+            self._answer("text/html; charset=utf-8", f"<!doctype html><title>Pages</title><ul>{links}</ul>".encode())
+        else:
+            self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, content_type: str, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def serving(port: int) -> Iterator[str]:
+    """Serve the pages on loopback while the block runs; gives the address. Port 0 takes a free one."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def main() -> None:
+    """Take the screenshots, or serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--serve", action="store_true")
+    parser.add_argument("--port", type=int, default=18100)
+    parser.add_argument("--out", type=Path, default=Path("var/preview"))
+    parser.add_argument("only", nargs="*", help="names of samples")
+    chosen = parser.parse_args()
+    with serving(chosen.port) as address:
+        if chosen.serve:
+            sys.stdout.write(f"{address}/\n")
+            threading.Event().wait()
+        _photograph(address, chosen.out, chosen.only or list(SAMPLES))
+
+
+def _photograph(address: str, folder: Path, names: list[str]) -> None:
+    """Write one PNG for each sample, width and colour scheme."""
+    from playwright.sync_api import sync_playwright
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for width, height in ((320, 640), (1280, 800)):
+            for scheme in ("light", "dark"):
+                page = browser.new_page(
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,
+                    java_script_enabled=False,  # form_post.html would leave
+                )
+                page.on("console", lambda message: sys.stderr.write(f"{message.text}\n"))
+                for name in names:
+                    page.goto(f"{address}/{name}/")
+                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+                page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
