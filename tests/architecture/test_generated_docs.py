@@ -21,7 +21,10 @@ def test_the_committed_page_is_current(name: str) -> None:
     ("text", "pairs"),
     [
         ("RFC 7636 §4.6: the verifier", [("RFC 7636", "4.6")]),
-        ("RFC 6749 §4.1.2 §10.5, RFC 9700 §2.1.1: once", [("RFC 6749", "4.1.2"), ("RFC 6749", "10.5"), ("RFC 9700", "2.1.1")]),
+        (
+            "RFC 6749 §4.1.2 §10.5, RFC 9700 §2.1.1: once",
+            [("RFC 6749", "4.1.2"), ("RFC 6749", "10.5"), ("RFC 9700", "2.1.1")],
+        ),
         ("OIDC Core §3.1.2.1: prompt", [("OIDC Core", "3.1.2.1")]),
         ("RFC 9207: iss", [("RFC 9207", "")]),
         ("Isolation: a code", []),

@@ -89,7 +89,11 @@ def test_every_import_keeps_to_the_line() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "complaint"),
     [
-        ("store/tenant/users.py", "from idp.tenancy.tenant import Tenant", "store may not import idp.tenancy.tenant.Tenant"),
+        (
+            "store/tenant/users.py",
+            "from idp.tenancy.tenant import Tenant",
+            "store may not import idp.tenancy.tenant.Tenant",
+        ),
         ("web/pages.py", "def f():\n    import idp.oauth.pkce", "web may not import idp.oauth.pkce"),
         ("flow/login.py", "if TYPE_CHECKING:\n    from idp import oauth", "flow may not import idp.oauth"),
         ("oidc/x.py", "from idp.saml import entity", "oidc may not import idp.saml.entity"),

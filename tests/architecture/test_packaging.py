@@ -116,7 +116,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(base / "venv")], check=True, timeout=60)
     python = base / "venv" / "bin" / "python"
     wheel = next(base.glob("authsec-*.whl"))
-    install = [sys.executable, "-m", "pip", "--quiet", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--python",
+        str(python),
+        "install",
+        "--no-deps",
+        "--no-index",
+        str(wheel),
+    ]
     subprocess.run(install, check=True, timeout=120)
     libraries = next(Path(entry) for entry in sys.path if (Path(entry) / "flask" / "__init__.py").exists())
     own = next((base / "venv" / "lib").glob("python3.*")) / "site-packages"
@@ -127,7 +138,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files_of(folder: Path) -> set[str]:
     """The files below a folder, caches aside."""
     return {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
 
 
@@ -149,7 +162,9 @@ def test_the_wheel_serves_its_pages_from_another_folder(installed: Path) -> None
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("IDP_", "PYTHON"))}
     environ |= {"IDP_PUBLIC_URL": f"http://{listen}", "IDP_DATA_DIR": str(installed / "data")}
     idp = str(installed / "venv" / "bin" / "idp")
-    made = subprocess.run([idp, "init"], cwd=installed, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    made = subprocess.run(
+        [idp, "init"], cwd=installed, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     log = (installed / "log").open("w+")
     server = subprocess.Popen([idp, "serve", "--listen", listen], cwd=installed, env=environ, stdout=log, stderr=log)
