@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import exc
 
-from idp.errors import NoCurrentTenant, StorageUnavailable
+from idp.errors import Conflict, NoCurrentTenant, StorageUnavailable
 from idp.store.engines import open_engine
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class _Job(Generic[T]):
         self.turn.acquire()
 
     def outcome(self) -> T:
+        if isinstance(self.error, exc.IntegrityError):
+            raise Conflict from self.error
         if self.error is not None:
             raise self.error
         return self.result  # type: ignore[return-value]
@@ -128,7 +130,8 @@ class Database:
         """Run ``work`` in a transaction; what it wrote is durable on return.
 
         ``work`` must be short (no hashing, signing or network) and may run on another thread.
-        Raises what ``work`` raises, or :class:`StorageUnavailable` when nothing could be written.
+        Raises what ``work`` raises, :class:`Conflict` for a key that is taken, or :class:`StorageUnavailable` when nothing
+        could be written.
         """
         if self.kind != "sqlite":
             return self._write_alone(work)
@@ -248,6 +251,9 @@ class Database:
                 _begin(connection, "COMMIT")
             except exc.OperationalError:
                 raise
+            except exc.IntegrityError as error:
+                _begin(connection, "ROLLBACK")
+                raise Conflict from error
             except BaseException as error:
                 _begin(connection, "ROLLBACK")
                 defence = getattr(error, "defence", None)
