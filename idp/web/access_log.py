@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 import time
+from collections import deque
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,7 +30,7 @@ class AccessLog:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._pending: list[str] = []
+        self._pending: deque[str] = deque()
         self._dropped = 0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -59,7 +60,9 @@ class AccessLog:
 
     def flush(self) -> None:
         """Write what is waiting."""
-        lines, self._pending = self._pending, []
+        pending, lines = self._pending, []
+        while pending:
+            lines.append(pending.popleft())
         dropped, self._dropped = self._dropped, 0
         if dropped:
             lines.append(f'{{"level":"warning","event":"access_lines_dropped","count":{dropped}}}\n')

@@ -83,7 +83,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
 
 def get_logger(name: str) -> Any:
     """Return the structured logger of a module."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
