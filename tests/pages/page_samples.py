@@ -84,7 +84,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "logout": (
         "logout.html",
         ACME,
-        {**FORM, "stay_url": "/t/acme", "client_name": "Photo Frame", "username": "ada@acme.example"},
+        {**FORM, "stay_url": "/t/acme", "client_name": "Photo Frame", "account": ACCOUNT},
     ),
     "signed_out": (
         "signed_out.html",
