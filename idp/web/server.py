@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from idp.errors import IdpError, Unavailable
 from idp.opaque import new_correlation_id
 from idp.web.access_log import access_log
+from idp.web.bodies import BodyReader, ClientGone
 from idp.web.entrance import MAX_BODY_BYTES, BodyTooLarge, BodyTooSlow, Entrance
 from idp.web.headers import HSTS
 from idp.web.health import LIVE_PATH, READY_PATH, Health
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
     from idp.web.http import Doors
     from idp.web.wsgi import WsgiApp
 
-_SMALL_BODY = 16 * 1024
-_BODIES_IN_FLIGHT = 32 * 1024 * 1024
 _CLOSE = ("connection", "close")
-
-
-class ClientGone(Exception):
-    """The client left before its request was complete; there is nobody to answer."""
 
 
 class Front:
@@ -75,8 +70,7 @@ class Front:
         self._health = health or Health({})
         self._on_refusal = on_refusal
         self._on_close = on_close
-        self._max_body = max_body
-        self._body_seconds = body_seconds
+        self._bodies = BodyReader(max_body, body_seconds)
         self._most_busy = settings.threads + queue
         self._drain_seconds = (5.0 if settings.is_production else 0.0) if drain_seconds is None else drain_seconds
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="request")
@@ -84,7 +78,6 @@ class Front:
         self._access = access_log(settings)
         self._metrics = recorder(settings)
         self._busy = 0
-        self._body_bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -117,7 +110,7 @@ class Front:
             headers = Headers(scope.headers.items())
             query = scope.query_string
             scheme, host, remote, length = self._entrance.admit(scheme, scope.authority, path, query, headers, remote)
-            body = b"" if length == 0 else await self._body(proto, length)
+            body = b"" if length == 0 else await self._bodies.read(proto, length)
             request = Request(method, scheme, host, path, query, headers, body, remote, correlation_id)
             door = self._doors("GET" if method == "HEAD" else method, host, path)
             if door is not None:
@@ -175,41 +168,6 @@ class Front:
             proto.response_bytes(response.status, headers, response.body)
         else:
             proto.response_empty(response.status, headers)
-
-    async def _body(self, proto: Any, length: int | None) -> bytes:
-        from granian.rsgi import ProtocolClosed, ProtocolError
-
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                if length is not None and length <= _SMALL_BODY:
-                    small: bytes = await proto()
-                    if len(small) != length:
-                        raise ClientGone
-                    return small
-                return await self._chunks(proto, length)
-        except TimeoutError:
-            raise BodyTooSlow from None
-        except (ProtocolClosed, ProtocolError):
-            raise ClientGone from None
-
-    async def _chunks(self, proto: Any, length: int | None) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async for chunk in proto:
-                size += len(chunk)
-                self._body_bytes += len(chunk)
-                if size > self._max_body:
-                    raise BodyTooLarge
-                if self._body_bytes > _BODIES_IN_FLIGHT:
-                    # Many slow large bodies at once must not become memory.
-                    raise Unavailable(retry_after=2)
-                chunks.append(chunk)
-        finally:
-            self._body_bytes -= size
-        if length is not None and size != length:
-            raise ClientGone
-        return b"".join(chunks)
 
     async def _threaded(self, handle: Callable[[Request], Response], request: Request) -> Response:
         if self._busy >= self._most_busy:
