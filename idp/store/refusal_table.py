@@ -1,0 +1,66 @@
+"""Refusals: two tables with the same columns, a tenant's and the control database's (for requests of no known tenant).
+
+What is kept is bounded in number (:meth:`RefusalTable.trim`) and in time (:meth:`RefusalTable.purge_expired`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select
+
+from idp.store.db import db
+from idp.store.mixins import document, moment, row_number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection, Row
+
+
+class RefusalTable:
+    """One of the two tables, with its queries."""
+
+    def __init__(self, bind_key: str) -> None:
+        """Declare the table in the metadata of ``bind_key``."""
+        self.table: Table = db.Table(
+            "refusals",
+            row_number(),
+            db.Column("correlation_id", db.String(255), nullable=False, index=True),
+            moment("at", index=True),
+            text("error_code"),
+            text("check"),
+            text("spec"),
+            text("reason"),
+            text("fix"),
+            text("received", nullable=True),
+            document("registered"),
+            text("method"),
+            text("path"),
+            text("client_id", nullable=True),
+            text("source", nullable=True),
+            bind_key=bind_key,
+            sqlite_autoincrement=True,
+        )
+
+    def add(self, conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert refusals; all columns by name but ``seq``."""
+        conn.execute(insert(self.table), rows)
+
+    def find(self, conn: Connection, correlation_id: str) -> Sequence[Row[Any]]:
+        """Return the refusals of one request, oldest first; mostly none or one."""
+        return conn.execute(
+            select(self.table).where(self.table.c.correlation_id == correlation_id).order_by(self.table.c.seq).limit(20)
+        ).all()
+
+    def trim(self, conn: Connection, keep: int, limit: int = 1000) -> int:
+        """Delete the oldest beyond the newest ``keep``, at most ``limit`` at once; returns how many."""
+        newest = conn.execute(select(func.max(self.table.c.seq))).scalar() or 0
+        old = select(self.table.c.seq).where(self.table.c.seq <= newest - keep).order_by(self.table.c.seq).limit(limit)
+        return conn.execute(delete(self.table).where(self.table.c.seq.in_(old))).rowcount
+
+    def purge_expired(self, conn: Connection, before: int, limit: int = 1000) -> int:
+        """Delete those older than a moment, at most ``limit`` at once; returns how many."""
+        old = select(self.table.c.seq).where(self.table.c.at < before).order_by(self.table.c.at).limit(limit)
+        return conn.execute(delete(self.table).where(self.table.c.seq.in_(old))).rowcount

@@ -1,0 +1,111 @@
+"""Audit events: who did what, to whom, with which outcome. Rows are only ever added; the chainer numbers and hashes them.
+
+An event is written unchained (``chain_seq`` is null) in the transaction of the change it records. :mod:`idp.jobs.chain` later
+gives it its number and hash. Old events are kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from idp.store.db import db
+from idp.store.mixins import document, identifier, moment, number, row_number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+audit_events = db.Table(
+    "audit_events",
+    row_number(),
+    identifier(primary_key=False),
+    moment("at"),
+    text("kind"),  # token.issued, login.failed, …
+    text("outcome"),  # success, failure
+    text("actor", nullable=True),
+    text("client_id", nullable=True),
+    text("subject", nullable=True),
+    text("session_id", nullable=True),
+    text("grant_id", nullable=True),
+    text("source", nullable=True),
+    text("correlation_id", nullable=True),
+    document("details", nullable=True),
+    number("chain_seq", nullable=True),
+    text("chain_hash", nullable=True),
+    bind_key="tenant",
+    sqlite_autoincrement=True,
+)
+db.Index("uq_audit_events_chain_seq", audit_events.c.chain_seq, unique=True)
+# What the chainer looks for; empty most of the time, so that it costs next to nothing.
+db.Index(
+    "ix_audit_events_unchained",
+    audit_events.c.seq,
+    sqlite_where=audit_events.c.chain_seq.is_(None),
+    postgresql_where=audit_events.c.chain_seq.is_(None),
+)
+
+_INSERT = insert(audit_events)
+_UNCHAINED = (
+    select(audit_events)
+    .where(audit_events.c.chain_seq.is_(None))
+    .order_by(audit_events.c.seq)
+    .limit(bindparam("how_many"))
+)
+_LINK = (
+    update(audit_events)
+    .where((audit_events.c.seq == bindparam("row")) & audit_events.c.chain_seq.is_(None))
+    .values(chain_seq=bindparam("chained_as"), chain_hash=bindparam("hashed_as"))
+)
+
+
+def add(conn: Connection, events: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Insert one event or many; all columns by name but ``seq``, ``chain_seq`` and ``chain_hash``."""
+    conn.execute(_INSERT, events)
+
+
+def unchained(conn: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Return events that are not yet chained, oldest first."""
+    return conn.execute(_UNCHAINED, {"how_many": limit}).all()
+
+
+def count_unchained(conn: Connection) -> int:
+    """Return how many events are not yet chained."""
+    return conn.execute(
+        select(func.count()).select_from(audit_events).where(audit_events.c.chain_seq.is_(None))
+    ).scalar_one()
+
+
+def link(conn: Connection, links: Sequence[tuple[int, int, str]]) -> None:
+    """Chain events: (seq, chain_seq, chain_hash) each; the key on ``chain_seq`` refuses a second chainer."""
+    conn.execute(
+        _LINK, [{"row": seq, "chained_as": chain_seq, "hashed_as": chain_hash} for seq, chain_seq, chain_hash in links]
+    )
+
+
+def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
+    """Yield every chained event in the chain's order, reading a page at a time."""
+    after: tuple[int, int] | None = None
+    order = (audit_events.c.chain_seq, audit_events.c.seq)
+    while True:
+        query = select(audit_events).where(audit_events.c.chain_seq.is_not(None)).order_by(*order).limit(page)
+        if after is not None:
+            query = query.where((order[0] > after[0]) | ((order[0] == after[0]) & (order[1] > after[1])))
+        rows = conn.execute(query).all()
+        yield from rows
+        if len(rows) < page:
+            return
+        after = (rows[-1].chain_seq, rows[-1].seq)
+
+
+def latest_at(conn: Connection) -> int | None:
+    """Return when the newest event was recorded, None when there is none."""
+    return conn.execute(select(audit_events.c.at).order_by(audit_events.c.seq.desc()).limit(1)).scalar()
+
+
+def recent(conn: Connection, *, limit: int = 100, before: int | None = None) -> Sequence[Row[Any]]:
+    """Return the newest events, newest first; ``before`` is the ``seq`` of the last one of the page before."""
+    query = select(audit_events).order_by(audit_events.c.seq.desc()).limit(limit)
+    return conn.execute(query if before is None else query.where(audit_events.c.seq < before)).all()
