@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNEL = {"feature", "settings", "errors", "clock", "opaque"}
+KERNEL = {"feature", "settings", "errors", "clock", "opaque", "spool"}
 COMPOSITION = {"app", "cli"}
 # Left may not import right; names that share a place do not import one another (the kernel and the composition may).
 LINE: list[set[str]] = [
@@ -73,7 +73,9 @@ def violations(root: Path) -> list[str]:
                 elif other not in PLACE and other not in {"static", "templates"}:
                     found.append(f"{inside}: {module} has no place in the line")
             found += [
-                f"{inside}: {library} does not belong here"
+                f"{inside}: {library} does not belong here (the types Connection and Row: idp.store.rows)"
+                if library == "sqlalchemy"
+                else f"{inside}: {library} does not belong here"
                 for library, allowed in LIBRARIES.items()
                 if f"{module}.".startswith(f"{library}.") and not allowed.fullmatch(inside)
             ]
