@@ -36,7 +36,9 @@ class AccessLog:
         self._thread: threading.Thread | None = None
         self._second, self._stamp = 0, ""
 
-    def add(self, method: str, path: str, endpoint: str, status: int, seconds: float, remote: str, request_id: str) -> None:
+    def add(
+        self, method: str, path: str, endpoint: str, status: int, seconds: float, remote: str, request_id: str
+    ) -> None:
         """Note one answered request; `seconds` is how long the answer took."""
         pending = self._pending
         if len(pending) >= _MAX_PENDING:

@@ -10,11 +10,15 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-from granian.rsgi import ProtocolClosed, ProtocolError
+import granian.rsgi
 
 from idp.errors import Unavailable
 from idp.web.entrance import BodyTooLarge, BodyTooSlow
 
+_GONE: tuple[type[Exception], ...] = (
+    granian.rsgi.ProtocolClosed,  # type: ignore[attr-defined] # granian's documented names, re-exported without `as`
+    granian.rsgi.ProtocolError,  # type: ignore[attr-defined]
+)
 _SMALL = 16 * 1024
 _IN_FLIGHT = 32 * 1024 * 1024
 
@@ -55,7 +59,7 @@ class BodyReader:
                 raise
             task.uncancel()
             raise BodyTooSlow from None
-        except (ProtocolClosed, ProtocolError):
+        except _GONE:
             raise ClientGone from None
         finally:
             del self._readers[task]

@@ -34,7 +34,11 @@ def cors_headers(
 
 def is_preflight(request: Request) -> bool:
     """Say whether a request is a CORS preflight (Fetch §3.2.2)."""
-    return request.method == "OPTIONS" and "origin" in request.headers and "access-control-request-method" in request.headers
+    return (
+        request.method == "OPTIONS"
+        and "origin" in request.headers
+        and "access-control-request-method" in request.headers
+    )
 
 
 def preflight(

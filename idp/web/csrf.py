@@ -61,7 +61,9 @@ def require(request: Request, key: bytes, browser: str | None, purpose: str, con
     check_origin(request, request.origin)
     given = [value for name, value in request.form if name == FIELD]
     if len(given) != 1 or not is_valid(given[0], key, browser, purpose, context):
-        reason = "The browser cookie is missing." if not browser else "The form token is missing or belongs to another form."
+        reason = (
+            "The browser cookie is missing." if not browser else "The form token is missing or belongs to another form."
+        )
         raise _foreign(reason, None, None)
 
 

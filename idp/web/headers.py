@@ -28,8 +28,10 @@ _PAGE = (
     _NO_STORE,
     (
         "permissions-policy",
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), "
-        "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+        (
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=(), "
+            "publickey-credentials-get=(self), publickey-credentials-create=(self)"
+        ),
     ),
     ("cross-origin-resource-policy", "same-origin"),
 )
@@ -136,7 +138,11 @@ def _directive(name: str, sources: tuple[str, ...]) -> str:
 def page_headers(csp: str | None = None, *, framed: bool = False) -> list[tuple[str, str]]:
     """Return the headers of a page; without `csp` the plain policy, `framed` for the one page made to be framed."""
     headers = [("content-security-policy", csp or page_csp()), *_PAGE, _OPENER]
-    return [pair for pair in headers if pair[0] not in ("x-frame-options", "cross-origin-resource-policy")] if framed else headers
+    return (
+        [pair for pair in headers if pair[0] not in ("x-frame-options", "cross-origin-resource-policy")]
+        if framed
+        else headers
+    )
 
 
 def json_headers() -> list[tuple[str, str]]:

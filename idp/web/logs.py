@@ -23,9 +23,24 @@ _MAX_TEXT = 16_000
 _MAX_DEPTH = 6
 
 _secret_names = frozenset(
-    {"code", "state", "otp", "pin", "csrf", "session", "dpop", "authorization", "proxy_authorization", "key", "d", "query"}
+    {
+        "code",
+        "state",
+        "otp",
+        "pin",
+        "csrf",
+        "session",
+        "dpop",
+        "authorization",
+        "proxy_authorization",
+        "key",
+        "d",
+        "query",
+    }
 )
-_secret_parts = re.compile(r"passw|secret|token(?!_endpoint|_type)|assertion|cookie|credential|private|api_?key|verifier")
+_secret_parts = re.compile(
+    r"passw|secret|token(?!_endpoint|_type)|assertion|cookie|credential|private|api_?key|verifier"
+)
 _named_secret = (
     r"[a-z_]*(?:passw[a-z]*|secret|token|assertion|verifier|code|state|session|otp|csrf|authorization|cookie|dpop)"
 )

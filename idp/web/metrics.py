@@ -110,6 +110,6 @@ def listen(settings: Settings) -> Listener | None:
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     host, _, port = settings.metrics_listen.rpartition(":")
     return Listener(*start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1", registry=registry))

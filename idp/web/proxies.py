@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from idp.settings import Network
 
 FORWARDED_HEADERS = frozenset(
-    {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip"}
+    {
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-real-ip",
+    }
 )
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _host_form = re.compile(

@@ -142,9 +142,9 @@ class Limiter:
         allowed = self._local.hit(item, name, cost=cost)
         if allowed and self._shared is not None:
             # A client's choice of words and a person's address do not stand readable in Redis.
-            name = _hashed(key)
-            if not self._shared_hit(item, name, cost):
-                allowed, store = False, self._shared.storage
+            hidden = _hashed(key)
+            if not self._shared_hit(item, hidden, cost):
+                allowed, store, name = False, self._shared.storage, hidden
         try:
             window = store.get_sliding_window(item.key_for(name), rule.seconds)
         except Exception:  # noqa: BLE001 - only the hint is missing; the verdict stands

@@ -129,7 +129,7 @@ class Front:
         except IdpError as error:
             closing = isinstance(error, BodyTooLarge | BodyTooSlow)
             response = self._refuse(correlation_id, error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id, method=method)
             response = problem(InternalError(), correlation_id)
         self._send(proto, method, scheme, correlation_id, response, closing=closing)
@@ -146,7 +146,7 @@ class Front:
         if self._on_refusal is not None:
             try:
                 self._on_refusal(correlation_id, error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # The record of a refusal must never turn the refusal into a failure.
                 get_logger(__name__).exception("refusal_not_recorded", request_id=correlation_id)
         return problem(error, correlation_id)

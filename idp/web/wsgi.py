@@ -60,7 +60,7 @@ def environ_of(request: Request) -> dict[str, Any]:
         "wsgi.input_terminated": True,
         REQUEST_KEY: request,
     }
-    for name, _ in request.headers.items():
+    for name in {name for name, _ in request.headers.items()}:
         # `X_Forwarded_For` would become the same key as `X-Forwarded-For`: names with underscores are dropped.
         if name not in _unforwarded and "_" not in name:
             value = request.headers.get(name) or ""
@@ -70,11 +70,11 @@ def environ_of(request: Request) -> dict[str, Any]:
 
 def call(app: WsgiApp, request: Request) -> Response:
     """Run a WSGI application on a request and collect its whole answer."""
-    status_line, headers, chunks = "", [], []
+    status_line = ""
+    headers: list[tuple[str, str]] = []
+    chunks: list[bytes] = []
 
-    def start_response(
-        status: str, items: list[tuple[str, str]], exc_info: Any = None
-    ) -> Callable[[bytes], object]:
+    def start_response(status: str, items: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
         nonlocal status_line, headers
         if status_line and exc_info is None:
             raise RuntimeError("start_response was called twice")
@@ -129,7 +129,7 @@ def guarded(
             if on_refusal is not None:
                 on_refusal(correlation_id, error)
             answer = problem(error, correlation_id)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id)
             answer = problem(InternalError(), correlation_id)
         if environ["REQUEST_METHOD"] == "HEAD":
