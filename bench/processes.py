@@ -86,7 +86,7 @@ class Server:
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock
             )
         self._peaks: dict[int, tuple[float, float]] = {}
         self._group_peak = 0.0
@@ -135,6 +135,11 @@ class Server:
         self._sample_once()
         workers = [peaks for pid, peaks in self._peaks.items() if pid != self._process.pid] or [(0.0, 0.0)]
         return Memory(max(rss for rss, _ in workers), max(pss for _, pss in workers), self._group_peak)
+
+    def peak_worker(self) -> float:
+        """Return the largest worker's peak RSS so far, in MiB."""
+        self._sample_once()
+        return max((rss for pid, (rss, _) in self._peaks.items() if pid != self._process.pid), default=0.0)
 
     def _sample(self) -> None:
         while not self._watching.wait(SAMPLE_SECONDS):
