@@ -54,6 +54,12 @@ def create(conn: Connection, **values: Any) -> None:
     conn.execute(insert(sessions).values(**values))
 
 
+def renew(conn: Connection, session_id: str, old_cookie_hash: str, **values: Any) -> bool:
+    """Put a new cookie and sign-in on a live session; False when it ended or has another cookie by now."""
+    here = (sessions.c.id == session_id) & (sessions.c.cookie_hash == old_cookie_hash) & sessions.c.ended_at.is_(None)
+    return conn.execute(update(sessions).where(here).values(**values)).rowcount == 1
+
+
 def touch(conn: Connection, session_id: str, idle_expires_at: int) -> None:
     """Note that a session was used, and when it ends if it is not used again."""
     conn.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now(), idle_expires_at=idle_expires_at))

@@ -35,12 +35,18 @@ users = db.Table(
 )
 
 _BY_ID = select(users).where(users.c.id == bindparam("user_id"))
+_LOCKED = _BY_ID.with_for_update()  # SQLite has one writer anyway
 _BY_KEY = select(users).where(users.c.username_key == bindparam("username_key"))
 
 
 def find(conn: Connection, user_id: str) -> Row[Any] | None:
     """Return a user by id, or None."""
     return conn.execute(_BY_ID, {"user_id": user_id}).first()
+
+
+def find_locked(conn: Connection, user_id: str) -> Row[Any] | None:
+    """Return a user by id, or None; within a write transaction nobody else changes the row until it ends."""
+    return conn.execute(_LOCKED, {"user_id": user_id}).first()
 
 
 def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:

@@ -1,0 +1,151 @@
+"""Passwords: one argon2id hash at a time, and what a new password must be (NIST SP 800-63B-4 §3.1.1.2).
+
+Owns normalisation (NFC), the limits (128 characters, nothing is ever cut off, NUL is refused), hashing with a bounded queue,
+re-hashing when the parameters changed, and the dummy hash that makes an unknown account cost what a known one costs.
+Must not know accounts or storage.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+import unicodedata
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from idp.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from idp.settings import Settings
+    from idp.tenancy.settings import TenantSettings
+
+LONGEST = 128  # characters
+LONGEST_BYTES = 1024
+LONGEST_WAIT = 5.0  # seconds in the queue before 503
+_SALT, _HASH = 16, 32  # bytes
+
+
+def normalised(password: str) -> str | None:
+    """Return the password in NFC, or None when no account can have it: too long, with a NUL, or not Unicode text."""
+    if len(password) > LONGEST_BYTES or "\x00" in password:
+        return None
+    text = unicodedata.normalize("NFC", password)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return None
+    return text if len(text) <= LONGEST and size <= LONGEST_BYTES else None
+
+
+class Hasher:
+    """The password hasher of one process: one hash at a time, because each takes a whole core and 46 MiB."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the cost and the queue's length from the settings."""
+        self._argon2 = PasswordHasher(
+            time_cost=settings.argon2_time_cost,
+            memory_cost=settings.argon2_memory_kib,
+            parallelism=1,
+            hash_len=_HASH,
+            salt_len=_SALT,
+        )
+        self._dummy = _dummy_hash(settings.argon2_memory_kib, settings.argon2_time_cost)
+        self._queue = settings.hash_queue
+        self._slot = threading.Lock()
+        self._guard = threading.Lock()
+        self._waiting = 0
+
+    def hash(self, password: str) -> str:
+        """Return the hash to store; raises :class:`Invalid` for a password outside the limits, :class:`Unavailable` when busy."""
+        text = normalised(password)
+        if text is None:
+            raise Invalid(f"A password has at most {LONGEST} characters and no NUL character.")
+        with self._turn():
+            return self._argon2.hash(text)
+
+    def verify(self, stored: str | None, password: str) -> tuple[bool, str | None]:
+        """Return (is it right, the hash to store instead when the parameters changed).
+
+        Without ``stored`` the answer is False after the same work. A password outside the limits is wrong at once: how long
+        that takes depends on the password alone. Raises :class:`Unavailable` when too many wait.
+        """
+        text = normalised(password)
+        if text is None:
+            return False, None
+        with self._turn():
+            if not self._matches(stored or self._dummy, text) or stored is None:
+                return False, None
+            changed = self._argon2.check_needs_rehash(stored)
+            return True, self._argon2.hash(text) if changed else None
+
+    def _matches(self, stored: str, text: str) -> bool:
+        try:
+            return self._argon2.verify(stored, text)
+        except InvalidHashError:
+            return stored != self._dummy and self._matches(self._dummy, text) and False
+        except VerificationError:
+            return False
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._slot.acquire(blocking=False):
+            self._wait()
+        try:
+            yield
+        finally:
+            self._slot.release()
+
+    def _wait(self) -> None:
+        with self._guard:
+            if self._waiting >= self._queue:
+                raise Unavailable
+            self._waiting += 1
+        try:
+            if not self._slot.acquire(timeout=LONGEST_WAIT):
+                raise Unavailable
+        finally:
+            with self._guard:
+                self._waiting -= 1
+
+
+def _dummy_hash(memory_kib: int, time_cost: int) -> str:
+    """Return a hash that no password is known for, with the parameters of a real one."""
+    salt, value = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT, _HASH))
+    return f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1${salt}${value}"
+
+
+def check_new_password(password: str, settings: TenantSettings, names: Iterable[str | None] = ()) -> list[str]:
+    """Return a sentence for each rule a new password breaks; empty when it may be used.
+
+    ``names`` are words a password may not be: the username, the e-mail address, the tenant's name. There are no rules about
+    kinds of characters (SP 800-63B-4 §3.1.1.2: verifiers SHALL NOT impose composition rules).
+    """
+    if "\x00" in password:
+        return ["The new password has a character that cannot be used"]
+    text = normalised(password)
+    if text is None:
+        return [f"The new password is too long; it can have at most {LONGEST} characters"]
+    found = []
+    if len(text) < settings.password_min_length:
+        found.append(f"The new password is too short; it needs at least {settings.password_min_length} characters")
+    plain = _plain(text)
+    if plain in {part for name in names if name for part in _words(name)}:
+        found.append("The new password must not be your username, your email address or the name of the organisation")
+    if len(text) > 1 and len(set(plain)) == 1:
+        found.append("The new password must not be one character repeated")
+    return found
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def _words(name: str) -> set[str]:
+    plain = _plain(name)
+    return {plain, plain.partition("@")[0], plain.replace(" ", "")}
