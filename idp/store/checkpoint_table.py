@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, true
 
 from idp.store.db import db
 from idp.store.mixins import identifier, moment, text
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class CheckpointTable:
-    """One of the two tables, with its queries."""
+    """One of the two tables, with its queries; the tenant's own has no tenant column, so its callers name none."""
 
     def __init__(self, bind_key: str) -> None:
         """Declare the table in the metadata of ``bind_key``."""
         self.table: Table = db.Table(
             "audit_checkpoints",
-            identifier("tenant_id"),
+            *([identifier("tenant_id")] if bind_key == "control" else []),
             db.Column("number", db.BigInteger, primary_key=True, autoincrement=False),
             db.Column("chain_seq", db.BigInteger, nullable=False),
             text("chain_hash"),
@@ -37,16 +37,16 @@ class CheckpointTable:
             bind_key=bind_key,
         )
 
-    def _of(self, tenant_id: str) -> ColumnElement[bool]:
-        return self.table.c.tenant_id == tenant_id
+    def _of(self, tenant_id: str | None) -> ColumnElement[bool]:
+        return true() if tenant_id is None else self.table.c.tenant_id == tenant_id
 
-    def last(self, conn: Connection, tenant_id: str) -> Row[Any] | None:
-        """Return a tenant's newest checkpoint, or None."""
+    def last(self, conn: Connection, tenant_id: str | None = None) -> Row[Any] | None:
+        """Return the newest checkpoint, or None."""
         return conn.execute(
             select(self.table).where(self._of(tenant_id)).order_by(self.table.c.number.desc()).limit(1)
         ).first()
 
-    def after(self, conn: Connection, tenant_id: str, number: int) -> Sequence[Row[Any]]:
+    def after(self, conn: Connection, number: int, tenant_id: str | None = None) -> Sequence[Row[Any]]:
         """Return the checkpoints behind a number, oldest first."""
         return conn.execute(
             select(self.table).where(self._of(tenant_id) & (self.table.c.number > number)).order_by(self.table.c.number)

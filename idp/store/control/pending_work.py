@@ -32,36 +32,84 @@ def mark(conn: Connection, tenant_id: str, kind: str, due: int | None = None) ->
     when = now() if due is None else due
     statement = upsert(conn, pending_work).values(tenant_id=tenant_id, kind=kind, next_due=when)
     sooner = case((pending_work.c.next_due > when, when), else_=pending_work.c.next_due)
-    conn.execute(statement.on_conflict_do_update(index_elements=[pending_work.c.tenant_id, pending_work.c.kind], set_={"next_due": sooner}))
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=[pending_work.c.tenant_id, pending_work.c.kind], set_={"next_due": sooner}
+        )
+    )
 
 
 def due(conn: Connection, limit: int = 100) -> Sequence[Row[Any]]:
     """Return jobs whose time has come and that nobody is working on, the longest due first."""
     table = pending_work.c
     free = table.claimed_until.is_(None) | (table.claimed_until < now())
-    return conn.execute(select(pending_work).where((table.next_due <= now()) & free).order_by(table.next_due).limit(limit)).all()
+    return conn.execute(
+        select(pending_work).where((table.next_due <= now()) & free).order_by(table.next_due).limit(limit)
+    ).all()
 
 
 def claim(conn: Connection, tenant_id: str, kind: str, worker: str, seconds: int = 300) -> bool:
-    """Take a due job for ``seconds``; False when another worker was faster."""
+    """Take a due job for ``seconds``; False when another worker was faster.
+
+    ``next_due`` becomes the end of the lease: a killed worker's job is due again then, and a :func:`mark` that comes while
+    the job runs is seen by :func:`finish`, because it has made ``next_due`` sooner than the lease's end.
+    """
     table = pending_work.c
-    free = table.claimed_until.is_(None) | (table.claimed_until < now())
+    at = now()
+    free = table.claimed_until.is_(None) | (table.claimed_until < at)
     done = conn.execute(
         update(pending_work)
-        .where((table.tenant_id == tenant_id) & (table.kind == kind) & (table.next_due <= now()) & free)
-        .values(claimed_until=now() + seconds, claimed_by=worker)
+        .where((table.tenant_id == tenant_id) & (table.kind == kind) & (table.next_due <= at) & free)
+        .values(claimed_until=at + seconds, claimed_by=worker, next_due=at + seconds)
     )
     return done.rowcount == 1
 
 
-def finish(conn: Connection, tenant_id: str, kind: str, next_due: int, error: str | None = None) -> None:
-    """Release a job and say when it is due again."""
+def renew(conn: Connection, tenant_id: str, kind: str, worker: str, seconds: int) -> bool:
+    """Keep a claimed job for ``seconds`` more; False when it is no longer this worker's."""
     table = pending_work.c
-    conn.execute(
+    until = now() + seconds
+    unmarked = table.next_due >= table.claimed_until
+    done = conn.execute(
         update(pending_work)
-        .where((table.tenant_id == tenant_id) & (table.kind == kind))
-        .values(next_due=next_due, claimed_until=None, claimed_by=None, last_error=error)
+        .where((table.tenant_id == tenant_id) & (table.kind == kind) & (table.claimed_by == worker))
+        .values(claimed_until=until, next_due=case((unmarked, until), else_=table.next_due))
     )
+    return done.rowcount == 1
+
+
+def finish(
+    conn: Connection, tenant_id: str, kind: str, next_due: int, error: str | None = None, *, worker: str | None = None
+) -> bool:
+    """Release a job and say when it is due again, or sooner if it was marked meanwhile; False when ``worker`` has lost it."""
+    table = pending_work.c
+    here = (table.tenant_id == tenant_id) & (table.kind == kind)
+    if worker is not None:
+        here &= table.claimed_by == worker
+    marked = (table.next_due < table.claimed_until) & (table.next_due < next_due)
+    done = conn.execute(
+        update(pending_work)
+        .where(here)
+        .values(
+            next_due=case((marked, table.next_due), else_=next_due),
+            claimed_until=None,
+            claimed_by=None,
+            last_error=error,
+        )
+    )
+    return done.rowcount == 1
+
+
+def ensure(conn: Connection, jobs: Sequence[tuple[str, str, int]]) -> None:
+    """See to it that jobs, (tenant_id, kind, due) each, have a row; those that have one keep theirs."""
+    if jobs:
+        rows = [{"tenant_id": tenant_id, "kind": kind, "next_due": due} for tenant_id, kind, due in jobs]
+        conn.execute(upsert(conn, pending_work).on_conflict_do_nothing(), rows)
+
+
+def list_all(conn: Connection) -> Sequence[Row[Any]]:
+    """Return every job: who needs what, when, and how the last run ended."""
+    return conn.execute(select(pending_work).order_by(pending_work.c.tenant_id, pending_work.c.kind)).all()
 
 
 def delete_of(conn: Connection, tenant_id: str) -> None:

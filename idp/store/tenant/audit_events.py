@@ -6,9 +6,10 @@ gives it its number and hash. Old events are kept.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Text, bindparam, cast, func, insert, select, update
 
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, number, row_number, text
@@ -16,6 +17,7 @@ from idp.store.mixins import document, identifier, moment, number, row_number, t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.engine import Connection, Row
 
 audit_events = db.Table(
@@ -48,11 +50,13 @@ db.Index(
 )
 
 _INSERT = insert(audit_events)
+# What is hashed. The details are read as the text that is stored: a tampered one may not even be JSON.
+_AS_STORED: Select[Any] = select(
+    *[column for column in audit_events.c if column.name != "details"],
+    cast(audit_events.c.details, Text).label("details_text"),
+)
 _UNCHAINED = (
-    select(audit_events)
-    .where(audit_events.c.chain_seq.is_(None))
-    .order_by(audit_events.c.seq)
-    .limit(bindparam("how_many"))
+    _AS_STORED.where(audit_events.c.chain_seq.is_(None)).order_by(audit_events.c.seq).limit(bindparam("how_many"))
 )
 _LINK = (
     update(audit_events)
@@ -67,7 +71,7 @@ def add(conn: Connection, events: Mapping[str, Any] | Sequence[Mapping[str, Any]
 
 
 def unchained(conn: Connection, limit: int) -> Sequence[Row[Any]]:
-    """Return events that are not yet chained, oldest first."""
+    """Return events that are not yet chained, oldest first, with ``details_text`` for ``details``."""
     return conn.execute(_UNCHAINED, {"how_many": limit}).all()
 
 
@@ -86,11 +90,11 @@ def link(conn: Connection, links: Sequence[tuple[int, int, str]]) -> None:
 
 
 def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
-    """Yield every chained event in the chain's order, reading a page at a time."""
+    """Yield every chained event in the chain's order, a page at a time, with ``details_text`` for ``details``."""
     after: tuple[int, int] | None = None
     order = (audit_events.c.chain_seq, audit_events.c.seq)
     while True:
-        query = select(audit_events).where(audit_events.c.chain_seq.is_not(None)).order_by(*order).limit(page)
+        query = _AS_STORED.where(audit_events.c.chain_seq.is_not(None)).order_by(*order).limit(page)
         if after is not None:
             query = query.where((order[0] > after[0]) | ((order[0] == after[0]) & (order[1] > after[1])))
         rows = conn.execute(query).all()
@@ -98,6 +102,22 @@ def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
         if len(rows) < page:
             return
         after = (rows[-1].chain_seq, rows[-1].seq)
+
+
+def last_number(conn: Connection) -> int:
+    """Return the highest number in the chain, 0 when nothing is chained."""
+    return conn.execute(select(func.max(audit_events.c.chain_seq))).scalar() or 0
+
+
+@contextmanager
+def snapshot(conn: Connection) -> Iterator[None]:
+    """Let every read of the block see the database as it is now."""
+    is_sqlite = conn.dialect.name == "sqlite"
+    conn.exec_driver_sql("BEGIN" if is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        conn.exec_driver_sql("ROLLBACK")
 
 
 def latest_at(conn: Connection) -> int | None:
