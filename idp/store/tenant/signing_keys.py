@@ -1,11 +1,14 @@
-"""Signing keys: private parts sealed by the envelope, with the states next, active, retired and revoked."""
+"""Signing keys: private parts sealed by the envelope, with the states next, active, retired, gone and revoked.
+
+A row outlives its key: a key that is gone keeps its public part, and its kid is never given again.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert, select, update
+from sqlalchemy import text as sql_text
 
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
@@ -19,9 +22,9 @@ signing_keys = db.Table(
     "signing_keys",
     identifier("kid"),
     text("alg"),
-    text("state"),  # next, active, retired, revoked
+    text("state"),  # next, active, retired, gone, revoked
     document("public_jwk"),
-    text("sealed_private"),
+    text("sealed_private"),  # empty once the key signs no more
     moment("created_at"),
     moment("activated_at", nullable=True),
     moment("retired_at", nullable=True),
@@ -29,13 +32,32 @@ signing_keys = db.Table(
     bind_key="tenant",
 )
 # The database itself holds that an algorithm never has two active keys, nor two that come next.
-db.Index("uq_signing_keys_active", signing_keys.c.alg, unique=True, sqlite_where=signing_keys.c.state == "active", postgresql_where=signing_keys.c.state == "active")
-db.Index("uq_signing_keys_next", signing_keys.c.alg, unique=True, sqlite_where=signing_keys.c.state == "next", postgresql_where=signing_keys.c.state == "next")
+db.Index(
+    "uq_signing_keys_active",
+    signing_keys.c.alg,
+    unique=True,
+    sqlite_where=signing_keys.c.state == "active",
+    postgresql_where=signing_keys.c.state == "active",
+)
+db.Index(
+    "uq_signing_keys_next",
+    signing_keys.c.alg,
+    unique=True,
+    sqlite_where=signing_keys.c.state == "next",
+    postgresql_where=signing_keys.c.state == "next",
+)
 
 
 def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every key, oldest first."""
     return conn.execute(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)).all()
+
+
+def list_for_change(conn: Connection) -> Sequence[Row[Any]]:
+    """Return every key, oldest first, inside a writing transaction that no other change of keys can interleave with."""
+    if conn.dialect.name != "sqlite":  # SQLite's writers take turns anyway
+        conn.execute(sql_text("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"))
+    return list_all(conn)
 
 
 def create(conn: Connection, **values: Any) -> None:
@@ -53,8 +75,3 @@ def reseal(conn: Connection, kid: str, old: str, new: str) -> bool:
     """Replace the sealed private part; False when it has changed meanwhile."""
     here = (signing_keys.c.kid == kid) & (signing_keys.c.sealed_private == old)
     return conn.execute(update(signing_keys).where(here).values(sealed_private=new)).rowcount == 1
-
-
-def delete(conn: Connection, kid: str) -> bool:
-    """Delete a key; says whether it existed."""
-    return conn.execute(sql_delete(signing_keys).where(signing_keys.c.kid == kid)).rowcount == 1

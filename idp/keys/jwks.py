@@ -1,0 +1,21 @@
+"""The JWK set a tenant publishes (RFC 7517 §5, OIDC Core §10.1.1): public parts of the keys that sign, will sign or have signed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from idp.keys.signer import TenantKeys
+
+JWKS_MAX_AGE = 300  # seconds a relying party may cache the set (Cache-Control: max-age)
+# Named one by one: a private member (d, p, q, k …) has no way out, whatever a row holds.
+PUBLIC_MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
+
+
+def jwks_document(keys: TenantKeys) -> tuple[bytes, str]:
+    """Return the set as JSON and its strong entity tag, quoted; the same keys give the same bytes."""
+    members = [{name: jwk[name] for name in PUBLIC_MEMBERS if name in jwk} for jwk in keys.public_jwks]
+    body = json.dumps({"keys": members}, separators=(",", ":")).encode("ascii")
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -1,0 +1,33 @@
+"""Re-encrypting a tenant's private keys under the newest master key (ASVS 5.0 §11.2: keys can be replaced)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.keys.signer import sealing_purpose
+from idp.store.tenant import signing_keys
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from idp.keys.envelope import Envelope
+    from idp.store.db import Database
+
+
+def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:
+    """Seal every private key anew that is not under the newest master key and return how many; may be broken off and repeated.
+
+    Raises :class:`~idp.keys.envelope.CannotUnseal` when the master key that sealed one is missing.
+    """
+    with database.reading() as conn:
+        rows = [(row.kid, row.sealed_private) for row in signing_keys.list_all(conn) if row.sealed_private]
+    count = 0
+    for kid, sealed in rows:
+        if envelope.needs_rewrap(sealed):
+            fresh = envelope.reseal(sealed, sealing_purpose(tenant_id, kid))
+
+            def work(conn: Connection, kid: str = kid, sealed: str = sealed, fresh: str = fresh) -> bool:
+                return signing_keys.reseal(conn, kid, sealed, fresh)
+
+            count += database.writing(work)
+    return count
