@@ -134,5 +134,12 @@ def _clean(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         return {str(key)[:200]: _clean(str(key), inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean("", inner, depth + 1) for inner in value]
+        return [_clean_item(inner, depth + 1) for inner in value]
     return scrub(value if isinstance(value, str) else str(value))
+
+
+def _clean_item(item: Any, depth: int) -> Any:
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+        # A pair, as header and form lists hold them: its first half names the second.
+        return [scrub(item[0]), _clean(item[0], item[1], depth)]
+    return _clean("", item, depth)

@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,10 +66,8 @@ class Served:
     def raw(self, request: bytes, *, timeout: float = 10.0) -> Answer:
         """Send bytes and read one response, then see whether the server closes or has more to say."""
         with self.connect(timeout) as connection:
-            try:
+            with suppress(OSError):  # the server may answer and close before it has read a huge request
                 connection.sendall(request)
-            except OSError:
-                pass  # the server may answer and close before it has read a huge request
             return read_answer(connection, head_only=request.startswith(b"HEAD"))
 
     def text(self) -> str:

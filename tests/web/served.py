@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from idp.errors import TooManyRequests
@@ -96,9 +97,9 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 def probe() -> None:
     """Ready as long as the file the test made is not there."""
-    if os.path.exists(os.environ.get("IDP_TEST_BROKEN", "/nonexistent")):
+    if Path(os.environ.get("IDP_TEST_BROKEN", "/nonexistent")).exists():
         raise OSError("database-host-planted is lost")
-    if os.path.exists(os.environ.get("IDP_TEST_HANGING", "/nonexistent")):
+    if Path(os.environ.get("IDP_TEST_HANGING", "/nonexistent")).exists():
         time.sleep(5)
 
 

@@ -33,7 +33,9 @@ def test_control_an_ordinary_request_is_answered(server):
 
 def test_each_answer_has_its_own_correlation_id_never_the_clients(server):
     """Issue 3, refusals: the correlation id is made here, for every answer."""
-    found = {server.raw(get("/inline", "X-Correlation-Id: AAAAAAAAAAAAAAAA")).header("x-correlation-id") for _ in range(3)}
+    found = {
+        server.raw(get("/inline", "X-Correlation-Id: AAAAAAAAAAAAAAAA")).header("x-correlation-id") for _ in range(3)
+    }
     assert len(found) == 3
     assert "AAAAAAAAAAAAAAAA" not in found
 
@@ -56,7 +58,22 @@ def test_two_hosts(server):
 
 @pytest.mark.parametrize(
     "host",
-    ["", "a b", "localhost:0", "localhost:70000", "localhost:x", "evil/..", "a@b", "[::1", "[zz]", "a..b", "-a", "a,b", "x" * 300, "löcal"],
+    [
+        "",
+        "a b",
+        "localhost:0",
+        "localhost:70000",
+        "localhost:x",
+        "evil/..",
+        "a@b",
+        "[::1",
+        "[zz]",
+        "a..b",
+        "-a",
+        "a,b",
+        "x" * 300,
+        "löcal",
+    ],
 )
 def test_malformed_host(server, host):
     """RFC 9112 §3.2: a Host with an invalid value is answered 400."""
@@ -99,7 +116,9 @@ def test_ambiguous_length_smuggles_nothing(server, lines):
 def test_large_header(server):
     """RFC 6585 §5: header fields of more than 32 KiB together are answered 431."""
     assert_problem(server.raw(get("/inline", "X-Bomb: " + "a" * 33_000)), 431, "headers_too_large")
-    assert_problem(server.raw(get("/inline", "Cookie: " + "; ".join(f"c{n}=1" for n in range(6000)))), 431, "headers_too_large")
+    assert_problem(
+        server.raw(get("/inline", "Cookie: " + "; ".join(f"c{n}=1" for n in range(6000)))), 431, "headers_too_large"
+    )
 
 
 @pytest.mark.parametrize("lines", [["X-Bomb: " + "a" * 200_000], [f"X-{n}: a" for n in range(5000)]])

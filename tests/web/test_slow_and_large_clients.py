@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import time
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from idp.web.bodies import BodyReader
+
+if TYPE_CHECKING:
+    import socket
 
 
 def post(path: str, length: int, body: bytes = b"") -> bytes:
@@ -44,12 +47,16 @@ def test_500_slow_connections_do_not_delay_anybody(patient):
         for number in range(500):
             connection = patient.connect()
             connection.sendall(
-                [post("/inline", 1000, b"a"), post("/page", 100_000, b"a"), b"GET /inline HTTP/1.1\r\nHo", b""][number % 4]
+                [post("/inline", 1000, b"a"), post("/page", 100_000, b"a"), b"GET /inline HTTP/1.1\r\nHo", b""][
+                    number % 4
+                ]
             )
             slow.append(connection)
         started = time.monotonic()
         statuses = [
-            httpx.get(patient.url + ("/inline", "/page", "/threaded", "/health/ready")[number % 4], timeout=2).status_code
+            httpx.get(
+                patient.url + ("/inline", "/page", "/threaded", "/health/ready")[number % 4], timeout=2
+            ).status_code
             for number in range(20)
         ]
         took = time.monotonic() - started
@@ -125,7 +132,8 @@ def test_chunked_body_of_100_mb(server):
             pytest.fail("100 MB were read")
     assert memory(server.process.pid) - before < 20_000
     small = server.raw(
-        b"POST /inline HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"a" * 65536 + b"\r\n" + b"10000\r\n" + b"a" * 65536 + b"\r\n0\r\n\r\n"
+        b"POST /inline HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"10000\r\n" + b"a" * 65536 + b"\r\n" + b"10000\r\n" + b"a" * 65536 + b"\r\n0\r\n\r\n"
     )
     assert small.json()["body"] == 131_072
 
