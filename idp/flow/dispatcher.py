@@ -7,18 +7,31 @@ when none is, the protocol answers. Must not know which steps and protocols ther
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from idp import opaque
+from idp.errors import IdpError
 from idp.flow import interaction as interactions
+from idp.flow import pages, session
+from idp.flow.interaction import AlreadyFinished
+from idp.web.http import redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sqlalchemy.engine import Connection, Row
+    from collections.abc import Callable, Mapping
 
     from idp.flow.interaction import Interaction
-    from idp.flow.services import FlowServer
+    from idp.flow.services import FlowServer, Protocol_, Step
+    from idp.store.rows import Connection, Row
     from idp.web.http import Request, Response
+
+T = TypeVar("T")
+
+# Constants for error_description: why a request that allows no page (prompt=none) cannot be answered.
+_NO_PAGE = {
+    "login_required": "The person must sign in, and the request allows no page.",
+    "consent_required": "The person must consent, and the request allows no page.",
+    "interaction_required": "The person must do something first, and the request allows no page.",
+}
 
 
 @dataclass
@@ -32,24 +45,106 @@ class Context:
     browser: str | None
     set_cookies: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def protocol(self) -> Protocol_:
+        """The protocol that the interaction belongs to."""
+        return self.server.services.protocols[self.interaction.protocol]
+
+    def url_of(self, path: str) -> str:
+        """Return the address of a page of this interaction."""
+        return f"{self.server.tenant.base_path}{path}?interaction={self.interaction.id}"
+
+    def field(self, name: str) -> str:
+        """Return a field of the form that was sent exactly once, else an empty text."""
+        given = [value for key, value in self.request.form if key == name]
+        return given[0] if len(given) == 1 else ""
+
     def finish(self, conn: Connection) -> bool:
         """Mark the interaction finished in the caller's transaction; False when somebody else has finished it."""
         return interactions.finish(conn, self.interaction, self.session.id if self.session is not None else None)
 
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a step's transaction, and note that it may have left an audit event."""
+        result = self.server.database.writing(work)
+        self.server.services.spool.touch(self.server.tenant.id)
+        return result
 
-def begin(server: FlowServer, request: Request, *, protocol: str, client_id: str, interaction_request: Mapping[str, Any]) -> Response:
+
+def begin(
+    server: FlowServer, request: Request, *, protocol: str, client_id: str, interaction_request: Mapping[str, Any]
+) -> Response:
     """Start a sign-in for a validated request and answer: the protocol's answer at once, or a redirect to the first step.
 
     ``interaction_request`` holds the neutral keys of :mod:`idp.flow.interaction` and whatever the protocol needs to answer.
     """
-    raise NotImplementedError
+    made = interactions.new(protocol, client_id, interaction_request)
+    if request.method == "POST":
+        # Another site may have sent it, without our cookies: what is answered to the GET that follows has them.
+        lifetime = server.tenant.settings.interaction_lifetime
+        stored = interactions.store(server.database, made, browser=None, lifetime=lifetime)
+        return redirect(303, f"{server.tenant.base_path}/continue?interaction={stored.id}")
+    browser = session.browser_of(server.tenant, request)
+    return proceed(Context(server, request, made, session.current(server, request), browser))
 
 
 def proceed(context: Context) -> Response:
-    """Go on after a step: redirect (303) to the next one that is needed, or let the protocol answer."""
-    raise NotImplementedError
+    """Go on: redirect (303) to the next step that is needed, or let the protocol answer. What every step ends with."""
+    step = first_needed(context)
+    if step is None:
+        return _answer(context, lambda: context.protocol.complete(context))
+    if "none" in context.interaction.prompt:
+        return refuse(context, step.refusal, _NO_PAGE.get(step.refusal, _NO_PAGE["interaction_required"]))
+    if not context.interaction.is_stored:
+        _store(context)
+    return redirect(303, context.url_of(step.path), context.set_cookies)
 
 
-def refuse(context: Context, error: str, description: str) -> Response:
-    """Finish the interaction and let the protocol answer with an error."""
-    raise NotImplementedError
+def first_needed(context: Context) -> Step | None:
+    """Return the first step of the table that is still needed."""
+    return next((step for step in context.server.services.steps if step.is_needed(context)), None)
+
+
+def refuse(
+    context: Context, error: str, description: str, *, also: Callable[[Connection], None] | None = None
+) -> Response:
+    """Finish the interaction and let the protocol answer with an error.
+
+    ``description`` is a constant; ``also`` is written in the transaction that finishes a stored interaction.
+    """
+
+    def finish(conn: Connection) -> None:
+        if not context.finish(conn):
+            raise AlreadyFinished
+        if also is not None:
+            also(conn)
+
+    def finish_and_refuse() -> Response:
+        if context.interaction.is_stored:
+            context.write(finish)
+        return context.protocol.refuse(context, error, description)
+
+    return _answer(context, finish_and_refuse)
+
+
+def _answer(context: Context, ask: Callable[[], Response]) -> Response:
+    try:
+        response = ask()
+    except AlreadyFinished:
+        response = pages.restart(context.server, context.request, "finished", context.interaction, 410)
+    except IdpError as error:  # answered here, so that a sign-in just made is not lost with the cookie
+        is_stored, tenant = context.interaction.is_stored, context.server.tenant
+        onward = context.url_of("/continue") if is_stored else pages.restart_url(tenant, context.interaction)
+        response = pages.failed(context.server, context.request, error, onward)
+    response.headers.extend(context.set_cookies)
+    return response
+
+
+def _store(context: Context) -> None:
+    tenant = context.server.tenant
+    if context.browser is None:
+        context.browser = opaque.new_secret("b")
+        context.set_cookies.append(session.browser_cookie(tenant, context.browser))
+    lifetime = tenant.settings.interaction_lifetime
+    context.interaction = interactions.store(
+        context.server.database, context.interaction, browser=context.browser, lifetime=lifetime
+    )

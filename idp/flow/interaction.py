@@ -23,9 +23,8 @@ from idp.store.tenant import interactions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy.engine import Connection, Row
-
     from idp.store.db import Database
+    from idp.store.rows import Connection, Row
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _RESTART = re.compile(r"/(?![/\\])[!-~]*")  # a path of ours; never //host

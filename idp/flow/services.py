@@ -39,6 +39,9 @@ class Step(Protocol):
     def is_needed(self, context: Context) -> bool:
         """Say whether the person still has to do this; reads, never writes."""
 
+    def shows(self, context: Context) -> str:
+        """Return what the page promises beside the interaction, for instance whose account it shows; the form is bound to it."""
+
     def show(self, context: Context) -> Response:
         """Answer the page; called only while the step is the first that is needed."""
 

@@ -1,0 +1,71 @@
+"""A tenant's front page, for a person and for a program, and the stylesheet with its colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.flow import pages, session
+from idp.web.branding import brand_css, brand_css_url
+from idp.web.http import Response, json_response
+
+if TYPE_CHECKING:
+    from idp.flow.services import FlowServer
+    from idp.web.http import Request
+
+_YEAR = 31_536_000  # seconds
+
+
+def show(server: FlowServer, request: Request) -> Response:
+    """Answer who this tenant is: a page, or JSON with ``issuer``, ``name`` and ``slug`` where that is preferred."""
+    tenant = server.tenant
+    if prefers_json(request.headers.get("accept")):
+        found = json_response(200, {"issuer": tenant.issuer, "name": tenant.name, "slug": tenant.slug})
+        found.set("vary", "accept")
+        return found
+    live = session.current(server, request)
+    account = {"name": None, "username": live.username} if live is not None else None
+    answer = pages.page(
+        server,
+        request,
+        "tenant.html",
+        account=account,
+        sign_out_url=f"{tenant.base_path}/logout",
+        issuer=tenant.issuer,
+    )
+    answer.set("vary", "accept, cookie")
+    return answer
+
+
+def colours(server: FlowServer, request: Request) -> Response:
+    """Answer the tenant's stylesheet; its address carries a digest of it, and so may be kept for ever."""
+    brand = pages.brand_of(server.tenant)
+    is_current = brand_css_url(brand).partition("?")[2] == request.query
+    kept = f"public, max-age={_YEAR}, immutable" if is_current else "public, max-age=60"
+    fields = [
+        ("content-type", "text/css; charset=utf-8"),
+        ("cache-control", kept),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ]
+    return Response(200, fields, brand_css(brand).encode())
+
+
+def prefers_json(accept: str | None) -> bool:
+    """Say whether an Accept header (RFC 9110 §12.5.1) prefers JSON to HTML."""
+    weights = {"application/json": 0.0, "text/html": 0.0}
+    for part in (accept or "").lower().split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        if kind in weights:
+            weights[kind] = _weight(parameters)
+    return weights["application/json"] > weights["text/html"]
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,131 @@
+"""The step in which a person signs in with a password (OIDC Core §3.1.2.1 and §3.1.2.3: ``prompt``, ``max_age``, hints).
+
+Owns when a sign-in is needed although there is a session, and the form. What was typed as username survives every error.
+The answer to a wrong, unknown, disabled or locked account is one and the same page (security rule 7).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from idp.clock import now
+from idp.errors import Unavailable
+from idp.flow import interaction as interactions
+from idp.flow import pages, session
+from idp.flow.dispatcher import proceed
+from idp.flow.preamble import form_token
+from idp.identity.accounts import LONGEST_USERNAME
+from idp.identity.authentication import Attempt, Refused, sign_in
+
+if TYPE_CHECKING:
+    from idp.flow.dispatcher import Context
+    from idp.store.rows import Connection, Row
+    from idp.web.http import Response
+
+REFUSED = "The email address or the password is not right, or there were too many attempts. Check both, or wait a few minutes and try again"
+_ANOTHER = "The application asks for another account. Sign in with the account that you used there before"
+
+_Errors = list[tuple[str | None, str]]
+
+
+class Login:
+    """The step; it keeps nothing, all it knows is in the context."""
+
+    name = "login"
+    path = "/login"
+    refusal = "login_required"
+
+    def is_needed(self, context: Context) -> bool:
+        """Say whether there is no session, not the one that is asked for, or one that is too old or not wanted."""
+        live, interaction = context.session, context.interaction
+        hint = interaction.request.get("subject_hint")
+        if live is None or (hint and hint != live.user_id):
+            return True
+        if interaction.state.get("signed_in") == live.id:
+            return False
+        max_age = interaction.request.get("max_age")
+        return (
+            bool(interaction.state.get("switch"))
+            or bool(interaction.prompt & {"login", "select_account"})
+            # Whole seconds: "at least" rather than "more than", so that max_age=0 always asks and 1 never lets 1.9 pass.
+            or (max_age is not None and now() >= live.auth_time + max_age)
+        )
+
+    def shows(self, context: Context) -> str:  # noqa: ARG002
+        """Promise nothing: the form may be sent whoever is signed in by now."""
+        return ""
+
+    def show(self, context: Context) -> Response:
+        """Answer the form, with the username where it is known."""
+        return self._page(context, _known_username(context), [])
+
+    def submit(self, context: Context) -> Response:
+        """Judge username and password; on success the session, what the interaction notes and the event are one transaction."""
+        username, password = context.field("username"), context.field("password")
+        shown = username[:LONGEST_USERNAME] or None
+        errors: _Errors = []
+        if not username.strip():
+            errors.append(("username", "Enter your email address"))
+        if not password:
+            errors.append(("password", "Enter your password"))
+        if errors:
+            return self._page(context, shown, errors, status=400)
+        request = context.request
+        attempt = Attempt(
+            username, password, request.remote_addr, request.correlation_id, context.interaction.client_id or None
+        )
+        begun: list[session.Begun] = []
+
+        def and_then(conn: Connection, user: Row[Any]) -> str | None:
+            hint = context.interaction.request.get("subject_hint")
+            if hint and hint != user.id:
+                return None
+            made = session.begin(conn, context.server, request, user.id)
+            context.interaction = interactions.note(conn, context.interaction, signed_in=made.id, switch=None)
+            begun.append(made)
+            return made.id
+
+        try:
+            result = sign_in(context.server, attempt, and_then)
+        except Unavailable as busy:
+            page = self._page(
+                context, shown, [(None, "Too many people are signing in. Please try again in a moment")], 503
+            )
+            page.set("retry-after", str(busy.retry_after))
+            return page
+        if isinstance(result, Refused):
+            return self._page(context, shown, [("password", REFUSED)], status=400)
+        context.server.services.spool.touch(context.server.tenant.id)
+        if not begun:
+            return self._page(context, shown, [("username", _ANOTHER)], status=400)
+        context.session = session.find(context.server, begun[0].secret)
+        context.set_cookies.append(session.session_cookie(context.server.tenant, begun[0].secret))
+        return proceed(context)
+
+    def _page(self, context: Context, username: str | None, errors: _Errors, status: int = 200) -> Response:
+        return pages.interaction_page(
+            context.server,
+            context.request,
+            context.interaction,
+            "login.html",
+            status=status,
+            action=context.url_of(self.path),
+            csrf=form_token(context, self),
+            username=username,
+            errors=errors,
+        )
+
+
+def _known_username(context: Context) -> str | None:
+    interaction = context.interaction
+    if interaction.state.get("switch") or "select_account" in interaction.prompt:
+        return None
+    hint = interaction.request.get("login_hint")
+    if isinstance(hint, str) and 0 < len(hint) <= LONGEST_USERNAME and hint.isprintable():
+        return hint
+    asked = interaction.request.get("subject_hint")
+    live = context.session
+    return live.username if live is not None and asked in (None, live.user_id) else None
+
+
+LOGIN = Login()

@@ -1,0 +1,163 @@
+"""The flow's pages: a template with the tenant's brand, under the headers that a sign-in needs (security.md "Browser rules").
+
+Owns how a page is answered and the pages that keep a sign-in from ending nowhere. Must not know steps or protocols.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from idp.errors import refusal_of
+from idp.web import headers, pages
+from idp.web.branding import Brand
+from idp.web.http import html_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from idp.errors import IdpError
+    from idp.flow.interaction import Interaction
+    from idp.flow.services import FlowServer
+    from idp.tenancy.tenant import Tenant
+    from idp.web.http import Request, Response
+
+Why = Literal["expired", "other_tab", "finished"]
+
+
+def brand_of(tenant: Tenant) -> Brand:
+    """Return the look of a tenant's pages."""
+    settings = tenant.settings
+    return Brand(tenant.name, settings.logo_url or None, primary=settings.colour_primary, base_path=tenant.base_path)
+
+
+def page(
+    server: FlowServer,
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    form_action: tuple[str, ...] = (),
+    logos: tuple[str | None, ...] = (),
+    **context: Any,
+) -> Response:
+    """Answer a page; ``form_action`` and ``logos`` widen its content security policy by as little as they need."""
+    brand = brand_of(server.tenant)
+    images = (_image_source(address) for address in (brand.logo_url, *logos))
+    policy = headers.page_csp(form_action=form_action, img_src=[source for source in images if source])
+    html = pages.render(template, brand, request.correlation_id, **context)
+    return html_response(status, html, headers.page_headers(policy))
+
+
+def interaction_page(
+    server: FlowServer, request: Request, interaction: Interaction, template: str, *, status: int = 200, **context: Any
+) -> Response:
+    """Answer a page of an interaction: its form may lead, by redirect, to where the final answer goes."""
+    client = client_of(interaction.request)
+    goal = headers.origin_source(interaction.request.get("return_origin") or "")
+    return page(
+        server,
+        request,
+        template,
+        status=status,
+        form_action=(goal,) if goal else (),
+        logos=(client["logo_url"],) if client else (),
+        client=client,
+        **context,
+    )
+
+
+def client_of(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the client of an interaction's request as the templates name its parts."""
+    client = request.get("client")
+    if not client or not client.get("name"):
+        return None
+    return {
+        "name": client["name"],
+        "logo_url": client.get("logo_uri") or None,
+        "site_url": client.get("client_uri") or None,
+        "policy_url": client.get("policy_uri") or None,
+        "terms_url": client.get("tos_uri") or None,
+    }
+
+
+def restart(server: FlowServer, request: Request, why: Why, interaction: Interaction | None, status: int) -> Response:
+    """Answer that this sign-in cannot go on as it is, with the way to begin it again where there is one."""
+    onward = restart_url(server.tenant, interaction) if interaction is not None else None
+    return page(server, request, "restart.html", status=status, reason=why, continue_url=onward)
+
+
+def restart_url(tenant: Tenant, interaction: Interaction) -> str:
+    """Return the path and query that begin an interaction again."""
+    return f"{tenant.base_path}{interaction.request['restart']}"
+
+
+def nothing_to_do(server: FlowServer, request: Request) -> Response:
+    """Answer a step's address without a sign-in under way, for instance a bookmark."""
+    return _explanation(
+        server,
+        request,
+        title="Sign in from an application",
+        explanation="This page is a part of signing in and cannot be opened by itself.",
+        advice=[
+            "Open the application that you want to use and choose Sign in there; it brings you here and back again.",
+            "If you came by a bookmark, bookmark the application instead.",
+        ],
+        continue_url=f"{server.tenant.base_path}/",
+        continue_label="To the start page",
+    )
+
+
+def no_cookie(server: FlowServer, request: Request, interaction: Interaction) -> Response:
+    """Answer a browser that did not send back the cookie that the sign-in is bound to."""
+    return _explanation(
+        server,
+        request,
+        title="Your browser did not keep a cookie",
+        explanation="A sign-in needs one cookie from this address, so that nobody else can go on with it.",
+        advice=[
+            "Allow cookies for this site, then choose Continue.",
+            "If you opened a link that somebody sent you, open the application yourself instead.",
+        ],
+        continue_url=restart_url(server.tenant, interaction),
+        continue_label="Continue",
+    )
+
+
+def failed(server: FlowServer, request: Request, error: IdpError, onward: str | None = None) -> Response:
+    """Answer an error as a page and keep its refusal for ``idp explain``."""
+    server.services.spool.refusal(
+        server.tenant.id,
+        request.correlation_id,
+        error.code,
+        refusal_of(error),
+        request.method,
+        request.path,
+        source=request.remote_addr,
+    )
+    answer = _explanation(
+        server,
+        request,
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        explanation="Nothing was changed.",
+        advice=[],
+        continue_url=onward,
+        continue_label=None,
+    )
+    if error.retry_after is not None:
+        answer.set("retry-after", str(max(1, error.retry_after)))
+    return answer
+
+
+def _explanation(
+    server: FlowServer, request: Request, *, status: int = 400, code: str | None = None, **words: Any
+) -> Response:
+    return page(server, request, "error.html", status=status, code=code, rows=[], **words)
+
+
+def _image_source(address: str | None) -> str | None:
+    if not address or urlsplit(address).scheme != "https":
+        return None
+    return headers.origin_source(address)

@@ -1,0 +1,30 @@
+"""The table of the flow's addresses, for the app to mount under each tenant; handlers are ``handle(server, request)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.flow import landing, step_pages
+from idp.flow.consent import CONSENT
+from idp.flow.login import LOGIN
+from idp.flow.password_change import PASSWORD_CHANGE
+
+if TYPE_CHECKING:
+    from idp.flow.services import Step
+    from idp.flow.step_pages import Handle
+
+# In the order in which a person is asked.
+STEPS: tuple[Step, ...] = (LOGIN, PASSWORD_CHANGE, CONSENT)
+
+
+def pages_of(step: Step) -> tuple[tuple[str, str, Handle], ...]:
+    """Return the two rows of a step: its page and its form."""
+    return (("GET", step.path, step_pages.show(step)), ("POST", step.path, step_pages.submit(step)))
+
+
+PAGES: tuple[tuple[str, str, Handle], ...] = (
+    ("GET", "/", step_pages.answered(landing.show)),
+    ("GET", "/brand.css", landing.colours),
+    ("GET", "/continue", step_pages.answered(step_pages.resume)),
+    *(row for step in STEPS for row in pages_of(step)),
+)

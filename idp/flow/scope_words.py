@@ -1,0 +1,39 @@
+"""What a scope means, in words for the consent page, with what it would show about this person (OIDC Core §5.4, §11)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from idp.identity.claims import claims_for
+
+_WORDS = {  # scope → (icon, sentence), in the order of the page
+    "openid": ("user", "Know who you are and recognise you when you come back"),
+    "profile": ("id", "See your name and profile"),
+    "email": ("mail", "See your email address"),
+    "phone": ("phone", "See your telephone number"),
+    "address": ("pin", "See your postal address"),
+    "offline_access": ("clock", "Keep access while you are not there, until you withdraw it"),
+}
+
+
+def described(scopes: list[str], user: Any) -> list[dict[str, str | None]]:
+    """Return what the page shows of each scope: text, icon and the person's own data where there is some."""
+    known = [scope for scope in _WORDS if scope in scopes]
+    others = [scope for scope in dict.fromkeys(scopes) if scope not in _WORDS]
+    found: list[dict[str, str | None]] = [
+        {"icon": _WORDS[scope][0], "text": _WORDS[scope][1], "detail": _detail(scope, user)} for scope in known
+    ]
+    return found + [{"icon": "key", "text": f"Use the permission “{scope}”", "detail": None} for scope in others]
+
+
+def _detail(scope: str, user: Any) -> str | None:
+    claims = claims_for(user, frozenset({scope}))
+    if scope == "profile":
+        parts = (claims.get("given_name"), claims.get("family_name"))
+        return claims.get("name") or " ".join(part for part in parts if part) or None
+    if scope == "address":
+        address = claims.get("address") or {}
+        lines = address.get("formatted") or ", ".join(str(part) for part in address.values())
+        return " ".join(lines.split()) or None
+    value = {"email": claims.get("email"), "phone": claims.get("phone_number")}.get(scope)
+    return str(value) if value else None

@@ -1,0 +1,135 @@
+"""Browser sessions: server-side, found by the digest of a random cookie, with an idle and an absolute end (ASVS 7.2, 7.3).
+
+Every sign-in puts a new secret into the cookie and kills the old one (session fixation, ASVS 7.2.4). Who signs in again as the
+same person keeps the session's public id (``sid``), because relying parties and grants know it; another person's sign-in ends
+the old session with its grants. Must not know steps or protocols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from idp import audit, opaque
+from idp.clock import now
+from idp.errors import StorageUnavailable
+from idp.identity.authentication import METHODS
+from idp.store.tenant import grants, sessions
+from idp.web import cookies
+
+if TYPE_CHECKING:
+    from idp.flow.services import FlowServer
+    from idp.store.rows import Connection, Row
+    from idp.tenancy.tenant import Tenant
+    from idp.web.http import Request
+
+TOUCH_INTERVAL = 60  # seconds between two notes that a session is in use
+ACR_PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"  # what a password alone is worth
+_LONGEST_AGENT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that a sign-in made or renewed: its public id and the secret for the cookie."""
+
+    id: str
+    secret: str
+
+
+def secret_of(tenant: Tenant, request: Request) -> str | None:
+    """Return the session cookie of the request, or None; any text, never trusted before it is looked up."""
+    return request.cookies.get(_name(cookies.SESSION, tenant)) or None
+
+
+def browser_of(tenant: Tenant, request: Request) -> str | None:
+    """Return the cookie that binds forms and interactions to one browser, or None when it has none that we made."""
+    value = request.cookies.get(_name(cookies.BROWSER, tenant))
+    return value if value and value.startswith("b_") and len(value) == 45 else None
+
+
+def session_cookie(tenant: Tenant, secret: str) -> tuple[str, str]:
+    """Return the Set-Cookie field of a session; it ends with the browser, at the latest with the row."""
+    return cookies.set_cookie(_name(cookies.SESSION, tenant), secret, secure=tenant.is_secure)
+
+
+def browser_cookie(tenant: Tenant, secret: str) -> tuple[str, str]:
+    """Return the Set-Cookie field that marks a browser."""
+    return cookies.set_cookie(_name(cookies.BROWSER, tenant), secret, secure=tenant.is_secure)
+
+
+def no_session_cookie(tenant: Tenant) -> tuple[str, str]:
+    """Return the Set-Cookie field that takes the session away from the browser."""
+    return cookies.expire_cookie(_name(cookies.SESSION, tenant), secure=tenant.is_secure)
+
+
+def current(server: FlowServer, request: Request) -> Row[Any] | None:
+    """Return the live session of the request's cookie with its user (columns of ``sessions.find_live``), or None.
+
+    Notes at most once a minute that it is in use; failing that note fails no request.
+    """
+    secret = secret_of(server.tenant, request)
+    if secret is None:
+        return None
+    found = find(server, secret)
+    if found is not None and now() - found.last_seen_at >= TOUCH_INTERVAL:
+        ends = now() + server.tenant.settings.session_idle_lifetime
+        with contextlib.suppress(StorageUnavailable):
+            server.database.writing(lambda conn: sessions.touch(conn, found.id, ends))
+    return found
+
+
+def find(server: FlowServer, secret: str) -> Row[Any] | None:
+    """Return the live session of a cookie's value, or None."""
+    with server.database.reading() as conn:
+        return sessions.find_live(conn, opaque.digest(secret))
+
+
+def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) -> Begun:
+    """Give the browser a session for a user who has just signed in, in the sign-in's transaction."""
+    settings, at = server.tenant.settings, now()
+    secret = opaque.new_secret("s")
+    values: dict[str, Any] = {
+        "cookie_hash": opaque.digest(secret),
+        "auth_time": at,
+        "amr": list(METHODS),
+        "acr": ACR_PASSWORD,
+        "last_seen_at": at,
+        "idle_expires_at": at + settings.session_idle_lifetime,
+        "expires_at": at + settings.session_lifetime,
+        "source": audit.clean(request.remote_addr),
+        "user_agent": audit.clean(request.headers.get("user-agent"), _LONGEST_AGENT),
+    }
+    old_secret = secret_of(server.tenant, request)
+    old_hash = opaque.digest(old_secret) if old_secret else ""
+    old = sessions.find_live(conn, old_hash) if old_secret else None
+    if old is not None and old.user_id == user_id and sessions.renew(conn, old.id, old_hash, **values):
+        return Begun(old.id, secret)
+    if old is not None and old.user_id != user_id:
+        end(conn, request, old, reason="another_user_signed_in")
+    session_id = opaque.new_id()
+    sessions.create(conn, id=session_id, user_id=user_id, created_at=at, ended_at=None, **values)
+    return Begun(session_id, secret)
+
+
+def end(conn: Connection, request: Request, session: Row[Any], *, reason: str) -> bool:
+    """End a session and revoke its grants, except those with offline access; False when it had ended already."""
+    if not sessions.end(conn, session.id):
+        return False
+    grants.revoke_of_session(conn, session.id, reason)
+    audit.record(
+        conn,
+        "session.ended",
+        outcome="success",
+        actor=session.user_id,
+        subject=session.user_id,
+        session_id=session.id,
+        source=request.remote_addr,
+        correlation_id=request.correlation_id,
+        details={"reason": reason},
+    )
+    return True
+
+
+def _name(kind: str, tenant: Tenant) -> str:
+    return cookies.cookie_name(kind, tenant.slug, secure=tenant.is_secure)
