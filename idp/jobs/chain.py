@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
+from idp.errors import Conflict
 from idp.store.control import audit_checkpoints as copies
 from idp.store.tenant import audit_checkpoints, audit_events
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("idp.jobs.chain")
 
 BATCH = 1000  # events a transaction
+MOST_RACES = 20  # that a run loses to another chainer before it leaves the work to that one
 SOONEST, LATEST = 60, 3600  # seconds to the next visit: soon while a tenant is in use, rarely when it is idle
 _WHO = ("actor", "client_id", "subject", "session_id", "grant_id", "source", "correlation_id")
 HASHED = ("seq", "id", "at", "kind", "outcome", *_WHO)
@@ -94,8 +96,8 @@ def chain_events(
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Chained:
     """Chain everything a tenant has recorded, batch by batch; safe to run twice at once, done by one."""
-    total = 0
-    while not is_stopping():
+    total = lost_races = 0
+    while not is_stopping() and lost_races < MOST_RACES:
         head = _head(database, control, tenant_id)
         with database.reading() as conn:
             events = audit_events.unchained(conn, BATCH)
@@ -104,6 +106,8 @@ def chain_events(
         if _chain_batch(database, tenant_id, sign, head, events):
             total += len(events)
             _copy_checkpoints(database, control, tenant_id)
+        else:
+            lost_races += 1
     with database.reading() as conn:
         latest = audit_events.latest_at(conn)
     idle = LATEST if latest is None else now() - latest
@@ -126,7 +130,10 @@ def _chain_batch(database: Database, tenant_id: str, sign: Sign, head: Head, eve
         audit_checkpoints.add(conn, [made.row() | {"signature": signature}])
         return True
 
-    return database.writing(work)
+    try:
+        return database.writing(work)
+    except Conflict:  # the same on PostgreSQL, where the key decides between two at once
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +179,4 @@ def _copy_checkpoints(database: Database, control: Database, tenant_id: str) -> 
         rows = [
             {name: getattr(row, name) for name in (*SIGNED, "signature")} | {"tenant_id": tenant_id} for row in missing
         ]
-        control.writing(lambda conn: copies.add(conn, rows))
+        control.writing(lambda conn: copies.copy(conn, rows))

@@ -147,6 +147,7 @@ class _Walk:
         self._before: _Place | None = None
         self._anchor = self._place  # the last event that a checkpoint vouches for
         self._since: list[_Place] = []  # the events behind it
+        self._rivals: list[_Place] = []  # events that carry the current one's number and fit as well
         self._shift = 0  # how much the stored numbers are too high (events inserted) or too low (removed)
 
     def over(self, events: Iterable[Row[Any]]) -> None:
@@ -157,6 +158,7 @@ class _Walk:
             if len(self._report.findings) > MOST_FINDINGS:
                 self._report.findings.append(Finding("rewritten", "there is more; the verification stopped here"))
                 return
+        self._choose(None)
         self._settle()
         self._judge_end()
 
@@ -166,6 +168,8 @@ class _Walk:
             self._find("inserted", event, "carries a number that no chained event has")
             return
         number = stored - self._shift
+        if self._rivals and number != self._place.number:
+            self._choose(event)
         if number > self._place.number + 1 and not self._follows(self._anchor, event):
             self._settle()
             number = stored - self._shift  # settling may have found out how far the numbers are shifted
@@ -176,6 +180,9 @@ class _Walk:
             self._settle()
             self._advance(event, stored - self._shift)
         elif self._before is not None and self._follows(self._before, event):
+            if number == self._place.number and self._place.suspicion is None:
+                self._rivals.append(self._made(self._before, event, number))
+                return
             self._place_was_inserted()
             if number == self._place.number + 1:
                 self._shift, number = self._shift + 1, number - 1
@@ -213,9 +220,21 @@ class _Walk:
         return any(event_hash(previous, event) == event.chain_hash for previous in place.hashes)
 
     def _advance(self, event: Row[Any], number: int) -> None:
-        stored = str(event.chain_hash)
-        computed = [event_hash(previous, event) for previous in self._place.hashes]
-        self._before, self._place = self._place, _Place(number, tuple(dict.fromkeys([stored, *computed])), event)
+        self._before, self._place = self._place, self._made(self._place, event, number)
+
+    def _made(self, before: _Place, event: Row[Any], number: int) -> _Place:
+        computed = [event_hash(previous, event) for previous in before.hashes]
+        return _Place(number, tuple(dict.fromkeys([str(event.chain_hash), *computed])), event)
+
+    def _choose(self, following: Row[Any] | None) -> None:
+        """Of events that carry one number and all fit, keep the one that the next event, or a checkpoint, builds on."""
+        candidates, self._rivals = [self._place, *self._rivals], []
+        built_on = [each for each in candidates if following is not None and self._follows(each, following)]
+        sealed = [each for each in candidates if any(chain_hash in self._numbers for chain_hash in each.hashes)]
+        self._place = (built_on + sealed + candidates)[0]
+        for each in candidates:
+            if each is not self._place:
+                self._find("inserted", each.event, "was put in: another event carries the same number")
 
     def _place_was_inserted(self) -> None:
         self._place.suspicion = None

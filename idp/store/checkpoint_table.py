@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, true
 
 from idp.store.db import db
-from idp.store.mixins import identifier, moment, text
+from idp.store.mixins import identifier, moment, text, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,12 @@ class CheckpointTable:
         ).all()
 
     def add(self, conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert checkpoints; all columns by name."""
+        """Insert checkpoints; all columns by name. The key refuses a number that is taken."""
         conn.execute(insert(self.table), rows)
+
+    def copy(self, conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert checkpoints, but leave those that are there as they are."""
+        conn.execute(upsert(conn, self.table).on_conflict_do_nothing(), rows)
 
     def delete_of(self, conn: Connection, tenant_id: str) -> None:
         """Forget the checkpoints of a deleted tenant."""

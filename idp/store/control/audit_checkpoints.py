@@ -6,4 +6,4 @@ from idp.store.checkpoint_table import CheckpointTable
 
 _checkpoints = CheckpointTable("control")
 audit_checkpoints = _checkpoints.table
-last, after, add, delete_of = _checkpoints.last, _checkpoints.after, _checkpoints.add, _checkpoints.delete_of
+last, after, copy, delete_of = _checkpoints.last, _checkpoints.after, _checkpoints.copy, _checkpoints.delete_of
