@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection
-
     from idp.errors import Refusal
+    from idp.store.rows import Connection
 
 Outcome = Literal["success", "failure"]
 

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection
-
     from idp.settings import Settings
+    from idp.store.rows import Connection
 
 MASTER_KEY_FILE = "master.key"
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")

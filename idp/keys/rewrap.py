@@ -8,10 +8,9 @@ from idp.keys.signer import sealing_purpose
 from idp.store.tenant import signing_keys
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from idp.keys.envelope import Envelope
     from idp.store.db import Database
+    from idp.store.rows import Connection
 
 
 def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:

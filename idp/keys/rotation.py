@@ -24,10 +24,9 @@ from idp.store.tenant import signing_keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy.engine import Connection, Row
-
     from idp.keys.envelope import Envelope
     from idp.store.db import Database
+    from idp.store.rows import Connection, Row
 
     Rows = Sequence[Row[Any]]
     Decide = Callable[[Rows], list["Step"]]

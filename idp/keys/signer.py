@@ -25,10 +25,9 @@ from idp.store.tenant import signing_keys
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy.engine import Connection, Row
-
     from idp.keys.algorithms import Algorithm
     from idp.keys.envelope import Envelope
+    from idp.store.rows import Connection, Row
 
 PUBLISHED = ("active", "next", "retired")  # the states in the JWKS, in this order, whose signatures are accepted
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -20,10 +20,9 @@ from idp.tenancy.tenant import SYSTEM, Tenant, from_row
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy.engine import Connection
-
     from idp.settings import Settings
     from idp.store.db import Database, Store
+    from idp.store.rows import Connection
     from idp.tenancy.feed import ChangeFeed
 
     Seeder = Callable[[Tenant, Database], None]

@@ -11,7 +11,7 @@ from idp.errors import NoCurrentTenant
 from idp.tenancy.settings import TenantSettings
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
+    from idp.store.rows import Row
 
 SYSTEM = "system"  # the built-in tenant whose users administer the platform
 
