@@ -1,12 +1,13 @@
 """What the machine can do without a server: the primitives a sign-in and a token cannot be cheaper than.
 
 Each loop runs in its own process for a fixed time and reports operations and the median of one, so that "two processes"
-is the truth about two cores. The SQLite loop commits one row at a time to one shared WAL file with synchronous=FULL.
+is the truth about two cores. The SQLite loop commits one row at a time to a WAL file of its own with synchronous=FULL.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 import statistics
 import time
@@ -60,7 +61,7 @@ def argon2id(_: Path) -> Callable[[], object]:
 
 def sqlite_commit(folder: Path) -> Callable[[], object]:
     """One row, one durable transaction."""
-    connection = sqlite3.connect(folder / "raw.db", timeout=30, isolation_level=None)
+    connection = sqlite3.connect(folder / f"raw-{os.getpid()}.db", timeout=30, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE IF NOT EXISTS spent (jti TEXT, at INTEGER)")

@@ -125,15 +125,10 @@ def postgresql(authsec: AuthSec, work: Path) -> Iterator[dict[str, str]]:
             authsec.idp("init", "--json", environment=environment)
             yield environment
         finally:
-            with psycopg.connect(urlsplit(plain)._replace(path=f"/{name}").geturl(), autocommit=True) as control:
-                urls = [str(row[0]) for row in control.execute("SELECT database_url FROM tenants").fetchall()]
-            own = {urlsplit(url).path.lstrip("/") for url in urls if url} | {name}
             beside = admin.execute("SELECT datname FROM pg_database").fetchall()
-            for (database,) in beside:
-                if database in own or database.startswith(f"{name}_"):
-                    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database))
-                    admin.execute("UPDATE pg_database SET datistemplate = false WHERE datname = %s", (database,))
-                    admin.execute(drop)
+            for (database,) in beside:  # a tenant's database and the template are named after the control database
+                if database == name or database.startswith(f"{name}_"):
+                    admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
 def populate(authsec: AuthSec, count: int) -> list[str]:
