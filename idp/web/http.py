@@ -159,10 +159,10 @@ class Response:
 
 
 class Door(NamedTuple):
-    """An endpoint the front can answer without Flask: inline on the event loop, else in the thread pool."""
+    """An endpoint the front can answer without Flask: on the event loop where `inline` says so, else in the thread pool."""
 
     handle: Callable[[Request], Response]
-    inline: bool
+    inline: Callable[[Request], bool]
     name: str = "other"
 
 

@@ -116,7 +116,7 @@ class Front:
             if door is not None:
                 request.endpoint = door.name
                 endpoint = "failed"
-                response = door.handle(request) if door.inline else await self._threaded(door.handle, request)
+                response = door.handle(request) if door.inline(request) else await self._threaded(door.handle, request)
             elif path.startswith("/health/") and (found := await self._health_answer(method, path)) is not None:
                 request.endpoint, response = "health", found
             else:

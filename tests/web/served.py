@@ -63,15 +63,29 @@ def form(request: Request) -> Response:
     return json_response(200, {"accepted": True})
 
 
+def always(_request: Request) -> bool:
+    return True
+
+
+def never(_request: Request) -> bool:
+    return False
+
+
+def small(request: Request) -> bool:
+    """Inline as long as the form has one field: what may wait is decided by the request."""
+    return len(request.form) < 2
+
+
 DOORS = {
-    "/inline": Door(echo, True, "inline"),
-    "/threaded": Door(echo, False, "threaded"),
-    "/shared": Door(lambda _request: SHARED, True, "shared"),
-    "/fail": Door(fail, True, "fail"),
-    "/fail-threaded": Door(fail, False, "fail"),
-    "/limit": Door(limit, True, "limit"),
-    "/wait": Door(wait, False, "wait"),
-    "/form": Door(form, True, "form"),
+    "/either": Door(echo, small, "either"),
+    "/inline": Door(echo, always, "inline"),
+    "/threaded": Door(echo, never, "threaded"),
+    "/shared": Door(lambda _request: SHARED, always, "shared"),
+    "/fail": Door(fail, always, "fail"),
+    "/fail-threaded": Door(fail, never, "fail"),
+    "/limit": Door(limit, always, "limit"),
+    "/wait": Door(wait, never, "wait"),
+    "/form": Door(form, always, "form"),
 }
 
 

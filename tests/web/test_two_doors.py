@@ -36,6 +36,15 @@ def test_inline_runs_on_the_loop_and_the_other_in_a_thread(server):
     """Architecture §3: inline answers do not pay for a thread, what may wait never stands on the loop."""
     assert httpx.get(server.url + "/inline").json()["thread"] == "MainThread"
     assert httpx.get(server.url + "/threaded").json()["thread"].startswith("request")
+    # The endpoint decides by the request: what will write goes to a thread.
+    assert httpx.post(server.url + "/either", data={"a": "1"}).json()["thread"] == "MainThread"
+    assert httpx.post(server.url + "/either", data={"a": "1", "b": "2"}).json()["thread"].startswith("request")
+    assert (
+        httpx.post(
+            server.url + "/either", content=b"a=%", headers={"Content-Type": "application/x-www-form-urlencoded"}
+        ).status_code
+        == 400
+    )
 
 
 def test_environ_is_pep_3333(server):
