@@ -46,7 +46,6 @@ class Algorithm:
     jwk: JwkClass
     size: Any  # the curve's name, or the bits of an RSA modulus
     digest: Literal["sha256", "sha512"]
-    signature_length: int
 
     @property
     def jws(self) -> JWSAlgModel:
@@ -75,10 +74,10 @@ class Algorithm:
 ALGORITHMS: Mapping[str, Algorithm] = {
     row.name: row
     for row in (
-        Algorithm("ES256", ECKey, "P-256", "sha256", 64),
-        Algorithm("RS256", RSAKey, 2048, "sha256", 256),
-        Algorithm("EdDSA", OKPKey, "Ed25519", "sha512", 64),
-        Algorithm("PS256", RSAKey, 2048, "sha256", 256),
+        Algorithm("ES256", ECKey, "P-256", "sha256"),
+        Algorithm("RS256", RSAKey, 2048, "sha256"),
+        Algorithm("EdDSA", OKPKey, "Ed25519", "sha512"),
+        Algorithm("PS256", RSAKey, 2048, "sha256"),
     )
 }
 ALWAYS = ("ES256", "RS256")  # every tenant has these two; OIDC Core §15.1 requires RS256

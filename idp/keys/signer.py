@@ -166,10 +166,8 @@ class TenantKeys:
     def _judge(self, token: str) -> _Verdict:
         head, body, tail = split(token)
         known = self._headers.get(head) or self._read_header(head)
-        signature = decode(tail)
-        if len(signature) != known.algorithm.signature_length or not known.algorithm.jws.verify(
-            token[: len(head) + 1 + len(body)].encode("ascii"), signature, known.key
-        ):
+        signing_input = token[: len(head) + 1 + len(body)].encode("ascii")
+        if not known.algorithm.jws.verify(signing_input, decode(tail), known.key):
             raise InvalidToken("the signature does not match")
         self._headers[head] = known  # only what we have signed is kept, so there are few
         payload = decode(body)

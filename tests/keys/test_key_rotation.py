@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
 import json
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +19,7 @@ from idp import clock
 from idp.errors import Conflict, NotFound
 from idp.keys import rotation
 from idp.keys.compact import InvalidToken
+from idp.keys.envelope import Envelope
 from idp.keys.jwks import JWKS_MAX_AGE, jwks_document
 from idp.keys.rotation import (
     DAY,
@@ -270,6 +275,7 @@ def test_a_tenant_takes_up_and_gives_up_an_algorithm(site) -> None:
     assert sorted(changes(act(site, rotate_due, policy=one))) == ["removed", "retired"]
     keys = site.keys()
     assert keys.algorithms == ("ES256",)
+    assert [row.sealed_private for row in site.rows("gone", "retired")] == ["", ""]
     assert keys.verify(token, typ="JWT", issuer=site.issuer)
     assert changes(act(site, rotate_due, clock.now() + HOUR + MARGIN, policy=one)) == ["removed"]
     with pytest.raises(InvalidToken):
@@ -371,6 +377,72 @@ def test_a_failure_in_the_middle_changes_nothing(
     assert [tuple(row) for row in site.rows()] == before
     assert changes(act(site, rotate_now)) == ["retired", "activated", "published"]
     exactly_one_active(site)
+
+
+def test_more_keys_needed_than_were_made(site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security §3: when the rows have changed while keys were made, the change is planned anew with as many as it needs."""
+    begin(site)
+    generate, made = rotation._generate, []
+
+    def meanwhile(*arguments):
+        if not made:
+            kid = site.rows("next")[0].kid
+            site.database.writing(lambda conn: signing_keys.change(conn, kid, "next", state="revoked"))
+        made.append(arguments[-1])
+        return generate(*arguments)
+
+    monkeypatch.setattr(rotation, "_generate", meanwhile)
+    done = act(site, rotate_now)
+    assert changes(done) == ["retired", "created", "published"]
+    assert made == ["ES256", "ES256"]
+    assert "ES256 0 s" in done.warning
+    exactly_one_active(site)
+
+
+KILLED = """
+import os, signal, sys
+from idp.keys import rotation
+from idp.keys.envelope import Envelope
+from idp.store.db import Database
+from idp.store.tenant import signing_keys
+
+url, key, tenant, step = sys.argv[1:]
+calls = []
+
+def deadly(real):
+    def call(*arguments, **values):
+        done = real(*arguments, **values)
+        calls.append(real)
+        if len(calls) == int(step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return call
+
+signing_keys.change, signing_keys.create = deadly(signing_keys.change), deadly(signing_keys.create)
+rotation.rotate_now(Database(url), Envelope([key]), tenant, rotation.KeyPolicy(("ES256",)))
+print("survived")
+"""
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_killed_process_leaves_one_active_key(site, step: int) -> None:
+    """Security §3: SIGKILL after any step of a rotation leaves the former key active; the next rotation works."""
+    key = base64.urlsafe_b64encode(bytes(range(32))).decode()
+    own = type(site)(site.database, Envelope([key]), site.id)
+    begin(own)
+    before = [tuple(row) for row in own.rows()]
+    url = own.database.url
+    dead = subprocess.run(
+        [sys.executable, "-c", KILLED, url, key, own.id, str(step)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert [tuple(row) for row in own.rows()] == before
+    assert changes(act(own, rotate_now)) == ["retired", "activated", "published"]
+    exactly_one_active(own)
 
 
 def test_the_database_refuses_a_second_active_key(site) -> None:

@@ -386,15 +386,19 @@ def test_the_memory_is_bounded() -> None:
     assert memory.get((0, (999).to_bytes(4, "big"))) is verdict
 
 
-def test_a_refused_token_is_not_remembered(acme) -> None:
+def test_a_refused_token_is_not_remembered(acme, forge) -> None:
     """RFC 7515 §5.2: bad tokens leave nothing behind, neither in the memory of verdicts nor among the headers."""
     keys = acme.keys()
     before = len(signer._verified)
     for number in range(50):
-        with pytest.raises(InvalidToken):
-            keys.verify(f"eyJhbGciOiJFUzI1NiJ9.{number:04}.AAAA", typ="JWT", issuer=acme.issuer)
+        header = {"alg": "ES256", "kid": keys.active_kid("ES256"), "typ": f"x{number}"}
+        token = f"{forge.segment(header)}.{forge.segment(acme.claims())}.{forge.segment(bytes(64))}"
+        with pytest.raises(InvalidToken, match="the signature does not match"):
+            keys.verify(token, typ=f"x{number}", issuer=acme.issuer)
     assert len(signer._verified) == before
     assert keys._headers == {}
+    keys.verify(keys.sign(acme.claims(), alg="ES256", typ="JWT"), typ="JWT", issuer=acme.issuer)
+    assert len(keys._headers) == 1
 
 
 @pytest.mark.parametrize(
