@@ -1,0 +1,145 @@
+"""What tests of identity and flow stand on: real databases of each kind, and a server that holds the real objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from idp.audit import Spool
+from idp.flow.routes import STEPS
+from idp.flow.services import Services
+from idp.identity import accounts
+from idp.identity.passwords import Hasher
+from idp.settings import Settings
+from idp.store import tables
+from idp.store.db import Database, Store, db
+from idp.tenancy.settings import TenantSettings
+from idp.tenancy.tenant import Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
+needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
+KINDS = ["sqlite", pytest.param("postgresql", marks=needs_postgresql)]
+PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "a different long enough sentence"
+BY = accounts.By("operator")
+
+
+@dataclass
+class Server:
+    """The tenant's server, as far as identity and flow see it."""
+
+    tenant: Tenant
+    database: Database
+    services: Services
+
+    def with_settings(self, **changes: Any) -> Server:
+        """The same server under other settings of the tenant."""
+        tenant = replace(self.tenant, settings=replace(self.tenant.settings, **changes))
+        return Server(tenant, self.database, self.services)
+
+    def user(self, username: str = "ada@acme.example", password: str | None = PASSWORD, **more: Any) -> str:
+        """Make a user and return the id."""
+        more = {"email": username if "@" in username else None, "by": BY} | more
+        hasher = self.services.hasher
+        return accounts.create_user(
+            self.database, hasher, self.tenant, username=username, password=password, **more
+        )
+
+    def rows(self, sql: str) -> list[Any]:
+        """Look into the database."""
+        with self.database.reading() as conn:
+            return list(conn.exec_driver_sql(sql).all())
+
+    def events(self, kind: str) -> list[Any]:
+        """The audit events of a kind, in order."""
+        found = self.rows(f"SELECT * FROM audit_events WHERE kind = '{kind}' ORDER BY seq")
+        return [Event(**{**row._mapping, "details": _decoded(row.details)}) for row in found]
+
+
+class Event(SimpleNamespace):
+    """An audit event's columns."""
+
+
+def _decoded(details: Any) -> Any:
+    return json.loads(details) if isinstance(details, str) else details
+
+
+@contextmanager
+def sqlite_database(folder: Path) -> Iterator[Database]:
+    """An empty tenant's database in a file."""
+    sqlite3.connect(folder / "tenant.db").close()
+    made = _with_tables(Database(f"sqlite:///{folder / 'tenant.db'}"))
+    yield made
+    made.close()
+
+
+@contextmanager
+def postgresql_database() -> Iterator[Database]:
+    """A tenant's database on the test server; made once a run, because that takes a second."""
+    name = f"flow_{secrets.token_hex(6)}"
+    _on_server(f"CREATE DATABASE {name}")
+    made = _with_tables(Database(f"{POSTGRESQL.rpartition('/')[0]}/{name}"))
+    try:
+        yield made
+    finally:
+        made.close()
+        _on_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def emptied(database: Database) -> Database:
+    """The same database with no row in any table."""
+    names = ", ".join(f'"{name}"' for name in db.metadatas["tenant"].tables)
+    with database.engine.connect() as conn:
+        conn.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    return database
+
+
+def _with_tables(database: Database) -> Database:
+    tables.load()
+    with database.engine.connect() as conn:
+        db.metadatas["tenant"].create_all(conn)
+    return database
+
+
+def new_server(database: Database, folder: Path, **more: Any) -> Server:
+    """A server of the tenant ``acme`` on loopback HTTP, with a cheap password hash."""
+    values: dict[str, Any] = {"data_dir": folder, "argon2_memory_kib": 7168, "hash_queue": 300} | more
+    settings = Settings(**values)
+    services = Services(
+        settings=settings,
+        store=Store(settings),
+        hasher=Hasher(settings),
+        spool=Spool(folder / "spool", "test"),
+        csrf_key=secrets.token_bytes(32),
+        steps=STEPS,
+        protocols={},
+    )
+    tenant = Tenant(
+        "a" * 32, "acme", "Acme Instruments", "active", "http://localhost:8000/t/acme", database.url, TenantSettings()
+    )
+    return Server(tenant, database, services)
+
+
+def spooled(server: Server, kind: str) -> list[dict[str, Any]]:
+    """The spool's audit lines of a kind."""
+    files = sorted(server.services.spool.directory.glob("*.jsonl"))
+    lines = [json.loads(line) for path in files for line in path.read_text("ascii").splitlines()]
+    return [line for line in lines if line.get("kind") == kind]
+
+
+def _on_server(sql: str) -> None:
+    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
+        conn.execute(sql)
