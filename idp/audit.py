@@ -11,6 +11,7 @@ import math
 import re
 import threading
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from idp import opaque
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Outcome = Literal["success", "failure"]
 
 LONGEST_FIELD = 512  # characters of one recorded value
+LONGEST_NAME = 100  # characters of a name in details
+MOST_DETAILS = 100  # values in details, at all depths together
 LONGEST_REASON = 2000  # characters of a refusal's sentences and of what was received
 REFUSALS_A_SECOND = 200  # that one worker records; the rest is counted
 REFUSALS_A_SECOND_AND_TENANT = 50  # so that one tenant's flood leaves the others theirs
@@ -76,6 +79,7 @@ SECRET_NAMES: Final = frozenset(
 )
 _SECRET_LOOK = re.compile(
     r"[a-z]{1,8}_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
 WITHHELD = "[withheld]"
 
@@ -124,13 +128,25 @@ def record(
 
 def clean(value: str | None, longest: int = LONGEST_FIELD) -> str | None:
     """Return a text as it may be recorded: printable, storable everywhere, at most ``longest`` characters."""
-    if value is None or (len(value) <= longest and value.isprintable()):
+    return value if value is None else _shown(value, longest)
+
+
+def _shown(value: str, longest: int) -> str:
+    if len(value) <= longest and value.isprintable():
         return value
     shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value[:longest])
     return shown if len(value) <= longest else f"{shown[:-1]}…"
 
 
-def _clean_details(value: Any, depth: int = 0) -> Any:
+def _clean_details(details: Mapping[str, Any]) -> Any:
+    return _cleaned(details, [MOST_DETAILS])
+
+
+def _cleaned(value: Any, left: list[int]) -> Any:
+    """Return a JSON value as it may be recorded; ``left`` holds how many more values there is room for."""
+    left[0] -= 1
+    if left[0] < 0:
+        return "…"
     if isinstance(value, str):
         return clean(_SECRET_LOOK.sub(WITHHELD, value[: 2 * LONGEST_FIELD]))
     if value is None or isinstance(value, bool):
@@ -139,20 +155,20 @@ def _clean_details(value: Any, depth: int = 0) -> Any:
         return value if -(2**63) <= value < 2**63 else clean(hex(value))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if depth > 4:
-        return "…"
     if hasattr(value, "items"):
         for name in value:
             if str(name).lower().replace("-", "_") in SECRET_NAMES:
                 raise SecretInAuditError(f"an audit event may not carry {name!r}")
-        return {clean(str(name), 100): _clean_details(item, depth + 1) for name, item in list(value.items())[:50]}
+        room = islice(value.items(), max(left[0], 0))
+        return {clean(str(name), LONGEST_NAME): _cleaned(item, left) for name, item in room}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean_details(item, depth + 1) for item in list(value)[:50]]
+        return [_cleaned(item, left) for item in islice(value, max(left[0], 0))]
     return clean(str(value))
 
 
-def _sentence(value: str) -> str | None:
-    return clean(_SECRET_LOOK.sub(WITHHELD, value[: 2 * LONGEST_REASON]), LONGEST_REASON)
+def sentence(value: str) -> str:
+    """Return a sentence for the people who run a tenant: cleaned, with whatever looks like a secret withheld."""
+    return _shown(_SECRET_LOOK.sub(WITHHELD, value[: 2 * LONGEST_REASON]), LONGEST_REASON)
 
 
 class Spool(SpoolFile):
@@ -228,9 +244,9 @@ class Spool(SpoolFile):
         }
         if refusal is not None:
             line["check"], line["spec"] = clean(refusal.check), clean(refusal.spec)
-            line["reason"], line["fix"] = _sentence(refusal.reason), _sentence(refusal.fix)
-            line["received"] = None if refusal.received is None else _sentence(refusal.received)
-            line["registered"] = [_sentence(each) for each in refusal.registered[:20]]
+            line["reason"], line["fix"] = sentence(refusal.reason), sentence(refusal.fix)
+            line["received"] = None if refusal.received is None else sentence(refusal.received)
+            line["registered"] = [clean(each) for each in refusal.registered[:20]]
         line |= {
             "method": clean(method, 20),
             "path": clean(path),

@@ -32,6 +32,7 @@ FLUSH_INTERVAL = 0.2  # seconds between a write and its flush to the disk, at mo
 MAX_FILE = 8 * 2**20  # bytes after which a new file is begun
 MAX_TOTAL = 256 * 2**20  # bytes that all files of a folder may have together; more is lost, counted and reported
 REMEASURE = 1.0  # seconds between looks at a folder that is full
+CHUNK = 2**20  # bytes that a reader takes at once; far more than the longest record
 SUFFIX = ".jsonl"
 
 
@@ -45,6 +46,34 @@ def _encoder() -> Callable[[Any], str]:
 
 
 _encode = _encoder()
+
+
+def files(directory: Path) -> list[Path]:
+    """Return the spool files of a folder, oldest first."""
+    found = [path for path in directory.iterdir() if path.name.endswith(SUFFIX)] if directory.is_dir() else []
+    return sorted(found, key=lambda path: (path.name.rsplit("-", 2)[-2:], path.name))
+
+
+def read_lines(fd: int, offset: int, size: int = CHUNK) -> tuple[list[tuple[int, bytes]], int]:
+    """Return the complete lines from ``offset``, each with its place in the file, and where the next ones will begin."""
+    block = os.pread(fd, size, offset)
+    whole = block.rfind(b"\n") + 1
+    if not whole and len(block) == size:  # no record is that long: skip what cannot be one
+        return [], offset + size
+    lines, place = [], offset
+    for line in block[:whole].splitlines(keepends=True):
+        lines.append((place, line))
+        place += len(line)
+    return lines, place
+
+
+def lock_abandoned(fd: int) -> bool:
+    """Say whether the owner of a spool file is gone or has moved on; its lock is then ours until ``fd`` is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class SpoolFile:

@@ -10,6 +10,7 @@ from idp.web.http import Response, json_response
 
 if TYPE_CHECKING:
     from idp.flow.services import FlowServer
+    from idp.web.branding import Brand
     from idp.web.http import Request
 
 _YEAR = 31_536_000  # seconds
@@ -38,7 +39,11 @@ def show(server: FlowServer, request: Request) -> Response:
 
 def colours(server: FlowServer, request: Request) -> Response:
     """Answer the tenant's stylesheet; its address carries a digest of it, and so may be kept for ever."""
-    brand = pages.brand_of(server.tenant)
+    return stylesheet(pages.brand_of(server.tenant), request)
+
+
+def stylesheet(brand: Brand, request: Request) -> Response:
+    """Answer the custom properties of a brand."""
     is_current = brand_css_url(brand).partition("?")[2] == request.query
     kept = f"public, max-age={_YEAR}, immutable" if is_current else "public, max-age=60"
     fields = [
@@ -58,6 +63,11 @@ def prefers_json(accept: str | None) -> bool:
         if kind in weights:
             weights[kind] = _weight(parameters)
     return weights["application/json"] > weights["text/html"]
+
+
+def prefers_html(accept: str | None) -> bool:
+    """Say whether the answer is for a person: browsers name text/html, programs do not."""
+    return "text/html" in (accept or "").lower() and not prefers_json(accept)
 
 
 def _weight(parameters: list[str]) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, BigInteger, Column, Integer, String
+from sqlalchemy import JSON, BigInteger, Column, Integer, String, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection
 
 # A row number that grows: SQLite autoincrements INTEGER only.
@@ -43,6 +43,14 @@ def number(name: str, *, nullable: bool = False, default: int | None = None) -> 
 def document(name: str, *, nullable: bool = False) -> Column[Any]:
     """Return a JSON column."""
     return Column(name, JSON, nullable=nullable)
+
+
+def delete_some(conn: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+    """Delete at most ``limit`` rows that meet a condition; returns how many, so that a caller knows when to come again."""
+    keys = list(table.primary_key)
+    some = select(*keys).where(condition).limit(limit)
+    key = keys[0] if len(keys) == 1 else tuple_(*keys)
+    return conn.execute(delete(table).where(key.in_(some))).rowcount
 
 
 def upsert(conn: Connection, table: Table) -> Any:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, insert, select
 
 from idp.store.db import db
-from idp.store.mixins import document, moment, row_number, text
+from idp.store.mixins import delete_some, document, moment, row_number, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,10 +57,8 @@ class RefusalTable:
     def trim(self, conn: Connection, keep: int, limit: int = 1000) -> int:
         """Delete the oldest beyond the newest ``keep``, at most ``limit`` at once; returns how many."""
         newest = conn.execute(select(func.max(self.table.c.seq))).scalar() or 0
-        old = select(self.table.c.seq).where(self.table.c.seq <= newest - keep).order_by(self.table.c.seq).limit(limit)
-        return conn.execute(delete(self.table).where(self.table.c.seq.in_(old))).rowcount
+        return delete_some(conn, self.table, self.table.c.seq <= newest - keep, limit)
 
     def purge_expired(self, conn: Connection, before: int, limit: int = 1000) -> int:
         """Delete those older than a moment, at most ``limit`` at once; returns how many."""
-        old = select(self.table.c.seq).where(self.table.c.at < before).order_by(self.table.c.at).limit(limit)
-        return conn.execute(delete(self.table).where(self.table.c.seq.in_(old))).rowcount
+        return delete_some(conn, self.table, self.table.c.at < before, limit)

@@ -50,6 +50,17 @@ class Resolver:
         tenant = self.by_host(host)
         return None if tenant is None or tenant.host != host or tenant.base_path else (tenant, path)
 
+    def cached(self, host: str, path: str) -> tuple[Tenant, str] | None:
+        """Do what :meth:`resolve` does for a tenant that is remembered; never asks the database."""
+        if host == self._settings.public_host:
+            if not path.startswith("/t/"):
+                return None
+            slug, slash, rest = path[3:].partition("/")
+            tenant = self._cache.get(("slug", slug))
+            return (tenant, slash + rest) if tenant is not None and tenant.base_path == f"/t/{slug}" and tenant.host == host else None
+        tenant = self._cache.get(("host", host))
+        return None if tenant is None or tenant.host != host or tenant.base_path else (tenant, path)
+
     def by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant with that slug."""
         return self._look_up(("slug", slug), lambda conn: tenants.find_by_slug(conn, slug))

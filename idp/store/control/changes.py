@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, insert, select
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import identifier, moment, row_number, text
+from idp.store.mixins import delete_some, identifier, moment, row_number, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,6 @@ def after(conn: Connection, seq: int) -> Sequence[Row[Any]]:
     return conn.execute(select(changes).where(changes.c.seq > seq).order_by(changes.c.seq)).all()
 
 
-def purge_before(conn: Connection, moment_: int) -> int:
-    """Delete changes older than a moment; every worker has read them long ago."""
-    return conn.execute(delete(changes).where(changes.c.at < moment_)).rowcount
+def purge_before(conn: Connection, moment_: int, limit: int = 1000) -> int:
+    """Delete changes older than a moment; every worker has read them long ago. At most ``limit`` at once."""
+    return delete_some(conn, changes, changes.c.at < moment_, limit)

@@ -11,7 +11,7 @@ from idp.store.db import db
 from idp.store.mixins import identifier, moment, text, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -39,8 +39,8 @@ def mark(conn: Connection, tenant_id: str, kind: str, due: int | None = None) ->
     )
 
 
-def due(conn: Connection, limit: int = 100) -> Sequence[Row[Any]]:
-    """Return jobs whose time has come and that nobody is working on, the longest due first."""
+def due(conn: Connection, kinds: Collection[str], limit: int = 100) -> Sequence[Row[Any]]:
+    """Return jobs of some kinds whose time has come and that nobody is working on, the longest due first."""
     table = pending_work.c
     free = table.claimed_until.is_(None) | (table.claimed_until < now())
     return conn.execute(

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import identifier, moment, number, upsert
+from idp.store.mixins import delete_some, identifier, moment, number, upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -72,6 +72,6 @@ def reset(conn: Connection, subject_hash: str) -> None:
     conn.execute(delete(attempts).where(attempts.c.subject_hash == subject_hash))
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete counters whose window ended before a moment."""
-    return conn.execute(delete(attempts).where(attempts.c.expires_at < before)).rowcount
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete counters whose window ended before a moment, at most ``limit`` at once."""
+    return delete_some(conn, attempts, attempts.c.expires_at < before, limit)

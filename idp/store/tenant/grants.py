@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, bindparam, delete, insert, select, update
+from sqlalchemy import Boolean, bindparam, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, number, text
+from idp.store.mixins import delete_some, document, identifier, moment, number, text
 from idp.store.tenant.revoked_tokens import revoked_tokens
 from idp.store.tenant.users import users
 
@@ -105,12 +105,15 @@ def revoke_of_client(conn: Connection, client_id: str, reason: str) -> int:
     return conn.execute(update(grants).where(here).values(revoked_at=now(), revoked_reason=reason)).rowcount
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete grants that expired before a moment, with their codes and refresh tokens."""
-    from idp.store.tenant.authorization_codes import authorization_codes  # noqa: PLC0415 - they refer to this table
-    from idp.store.tenant.refresh_tokens import refresh_tokens  # noqa: PLC0415
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete grants that expired before a moment, their codes and refresh tokens first; at most ``limit`` rows at once."""
+    from idp.store.tenant.authorization_codes import authorization_codes  # they refer to this table
+    from idp.store.tenant.refresh_tokens import refresh_tokens
 
-    old = select(grants.c.id).where(grants.c.expires_at < before)
+    is_old = grants.c.expires_at < before
+    old = select(grants.c.id).where(is_old)
     for table in (authorization_codes, refresh_tokens):
-        conn.execute(delete(table).where(table.c.grant_id.in_(old)))
-    return conn.execute(delete(grants).where(grants.c.expires_at < before)).rowcount
+        done = delete_some(conn, table, table.c.grant_id.in_(old), limit)
+        if done:
+            return done
+    return delete_some(conn, grants, is_old, limit)

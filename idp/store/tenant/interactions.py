@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, text
+from idp.store.mixins import delete_some, document, identifier, moment, text
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
@@ -52,6 +52,6 @@ def bind(conn: Connection, interaction_id: str, browser_hash: str) -> bool:
     return conn.execute(update(interactions).where(here).values(browser_hash=browser_hash)).rowcount == 1
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete interactions that expired before a moment."""
-    return conn.execute(delete(interactions).where(interactions.c.expires_at < before)).rowcount
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete interactions that expired before a moment, at most ``limit`` at once."""
+    return delete_some(conn, interactions, interactions.c.expires_at < before, limit)

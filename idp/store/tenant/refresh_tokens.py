@@ -29,6 +29,13 @@ refresh_tokens = db.Table(
     text("sealed_response", nullable=True),
     bind_key="tenant",
 )
+# Kept answers, to forget them: nearly empty at any time.
+db.Index(
+    "ix_refresh_tokens_sealed",
+    refresh_tokens.c.used_at,
+    sqlite_where=refresh_tokens.c.sealed_response.is_not(None),
+    postgresql_where=refresh_tokens.c.sealed_response.is_not(None),
+)
 
 _BY_HASH = (
     select(
@@ -77,7 +84,9 @@ def consume(conn: Connection, token_hash: str, sealed_response: str) -> bool:
     return conn.execute(_CONSUME, {"token": token_hash, "at": now(), "sealed": sealed_response}).rowcount == 1
 
 
-def forget_sealed(conn: Connection, before: int) -> int:
-    """Delete the kept answers of rotations before a moment: their grace is over."""
+def forget_sealed(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete the kept answers of rotations before a moment: their grace is over. At most ``limit`` at once."""
     here = (refresh_tokens.c.used_at < before) & refresh_tokens.c.sealed_response.is_not(None)
-    return conn.execute(update(refresh_tokens).where(here).values(sealed_response=None)).rowcount
+    some = select(refresh_tokens.c.token_hash).where(here).limit(limit)
+    forget = update(refresh_tokens).where(refresh_tokens.c.token_hash.in_(some)).values(sealed_response=None)
+    return conn.execute(forget).rowcount

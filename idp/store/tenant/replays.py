@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete
 
 from idp.store.db import db
-from idp.store.mixins import identifier, moment, upsert
+from idp.store.mixins import delete_some, identifier, moment, upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -21,6 +20,6 @@ def consume(conn: Connection, namespace: str, value_hash: str, expires_at: int) 
     return conn.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete values that expired before a moment."""
-    return conn.execute(delete(replays).where(replays.c.expires_at < before)).rowcount
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete values that expired before a moment, at most ``limit`` at once."""
+    return delete_some(conn, replays, replays.c.expires_at < before, limit)

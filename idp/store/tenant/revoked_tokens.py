@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
 from idp.store.db import db
-from idp.store.mixins import identifier, moment, upsert
+from idp.store.mixins import delete_some, identifier, moment, upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -28,6 +28,6 @@ def revoke(conn: Connection, jti: str, expires_at: int) -> bool:
     return conn.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete entries of tokens that expired before a moment."""
-    return conn.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < before)).rowcount
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete entries of tokens that expired before a moment, at most ``limit`` at once."""
+    return delete_some(conn, revoked_tokens, revoked_tokens.c.expires_at < before, limit)

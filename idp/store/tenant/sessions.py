@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, text
+from idp.store.mixins import delete_some, document, identifier, moment, text
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ sessions = db.Table(
     text("user_agent", nullable=True),
     db.UniqueConstraint("cookie_hash", name="uq_sessions_cookie_hash"),
     bind_key="tenant",
+)
+db.Index(
+    "ix_sessions_ended_at",
+    sessions.c.ended_at,
+    sqlite_where=sessions.c.ended_at.is_not(None),
+    postgresql_where=sessions.c.ended_at.is_not(None),
 )
 
 _BY_COOKIE = (
@@ -77,6 +83,7 @@ def end_all_of(conn: Connection, user_id: str, *, but: str | None = None) -> int
     return conn.execute(update(sessions).where(here).values(ended_at=now())).rowcount
 
 
-def purge_expired(conn: Connection, before: int) -> int:
-    """Delete sessions that ended or expired before a moment."""
-    return conn.execute(delete(sessions).where((sessions.c.expires_at < before) | (sessions.c.ended_at < before))).rowcount
+def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
+    """Delete sessions that ended or expired before a moment, at most ``limit`` at once."""
+    done = delete_some(conn, sessions, sessions.c.expires_at < before, limit)
+    return done or delete_some(conn, sessions, sessions.c.ended_at < before, limit)

@@ -9,5 +9,7 @@ from idp.store.db import db
 
 tables.load()
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=db.metadatas["tenant"], transactional_ddl=False, render_as_batch=True)
+context.configure(
+    connection=connection, target_metadata=db.metadatas["tenant"], transactional_ddl=False, render_as_batch=True
+)
 context.run_migrations()

@@ -1,0 +1,181 @@
+"""The two doors: Flask for whatever a WSGI server brings, and the RSGI front for granian. Both lead to the same handlers.
+
+A tenant's endpoints are looked up in one table by their path below the issuer; which tenant it is, the resolver tells from host
+and path. What belongs to no tenant (the platform's root, static files, an issuer's name) has a route of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask import Response as FlaskResponse
+from flask import request as flask_request
+
+from idp.errors import IdpError, NotFound, Refusal
+from idp.flow import landing, static_files
+from idp.installation import Installation
+from idp.oauth.answering import answer
+from idp.settings import Settings
+from idp.tenancy.tenant import Tenant
+from idp.web import pages
+from idp.web.branding import Brand
+from idp.web.headers import page_headers
+from idp.web.http import Door, Request, Response, html_response, json_response
+from idp.web.problems import problem
+from idp.web.wsgi import guarded, request_of
+
+if TYPE_CHECKING:
+    from idp.feature import Endpoint
+    from idp.oauth.server import TenantServer
+    from idp.web.server import Front
+
+_INSERTED = "/.well-known/oauth-authorization-server/t/"
+PLATFORM = Brand("AuthSec")
+
+
+class Router:
+    """Finds the handler of a request: tenant by address, endpoint by path and method."""
+
+    def __init__(self, installation: Installation) -> None:
+        """Lay the features' endpoints out by path."""
+        self.installation = installation
+        self.by_path: dict[str, dict[str, Endpoint]] = {}
+        for feature in installation.registry.features:
+            for endpoint in feature.endpoints:
+                for method in endpoint.methods:
+                    self.by_path.setdefault(endpoint.path, {})[method] = endpoint
+        self.hot = {path: methods for path, methods in self.by_path.items() if all(e.is_hot for e in methods.values())}
+
+    def door(self, method: str, host: str, path: str) -> Door | None:
+        """Return the door of a hot endpoint of a tenant that is at hand; everything else is Flask's. Never waits."""
+        found = self.installation.resolver.cached(host, path)
+        if found is None:
+            return None
+        tenant, rest = found
+        endpoints = self.hot.get(rest)
+        server = self.installation.servers.cached(tenant) if endpoints is not None and tenant.state == "active" else None
+        if server is None or endpoints is None:
+            return None
+        endpoint = endpoints.get(method) or next(iter(endpoints.values()))
+        inline = endpoint.inline
+        return Door(partial(answer, server, endpoint), _never if inline is None else partial(inline, server), endpoint.name)
+
+    def respond(self, http: Request) -> Response:
+        """Answer any request."""
+        try:
+            return self._tenant_response(http) or self._platform_response(http)
+        except IdpError as error:
+            return self._refuse(http, error)
+
+    def _tenant_response(self, http: Request) -> Response | None:
+        path = http.path
+        if path.startswith(_INSERTED):  # RFC 8414 §3.1: the well-known part stands before the issuer's path
+            path = f"/t/{path.removeprefix(_INSERTED)}/.well-known/oauth-authorization-server"
+        found = self.installation.resolver.resolve(http.host, path)
+        if found is None:
+            return None
+        tenant, rest = found
+        endpoints = self.by_path.get(rest or "/")
+        if endpoints is None or tenant.state != "active":
+            raise NotFound
+        method = "GET" if http.method == "HEAD" else http.method
+        endpoint = endpoints.get(method) or next(iter(endpoints.values()))
+        http.endpoint = endpoint.name
+        return answer(self._server(tenant), endpoint, http)
+
+    def _server(self, tenant: Tenant) -> TenantServer:
+        return self.installation.servers.get(tenant)
+
+    def _platform_response(self, http: Request) -> Response:
+        if http.path.startswith(pages.STATIC_PATH):
+            return static_files.serve(http)
+        if http.host == self.installation.settings.public_host:
+            if http.path == "/":
+                return html_response(200, pages.render("home.html", PLATFORM, http.correlation_id), page_headers())
+            if http.path == "/brand.css":
+                return landing.stylesheet(PLATFORM, http)
+            slug = http.path.removeprefix("/t/").removesuffix("/")
+            tenant = self.installation.resolver.by_slug(slug) if http.path.startswith("/t/") and slug else None
+            if tenant is not None and tenant.state == "active":
+                # A tenant with a host of its own: this address only says where its issuer is.
+                return json_response(200, {"issuer": tenant.issuer, "name": tenant.name, "slug": tenant.slug})
+        raise NotFound
+
+    def _refuse(self, http: Request, error: IdpError) -> Response:
+        refusal = Refusal("address", "the product's addresses", error.title, "Check the address, and the tenant's slug and state: idp tenant list", received=f"{http.host}{http.path}"[:500])
+        self.installation.spool.refusal(None, http.correlation_id, error.code, getattr(error, "refusal", refusal), http.method, http.path, None, http.remote_addr)
+        if landing.prefers_html(http.headers.get("accept")):
+            html = pages.render(
+                "error.html",
+                PLATFORM,
+                http.correlation_id,
+                title=error.title,
+                explanation="The address may be misspelt, or what stood here is gone." if error.status == NotFound.status else "Nothing was changed.",
+                code=error.code,
+                rows=[],
+                advice=["Go back to the application that you came from and begin again there."],
+                continue_url=None,
+                continue_label=None,
+            )
+            return html_response(error.status, html, page_headers())
+        return problem(error, http.correlation_id)
+
+
+def _never(_http: Request) -> bool:
+    return False
+
+
+def create_app(settings: Settings | None = None, installation: Installation | None = None) -> Flask:
+    """Return the Flask application; its routes answer through the same handlers as the front."""
+    installation = installation or Installation(settings or Settings.from_env(os.environ), "wsgi")
+    router = Router(installation)
+    app = Flask("idp", static_folder=None, template_folder=None)
+    app.extensions["idp"] = installation
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+    @app.route("/", defaults={"path": ""}, methods=methods, provide_automatic_options=False)
+    @app.route("/<path:path>", methods=methods, provide_automatic_options=False)
+    def respond(path: str) -> FlaskResponse:  # noqa: ARG001 - the router reads the proven request
+        response = router.respond(request_of(flask_request.environ))
+        return FlaskResponse(response.body, response.status, response.headers)
+
+    app.url_map.merge_slashes = False
+    return app
+
+
+def create_wsgi(settings: Settings | None = None) -> object:
+    """Return the WSGI application for a server behind a buffering proxy, with the front's checks of head and body."""
+    settings = settings or Settings.from_env(os.environ)
+    installation = Installation(settings, "wsgi")
+    installation.feed.start()
+    return guarded(create_app(settings, installation), settings, on_refusal=_recorder(installation))
+
+
+def create_front() -> Front:
+    """Return the front of one granian worker; granian calls this in each worker process."""
+    from idp.web.server import Front  # noqa: PLC0415 - asyncio is of no use to the other processes
+
+    settings = Settings.from_env(os.environ)
+    installation = Installation(settings, "web")
+    installation.feed.start()
+    router = Router(installation)
+    return Front(
+        create_app(settings, installation),
+        router.door,
+        settings,
+        health=installation.health,
+        on_refusal=_recorder(installation),
+        on_close=installation.close,
+    )
+
+
+def _recorder(installation: Installation) -> partial[None]:
+    return partial(_record_refusal, installation)
+
+
+def _record_refusal(installation: Installation, correlation_id: str, error: IdpError) -> None:
+    refusal = getattr(error, "refusal", None) or Refusal(error.code, "RFC 9110", error.title, "See the answer.")
+    installation.spool.refusal(None, correlation_id, error.code, refusal, "", "", None, None)

@@ -1,0 +1,50 @@
+"""The table of checks: which check runs, in which order, at which endpoint. Show this file to a visitor first.
+
+Rows are checks in order, columns the endpoints they guard:
+
+    A  authorize      T  token      I  introspect      R  revoke
+
+A check is ``check(server, request) -> None``; it raises an ``OAuth2Error`` or does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.oauth import authorization_request, pkce, request_checks
+from idp.oidc import authentication_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from idp.oauth.request import TenantRequest
+    from idp.oauth.server import TenantServer
+
+    Check = Callable[[TenantServer, TenantRequest], None]
+
+A, T, I, R = "authorize", "token", "introspect", "revoke"  # noqa: E741 - the columns of the table
+
+CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (request_checks.check_rate,                     (A, T, I, R)),
+    (request_checks.check_body_only,                (   T, I, R)),
+    (request_checks.check_characters,               (A, T, I, R)),
+    (request_checks.check_no_repeated_address,      (A,        )),
+    (authorization_request.check_client,            (A,        )),
+    (authorization_request.check_redirect_uri,      (A,        )),
+    # From here on an error of the authorization endpoint is sent to the redirect URI.
+    (authorization_request.check_response_mode,     (A,        )),
+    (request_checks.check_no_repeats,               (A, T, I, R)),
+    (authentication_request.check_not_supported,    (A,        )),
+    (authorization_request.check_response_type,     (A,        )),
+    (authorization_request.check_scope,             (A,        )),
+    (pkce.check_challenge,                          (A,        )),
+    (authentication_request.check_prompt,           (A,        )),
+    (authentication_request.check_max_age,          (A,        )),
+    (authentication_request.check_id_token_hint,    (A,        )),
+    (request_checks.check_basic_header,             (   T, I, R)),
+)  # fmt: skip
+
+
+def by_endpoint() -> dict[str, tuple[Check, ...]]:
+    """Return the table's columns: the checks of each endpoint, in order."""
+    return {endpoint: tuple(check for check, endpoints in CHECKS if endpoint in endpoints) for endpoint in (A, T, I, R)}

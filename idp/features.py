@@ -1,0 +1,36 @@
+"""The table of features: every specification this product serves, one row each. Discovery is the union of what they say.
+
+Also the flow's tables: the steps a person may have to take, in order, and the protocols that end in them.
+"""
+
+from __future__ import annotations
+
+from idp.feature import Endpoint, Feature
+from idp.flow import routes
+from idp.oauth import authorize, introspection, revocation, token
+from idp.oidc import authentication_request, discovery, logout, userinfo
+
+
+def _pages() -> tuple[Endpoint, ...]:
+    return tuple(Endpoint("page", path, (method,), handle, audience="person") for method, path, handle in routes.PAGES)
+
+
+FEATURES: tuple[Feature, ...] = (
+    discovery.DISCOVERY,
+    authorize.AUTHORIZE,
+    authentication_request.AUTHENTICATION_REQUEST,
+    token.TOKEN,
+    token.AUTHORIZATION_CODE,
+    token.REFRESH_TOKEN,
+    token.CLIENT_CREDENTIALS,
+    token.PKCE,
+    userinfo.USERINFO,
+    introspection.INTROSPECTION,
+    revocation.REVOCATION,
+    logout.LOGOUT,
+    Feature(name="pages", spec="the product's pages", endpoints=_pages()),
+)
+
+STEPS = routes.STEPS
+
+PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(),)}

@@ -1,0 +1,68 @@
+"""Answering one request at one endpoint: whatever goes wrong becomes an answer with a correlation id, never a traceback.
+
+Both doors, the RSGI front's and Flask's, end here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.errors import IdpError
+from idp.oauth import errors
+from idp.tenancy.context import entered
+from idp.web import cors
+from idp.web.http import Response
+from idp.web.logs import get_logger
+
+if TYPE_CHECKING:
+    from idp.feature import Endpoint
+    from idp.oauth.server import TenantServer
+    from idp.web.http import Request
+
+
+def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
+    """Return the endpoint's answer with its CORS headers."""
+    if cors.is_preflight(http) and endpoint.cors != "none":
+        return cors.preflight(http, "*" if endpoint.cors == "all" else server.registered_origins(), endpoint.methods)
+    method = "GET" if http.method == "HEAD" else http.method
+    if method not in endpoint.methods:
+        response = _method_not_allowed(server, endpoint, http)
+    else:
+        response = _handled(server, endpoint, http)
+    if endpoint.cors == "all":
+        return Response(response.status, [*response.headers, *cors.cors_headers(None, "*")], response.body)
+    if endpoint.cors == "registered" and "origin" in http.headers:
+        response.headers = [*response.headers, *cors.cors_headers(http.headers.get("origin"), server.registered_origins(), _EXPOSED)]
+    return response
+
+
+_EXPOSED = ("x-correlation-id", "www-authenticate", "retry-after")
+
+
+def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
+    try:
+        with entered(server.services.store, server.tenant):
+            response: Response = endpoint.handle(server, http)
+    except IdpError as error:
+        if endpoint.audience == "person":
+            errors.record(server, http, error, error.code, None)
+            return errors.page(server, http, error.status, error.code, detail=error.title, retry_after=error.retry_after)
+        return errors.unavailable(server, http, error)
+    except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
+        get_logger(__name__).exception("unhandled", request_id=http.correlation_id, endpoint=endpoint.name)
+        if endpoint.audience == "person":
+            return errors.page(server, http, 500, "server_error")
+        return errors.unavailable(server, http, IdpError("Something went wrong on our side.", code="server_error", status=500))
+    return response
+
+
+def _method_not_allowed(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
+    error = IdpError("This address does not take requests of this method.", code="method_not_allowed", status=405)
+    if endpoint.audience == "person":
+        errors.record(server, http, error, error.code, None)
+        response = errors.page(server, http, 405, "invalid_request", detail=error.title)
+    else:
+        response = errors.unavailable(server, http, error)
+    # RFC 9110 §15.5.6: a 405 names the methods that are allowed.
+    response.headers.append(("allow", ", ".join((*endpoint.methods, "HEAD") if "GET" in endpoint.methods else endpoint.methods)))
+    return response

@@ -1,0 +1,211 @@
+"""Client metadata: what may be registered (RFC 7591 §2, OpenID Registration §2), checked member by member.
+
+A member nobody knows is ignored, as RFC 7591 §2 has it; one that this release knows but does not serve is refused, so that no
+client believes in something that does not happen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from idp.errors import Invalid
+from idp.oauth import redirect_uri, scopes
+from idp.oauth.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+RESPONSE_TYPES = ("code",)
+NOT_SERVED = (
+    "jwks_uri",
+    "sector_identifier_uri",
+    "request_uris",
+    "request_object_signing_alg",
+    "request_object_encryption_alg",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "id_token_encrypted_response_alg",
+    "backchannel_logout_uri",
+    "frontchannel_logout_uri",
+    "software_statement",
+    "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens",
+)
+MAX_TEXT = 2000
+
+
+class InvalidClientMetadata(Invalid):
+    """RFC 7591 §3.2.2."""
+
+    code = "invalid_client_metadata"
+
+
+class InvalidRedirectUri(Invalid):
+    """RFC 7591 §3.2.2."""
+
+    code = "invalid_redirect_uri"
+
+
+def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]) -> dict[str, Any]:
+    """Return the metadata to store, defaults filled in; raises :class:`Invalid` naming the member.
+
+    ``algorithms`` are those the tenant keeps signing keys for.
+    """
+    for name in NOT_SERVED:
+        if given.get(name) not in (None, False, ""):
+            raise InvalidClientMetadata(f"{name} is not served here; leave it out.")
+    made: dict[str, Any] = {}
+    for name, check in _MEMBERS.items():
+        if given.get(name) is not None:
+            made[name] = check(name, given[name])
+    made.setdefault("application_type", "web")
+    made.setdefault("grant_types", ["authorization_code"])
+    made.setdefault("response_types", ["code"] if "authorization_code" in made["grant_types"] else [])
+    made.setdefault("token_endpoint_auth_method", "client_secret_basic")
+    _check_together(made, profile, algorithms)
+    return made
+
+
+def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
+    grants, method = made["grant_types"], made["token_endpoint_auth_method"]
+    # RFC 7591 §2.1: grant types and response types go together.
+    if ("code" in made["response_types"]) != ("authorization_code" in grants):
+        raise InvalidClientMetadata("response_types has code if and only if grant_types has authorization_code.")
+    if "authorization_code" in grants and not made.get("redirect_uris"):
+        raise InvalidRedirectUri("redirect_uris is needed for the grant type authorization_code.")
+    if "client_credentials" in grants and method == "none":
+        raise InvalidClientMetadata("The grant type client_credentials is for clients that authenticate (RFC 6749 section 4.4).")
+    if grants == ["refresh_token"]:
+        raise InvalidClientMetadata("The grant type refresh_token needs another one that issues the first token.")
+    if method == "private_key_jwt" and not made.get("jwks"):
+        raise InvalidClientMetadata("private_key_jwt needs the client's public keys as jwks.")
+    if made["application_type"] == "web" and method != "none":
+        for uri in made.get("redirect_uris", ()):
+            if not uri.startswith(("https:", "http:")):
+                raise InvalidRedirectUri("A web client redirects to https; for an app's scheme register application_type native.")
+    algorithm = made.get("id_token_signed_response_alg")
+    if algorithm is not None and algorithm not in algorithms:
+        raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
+    for response_type in made["response_types"]:
+        if response_type not in PROFILES[profile].response_types:
+            raise InvalidClientMetadata("The client's profile does not have this response type.")
+
+
+def _redirect_uris(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) > 100:  # noqa: PLR2004 - bounded
+        raise InvalidRedirectUri(f"{name} must be a list of at most 100 addresses.")
+    for uri in value:
+        problem = redirect_uri.problem_of(uri)
+        if problem is not None:
+            raise InvalidRedirectUri(f"{name}: {problem}.")
+    return list(dict.fromkeys(value))
+
+
+def _choices(*choices: str) -> Callable[[str, Any], list[str]]:
+    def check(name: str, value: Any) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(item, str) and item in choices for item in value):
+            raise InvalidClientMetadata(f"{name} must be a list of {', '.join(choices)}.")
+        return list(dict.fromkeys(value))
+
+    return check
+
+
+def _choice(*choices: str) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise InvalidClientMetadata(f"{name} must be one of {', '.join(choices)}.")
+        return value
+
+    return check
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():  # noqa: PLR2004
+        raise InvalidClientMetadata(f"{name} must be a text of 1 to 200 printable characters.")
+    return value
+
+
+def _web_address(name: str, value: Any) -> str:
+    if isinstance(value, str) and len(value) <= MAX_TEXT and all("!" <= c <= "~" and c not in "\"'<>\\;," for c in value):
+        try:
+            parts = urlsplit(value)
+            if parts.scheme in ("https", "http") and parts.hostname and "@" not in parts.netloc:
+                return value
+        except ValueError:
+            pass
+    raise InvalidClientMetadata(f"{name} must be an https:// address.")
+
+
+def _contacts(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) > 20 or not all(isinstance(v, str) and len(v) <= 200 for v in value):  # noqa: PLR2004
+        raise InvalidClientMetadata(f"{name} must be a list of texts.")
+    return value
+
+
+def _scope(name: str, value: Any) -> str:
+    values = value.split() if isinstance(value, str) else []
+    if not values or len(values) > scopes.MAX_SCOPES or not all(scopes.is_well_formed(v) for v in values):
+        raise InvalidClientMetadata(f"{name} must be scope values separated by spaces.")
+    return " ".join(dict.fromkeys(values))
+
+
+def _jwks(name: str, value: Any) -> dict[str, Any]:
+    keys = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(keys, list) or not 0 < len(keys) <= 20 or not all(isinstance(key, dict) for key in keys):  # noqa: PLR2004
+        raise InvalidClientMetadata(f"{name} must be a JWK Set with 1 to 20 keys.")
+    for key in keys:
+        # RFC 7591 §2: public keys; a private or symmetric one is a leak.
+        if key.get("kty") not in ("RSA", "EC", "OKP") or {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & key.keys():
+            raise InvalidClientMetadata(f"{name} must contain public keys only, of type RSA, EC or OKP.")
+    try:
+        imported = KeySet.import_key_set(value)
+        for key in imported.keys:
+            if key.key_type == "RSA" and key.public_key.key_size < 2048:  # noqa: PLR2004 - NIST SP 800-131A
+                raise InvalidClientMetadata(f"{name} must not contain RSA keys below 2048 bits.")
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise InvalidClientMetadata(f"{name} contains a key that cannot be read.") from None
+    return {"keys": keys}
+
+
+def _seconds(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:  # noqa: PLR2004
+        raise InvalidClientMetadata(f"{name} must be a number of seconds.")
+    return value
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidClientMetadata(f"{name} must be true or false.")
+    return value
+
+
+_MEMBERS: dict[str, Callable[[str, Any], Any]] = {
+    "redirect_uris": _redirect_uris,
+    "post_logout_redirect_uris": _redirect_uris,
+    "application_type": _choice("web", "native"),
+    "grant_types": _choices(*GRANT_TYPES),
+    "response_types": _choices(*RESPONSE_TYPES),
+    "token_endpoint_auth_method": _choice(*AUTH_METHODS),
+    "token_endpoint_auth_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    "id_token_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    "subject_type": _choice("public"),
+    "scope": _scope,
+    "client_name": _text,
+    "client_uri": _web_address,
+    "logo_uri": _web_address,
+    "policy_uri": _web_address,
+    "tos_uri": _web_address,
+    "contacts": _contacts,
+    "jwks": _jwks,
+    "default_max_age": _seconds,
+    "require_auth_time": _boolean,
+    "software_id": _text,
+    "software_version": _text,
+}

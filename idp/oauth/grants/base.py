@@ -1,0 +1,73 @@
+"""What every grant shares: the client authentication methods, and tokens that come from the mint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import InvalidGrantError
+
+from idp.errors import refused
+from idp.oauth.client_auth import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection, Row
+
+    from idp.oauth.client import Client
+    from idp.oauth.request import TenantRequest
+    from idp.oauth.server import TenantServer
+    from idp.tokens.authorization import Authorization
+
+
+class TenantGrant:
+    """Mixed into Authlib's grants, before them."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+    server: TenantServer
+    request: TenantRequest
+
+    def generate_token(self, authorization: Authorization) -> dict[str, Any]:
+        """Return the token response of the one mint."""
+        return self.server.mint.token_response(authorization)
+
+    def check_source(self, source: Row[Any], client: Client) -> None:
+        """Refuse a code or refresh token whose grant, user or owner is not (or no longer) right."""
+        if source.client_id != client.client_id:
+            # RFC 6749 §5.2: issued to another client. Its owner may still use it.
+            raise invalid_grant("owner", "it was issued to another client", "Let the client that received it redeem it.", received=client.client_id, registered=(source.client_id,))
+        if source.revoked_at is not None:
+            raise invalid_grant("revoked", "its grant was revoked", "Begin a new authorization request.")
+        if source.user_state != "active":
+            raise invalid_grant("user", "the user is disabled or gone", "Enable the user, or begin again with another.")
+
+    def id_token_alg(self, client: Client, scope: str) -> str | None:
+        """Return the algorithm of the ID token, None without the scope ``openid`` (OpenID Connect Core §3.1.2.1)."""
+        if "openid" not in scope.split():
+            return None
+        return client.metadata.get("id_token_signed_response_alg") or self.server.tenant.settings.id_token_signing_alg
+
+
+def invalid_grant(  # noqa: PLR0913 - the parts of a refusal
+    check: str,
+    reason: str,
+    fix: str,
+    *,
+    spec: str = "RFC 6749 §5.2",
+    received: str | None = None,
+    registered: tuple[str, ...] = (),
+    defence: Callable[[Connection], object] | None = None,
+) -> InvalidGrantError:
+    """Return ``invalid_grant`` with one public text, its private reason, and what must be committed although it is refused."""
+    error: InvalidGrantError = refused(
+        InvalidGrantError("The grant is invalid, expired, revoked, or was issued to another client."),
+        check=check,
+        spec=spec,
+        reason=reason,
+        fix=fix,
+        received=received,
+        registered=registered,
+    )
+    if defence is not None:
+        error.defence = defence
+    return error

@@ -1,0 +1,56 @@
+"""The client credentials grant (RFC 6749 §4.4): a client for itself. Changes no row, so it reads and writes none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import UnauthorizedClientError
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+
+from idp.errors import refused
+from idp.oauth import scopes
+from idp.oauth.grants.base import TenantGrant
+from idp.tokens.authorization import Authorization
+
+
+class ClientCredentials(TenantGrant, ClientCredentialsGrant):  # type: ignore[misc]
+    """Authlib's grant; the event goes to the worker's spool."""
+
+    # RFC 6749 §4.4: for clients that authenticate.
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and decide the scope."""
+        client = self.request.client = self.authenticate_token_endpoint_client()
+        if not client.check_grant_type(self.GRANT_TYPE):
+            raise unauthorized_client(self.GRANT_TYPE, client.grant_types)
+        requested = scopes.split(self.request.payload.scope)
+        self.request.scope = " ".join(scopes.for_client(requested, client.scopes))
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Mint the access token; there is no refresh token (RFC 6749 §4.4.3)."""
+        client_id, http = self.request.client.client_id, self.request.http
+        response = self.generate_token(Authorization(client_id=client_id, subject=client_id, scope=self.request.scope))
+        self.server.services.spool.audit(
+            self.server.tenant.id,
+            "token.issued",
+            outcome="success",
+            actor=f"client:{client_id}",
+            client_id=client_id,
+            source=http.remote_addr,
+            correlation_id=http.correlation_id,
+        )
+        return 200, response, self.TOKEN_RESPONSE_HEADER
+
+
+def unauthorized_client(grant_type: str, registered: frozenset[str]) -> UnauthorizedClientError:
+    """Return the error for a grant type the client did not register."""
+    return refused(
+        UnauthorizedClientError("The client is not registered for this grant type."),
+        check="grant_type",
+        spec="RFC 6749 §5.2",
+        reason="the client did not register this grant type",
+        fix="Add it to the client's grant_types: idp client update TENANT CLIENT_ID",
+        received=grant_type,
+        registered=tuple(sorted(registered)),
+    )

@@ -1,0 +1,124 @@
+"""The refresh token grant (RFC 6749 §6; RFC 9700 §4.14.2): rotation, reuse detection, and a grace for a lost answer.
+
+Within ten seconds the same refresh token gets the same answer again, for the same client; after that its reuse means that two
+parties hold it, and the family dies. Never are there two live heads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
+
+from idp import audit, opaque
+from idp.clock import now
+from idp.identity.subject import subject_of
+from idp.oauth import scopes
+from idp.oauth.grants.base import TenantGrant, invalid_grant
+from idp.store.tenant import grants, refresh_tokens
+from idp.tokens.authorization import Authorization
+from idp.tokens.refresh import GRACE, new_refresh_token, seal, unseal
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Row
+
+
+class RefreshToken(TenantGrant, RefreshTokenGrant):  # type: ignore[misc]
+    """Authlib's grant with an atomic rotation."""
+
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and find the token; what comes back again within the grace is noted."""
+        client = self.request.client = self._validate_request_client()
+        token = self.request.payload.data.get("refresh_token")
+        if token is None:
+            self._validate_request_token(client)  # Authlib's error for the missing parameter
+            return
+        self._row, self._again = self._find(token)
+        if self._again is None:
+            self._scope_granted = scopes.narrowed(scopes.split(self.request.payload.scope), self._row.scope)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Rotate: make the tokens, then consume the old one and store the new one in one transaction."""
+        if self._again is None:
+            response = self._rotate()
+            if response is None:  # somebody else was faster: their answer is ours too
+                _, response = self._find(self.request.payload.data["refresh_token"])
+        else:
+            response = self._again
+        return 200, response or {}, self.TOKEN_RESPONSE_HEADER
+
+    def _find(self, token: str) -> tuple[Row[Any], dict[str, Any] | None]:
+        """Return the token's row, and the answer of its rotation when it comes back within the grace."""
+        client = self.request.client
+        with self.server.database.reading() as conn:
+            row = refresh_tokens.find(conn, opaque.digest(token))
+        if row is None:
+            raise invalid_grant("refresh_token", "there is no such refresh token at this tenant", "Use the newest refresh token, at the issuer that sent it.")
+        self.check_source(row, client)
+        at = now()
+        if row.used_at is not None:
+            again = unseal(token, row.sealed_response) if row.sealed_response and at - row.used_at <= GRACE else None
+            if again is None:
+                error = _reuse(row)
+                self.server.database.writing(error.defence)
+                raise error
+            return row, again
+        if at >= row.expires_at or at >= row.grant_expires_at:
+            raise invalid_grant("refresh_token", "the refresh token has expired", "Begin a new authorization request.", received=f"expired at {min(row.expires_at, row.grant_expires_at)}, now {at}")
+        return row, None
+
+    def _rotate(self) -> dict[str, Any] | None:
+        row, client = self._row, self.request.client
+        authorization = Authorization(
+            client_id=client.client_id,
+            subject=subject_of(row.user_id),
+            scope=self._scope_granted,
+            grant_id=row.grant_id,
+            auth_time=row.auth_time,
+            acr=row.acr,
+            amr=row.amr,
+            session_id=row.session_id,
+            # OpenID Connect Core §12.2: a refreshed ID token keeps auth_time and has no new nonce.
+            id_token_alg=self.id_token_alg(client, self._scope_granted),
+        )
+        response = self.generate_token(authorization)
+        response["refresh_token"] = successor = new_refresh_token()
+        sealed = seal(self.request.payload.data["refresh_token"], response)
+        http, settings = self.request.http, self.server.tenant.settings
+        # The family's own end is not moved by rotation.
+        expires_at = min(now() + settings.refresh_token_idle_lifetime, row.grant_expires_at)
+
+        def work(conn: Connection) -> bool:
+            if not refresh_tokens.consume(conn, row.token_hash, sealed):
+                return False
+            refresh_tokens.create(conn, opaque.digest(successor), row.grant_id, expires_at)
+            audit.record(
+                conn,
+                "token.refreshed",
+                outcome="success",
+                actor=f"client:{client.client_id}",
+                client_id=client.client_id,
+                subject=row.user_id,
+                grant_id=row.grant_id,
+                source=http.remote_addr,
+                correlation_id=http.correlation_id,
+            )
+            return True
+
+        return response if self.server.database.writing(work) else None
+
+
+def _reuse(row: Row[Any]) -> Any:
+    def revoke(conn: Connection) -> None:
+        if grants.revoke(conn, row.grant_id, "refresh_token_reuse"):
+            audit.record(conn, "refresh_token.reused", outcome="failure", actor=f"client:{row.client_id}", client_id=row.client_id, subject=row.user_id, grant_id=row.grant_id)
+
+    return invalid_grant(
+        "refresh_token",
+        "the refresh token was rotated before; its whole family is revoked",
+        "Keep the newest refresh token only. If the client did, somebody else has had a copy.",
+        spec="RFC 9700 §4.14.2",
+        defence=revoke,
+    )

@@ -1,0 +1,119 @@
+"""Token introspection (RFC 7662): an authenticated client asks about its own tokens; of all others it learns nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
+
+from idp import opaque
+from idp.clock import now
+from idp.errors import refused
+from idp.feature import Endpoint, Feature
+from idp.keys.signer import InvalidToken
+from idp.oauth import errors
+from idp.oauth.request import from_body
+from idp.oauth.token import signing_algorithms
+from idp.store.tenant import refresh_tokens
+from idp.tokens import verification
+from idp.tokens.refresh import PREFIX
+from idp.web.http import json_response
+
+if TYPE_CHECKING:
+    from idp.oauth.client import Client
+    from idp.oauth.request import TenantRequest
+    from idp.oauth.server import TenantServer
+    from idp.web.http import Request, Response
+
+# RFC 7662 §2.1: the endpoint asks for authentication, so public clients cannot use it.
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+_INACTIVE = {"active": False}
+
+
+def handle(server: TenantServer, http: Request) -> Response:
+    """Answer an introspection request."""
+    request = from_body(http, "introspect")
+    try:
+        server.check("introspect", request)
+        client = server.authenticate_client(request, METHODS, "introspect")
+        token = required_token(request)
+    except OAuth2Error as error:
+        return errors.json_error(server, request, error)
+    return json_response(200, _describe(server, client, token))
+
+
+def required_token(request: TenantRequest) -> str:
+    """Return the parameter ``token``; raises ``invalid_request`` without it (RFC 7662 §2.1, RFC 7009 §2.1)."""
+    token = request.payload.data.get("token")
+    if token is None:
+        raise refused(
+            InvalidRequestError("The parameter token is missing."),
+            check="token",
+            spec="RFC 7662 §2.1",
+            reason="the parameter token is missing",
+            fix="Send the token in the form body.",
+        )
+    return str(token)
+
+
+def may_run_inline(server: TenantServer, http: Request) -> bool:
+    """Say whether a request surely waits for nothing: reads of SQLite do not."""
+    return not (server.database.blocking or server.limiter.blocking or b"client_assertion" in http.body)
+
+
+def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
+    # The kind is told by the token itself; a wrong hint changes nothing (RFC 7662 §2.1).
+    return _refresh_token(server, client, token) if token.startswith(f"{PREFIX}_") else _access_token(server, client, token)
+
+
+def _access_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
+    try:
+        live = verification.find_live(server.database, server.keys, server.tenant.issuer, token)
+    except InvalidToken:
+        return _INACTIVE
+    claims = live.claims
+    # RFC 7662 §4: who may not know gets the answer of a dead token.
+    if claims.get("client_id") != client.client_id:
+        return _INACTIVE
+    described = {"active": True, "token_type": "Bearer"}
+    described |= {name: claims[name] for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr") if name in claims}
+    if live.standing is not None:
+        described["username"] = live.standing.username
+    return described
+
+
+def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
+    with server.database.reading() as conn:
+        row = refresh_tokens.find(conn, opaque.digest(token))
+    at = now()
+    if (
+        row is None
+        or row.client_id != client.client_id
+        or row.used_at is not None
+        or row.revoked_at is not None
+        or row.user_state != "active"
+        or at >= min(row.expires_at, row.grant_expires_at)
+    ):
+        return _INACTIVE
+    return {
+        "active": True,
+        "iss": server.tenant.issuer,
+        "sub": row.user_id,
+        "client_id": row.client_id,
+        "scope": row.scope,
+        "username": row.username,
+        "iat": row.issued_at,
+        "exp": min(row.expires_at, row.grant_expires_at),
+    }
+
+
+INTROSPECTION = Feature(
+    name="introspection",
+    spec="RFC 7662",
+    endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True, inline=may_run_inline),),
+    metadata=lambda server: {
+        "introspection_endpoint": f"{server.tenant.issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": list(METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": signing_algorithms(server),
+    },
+)

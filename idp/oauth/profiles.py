@@ -1,0 +1,30 @@
+"""Client profiles: how strict each is, rule by rule. One table; a request never loosens a profile.
+
+``strict`` follows RFC 9700 and OAuth 2.1. ``oidc`` is what certified OpenID behaviour and many existing relying parties need;
+a tenant must allow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One column of the table."""
+
+    name: str
+    # RFC 9700 §2.1.1: PKCE. Public clients must use S256 under every profile; `plain` exists under none.
+    requires_pkce_of_confidential_clients: bool
+    # Client assertions (RFC 7523 §3): the issuer as one string, or also the endpoint's URL, as string or array.
+    accepts_endpoint_as_audience: bool
+    response_types: tuple[str, ...]
+    signing_algorithms: tuple[str, ...]
+    rotates_refresh_tokens: bool
+
+
+#                          PKCE (conf.)  aud=URL  response types  algorithms                             rotation
+STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)  # noqa: FBT003
+OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)  # noqa: FBT003
+
+PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

@@ -1,0 +1,75 @@
+"""Checks that every protocol endpoint shares: rate, legal characters, no repeats, and the place parameters may come from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+
+from idp.errors import refused
+from idp.oauth.client_auth import check_basic
+from idp.web.ratelimit import Rule
+
+if TYPE_CHECKING:
+    from idp.oauth.request import TenantRequest
+    from idp.oauth.server import TenantServer
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A secret is only hashed and compared: whatever it contains, the answer is that it is wrong.
+_ANY_CHARACTERS = frozenset({"client_secret"})
+MAX_VALUE = 16_384
+RULES = {
+    "authorize": Rule("authorize", 600, 60),
+    "token": Rule("token", 6000, 60),
+    "introspect": Rule("introspect", 12000, 60),
+    "revoke": Rule("revoke", 3000, 60),
+}
+
+
+def check_rate(server: TenantServer, request: TenantRequest) -> None:
+    """Limit the requests of one source, or of one client from one source, to an endpoint."""
+    if server.tenant.settings.rate_limits == "off":
+        return
+    key = f"{server.tenant.id} {request.http.remote_addr} {request.payload.client_id or ''}"
+    server.limiter.hit(key, RULES[request.endpoint]).require()
+
+
+def check_body_only(_server: TenantServer, request: TenantRequest) -> None:
+    """Refuse parameters in the query string (RFC 6749 §2.3.1, §3.2: they would be logged)."""
+    if request.http.query:
+        raise _invalid("query", "Parameters belong into the form body.", "parameters in the query string", "Send all parameters in the form body.", "RFC 6749 §3.2")
+
+
+def check_characters(_server: TenantServer, request: TenantRequest) -> None:
+    """Refuse control characters and endless values; no grammar of RFC 6749 Appendix A has them."""
+    for name, value in request.payload.pairs:
+        if name in _ANY_CHARACTERS:
+            continue
+        if len(value) > MAX_VALUE or _CONTROL.search(name) or _CONTROL.search(value):
+            raise _invalid("characters", "A parameter has illegal characters or is too long.", f"the parameter {name[:50]!r} has control characters or is too long", "Send printable characters only.", "RFC 6749 Appendix A")
+
+
+def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
+    """Refuse a parameter that is sent twice (RFC 6749 §3.1, §3.2)."""
+    _refuse_repeats(request, [name for name, _ in request.payload.pairs])
+
+
+def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:
+    """Refuse a repeated client_id or redirect_uri before either is believed; other repeats are told to the redirect URI."""
+    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name in ("client_id", "redirect_uri", "response_mode", "state")])
+
+
+def check_basic_header(_server: TenantServer, request: TenantRequest) -> None:
+    """Refuse an Authorization header that is no well-formed Basic (RFC 6749 §2.3.1)."""
+    check_basic(request)
+
+
+def _refuse_repeats(_request: TenantRequest, names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _invalid("repeats", "A parameter is repeated.", f"the parameter {twice[:50]!r} is sent more than once", "Send each parameter once.", "RFC 6749 §3.1")
+
+
+def _invalid(check: str, text: str, reason: str, fix: str, spec: str) -> InvalidRequestError:
+    return refused(InvalidRequestError(text), check=check, spec=spec, reason=reason, fix=fix)

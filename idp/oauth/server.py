@@ -1,0 +1,253 @@
+"""One tenant's authorization server: Authlib's core with the tenant's issuer, keys, settings and clients as plain attributes.
+
+Not a global that reads a framework's context: one object per tenant and revision, in a bounded cache that the change feed
+clears. The registry of grants and checks is built once per feature set and shared, so that a tenant costs kilobytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
+
+from idp.errors import refused
+from idp.keys.signer import TenantKeys
+from idp.oauth import errors
+from idp.oauth.client import Client
+from idp.oauth.client_assertion import PrivateKeyJwt
+from idp.oauth.client_auth import ClientAuth
+from idp.oauth.request import TenantRequest, from_body
+from idp.store.tenant import clients
+from idp.tokens.mint import Mint
+from idp.web.http import Response, json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from idp.feature import Feature
+    from idp.flow.services import Services
+    from idp.keys.envelope import Envelope
+    from idp.store.db import Database
+    from idp.tenancy.feed import ChangeFeed
+    from idp.tenancy.tenant import Tenant
+    from idp.web.http import Request
+    from idp.web.ratelimit import Limiter
+
+    Check = Callable[["TenantServer", TenantRequest], None]
+
+CLIENTS_CACHED = 10_000
+SERVERS_CACHED = 4_096
+
+
+class Registry:
+    """What all tenants share: the features that are on, the checks by endpoint, the grants by grant type."""
+
+    def __init__(self, features: Sequence[Feature], checks: Mapping[str, tuple[Check, ...]]) -> None:
+        """Build the tables once."""
+        self.features = tuple(features)
+        self.checks = checks
+        self.grants = {grant.GRANT_TYPE: (grant, extensions) for feature in features for grant, extensions in feature.grants}
+
+
+class UnsupportedGrantType(UnsupportedGrantTypeError):  # type: ignore[misc]
+    """RFC 6749 §5.2, without the user's input in the description."""
+
+    description = "This grant type is not supported."
+
+    def get_error_description(self) -> str:
+        """Return a constant."""
+        return self.description
+
+
+class TenantServer(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's server for one tenant at one revision."""
+
+    def __init__(self, tenant: Tenant, database: Database, keys: TenantKeys, services: Services, registry: Registry, limiter: Limiter) -> None:
+        """Keep what requests need as plain attributes."""
+        super().__init__()
+        self.tenant = tenant
+        self.database = database
+        self.keys = keys
+        self.services = services
+        self.registry = registry
+        self.limiter = limiter
+        self.mint = Mint(tenant, keys)
+        self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
+        self._clients: dict[str, Client] = {}
+        self._origins: frozenset[str] | None = None
+        self._generation = 0
+        self._client_auth = ClientAuth(self.query_client)
+        self._client_auth.register("private_key_jwt", PrivateKeyJwt(self))
+
+    # -- clients --------------------------------------------------------------------------------------------------
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Return an active client; None when there is none by that id."""
+        found = self._clients.get(client_id)
+        if found is None:
+            found = self._load_client(client_id)
+        return found if found is not None and found.is_active else None
+
+    def knows_client(self, client_id: str) -> bool:
+        """Say whether a client can be had without the database."""
+        return client_id in self._clients
+
+    def registered_origins(self) -> frozenset[str]:
+        """Return the origins of all clients' registered redirect URIs: scripts there may read protocol answers."""
+        if self._origins is None:
+            generation = self._generation
+            with self.database.reading() as conn:
+                found = frozenset(origin for row in clients.list_all(conn) if row.state == "active" for origin in Client(row).origins)
+            if generation != self._generation:
+                return found
+            self._origins = found
+        return self._origins
+
+    def forget_client(self, client_id: str) -> None:
+        """Drop a client from the cache, because it has changed."""
+        self._generation += 1
+        self._origins = None
+        self._clients.pop(client_id, None)
+
+    def _load_client(self, client_id: str) -> Client | None:
+        if not 0 < len(client_id) <= 255 or not client_id.isprintable():  # noqa: PLR2004 - the column's width
+            return None
+        generation = self._generation
+        with self.database.reading() as conn:
+            row = clients.find(conn, client_id)
+        if row is None:
+            return None
+        found = Client(row)
+        if generation == self._generation:  # else it may have changed while it was read
+            if len(self._clients) >= CLIENTS_CACHED:
+                self._clients.clear()
+            self._clients[client_id] = found
+        return found
+
+    # -- checks and grants ----------------------------------------------------------------------------------------
+
+    def check(self, endpoint: str, request: TenantRequest) -> None:
+        """Run the endpoint's checks in the order of the table."""
+        for check in self.registry.checks[endpoint]:
+            check(self, request)
+
+    def get_token_grant(self, request: TenantRequest) -> Any:
+        """Return the grant for ``grant_type``, with its extensions."""
+        grant_type = request.payload.grant_type
+        if grant_type is None:
+            # RFC 6749 §5.2: a missing parameter is invalid_request.
+            raise refused(
+                InvalidRequestError("The parameter grant_type is missing."),
+                check="grant_type",
+                spec="RFC 6749 §5.2",
+                reason="grant_type is missing",
+                fix="Send grant_type in the form body.",
+            )
+        found = self.registry.grants.get(grant_type)
+        if found is None:
+            raise refused(
+                UnsupportedGrantType(grant_type),
+                check="grant_type",
+                spec="RFC 6749 §5.2",
+                reason="the server does not serve this grant type",
+                fix="Use one of the grant types that discovery lists.",
+                received=grant_type[:100],
+                registered=tuple(self.registry.grants),
+            )
+        grant_class, extensions = found
+        grant = grant_class(request, self)
+        for extension in extensions:
+            extension(grant)
+        return grant
+
+    # -- Authlib's framework hooks --------------------------------------------------------------------------------
+
+    def create_oauth2_request(self, request: Request | TenantRequest) -> TenantRequest:
+        """Wrap an HTTP request, unless it is wrapped already."""
+        return request if isinstance(request, TenantRequest) else from_body(request, "token")
+
+    def save_token(self, token: Any, request: Any) -> None:
+        """Do nothing: grants store what they issue in the transaction that consumes their source."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: audit events are written by who changes something."""
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Response:  # noqa: ARG002 - Authlib's signature
+        """Return our response."""
+        return json_response(status, body, _TOKEN_HEADERS)
+
+    def create_token_response(self, request: TenantRequest) -> Response:
+        """Let Authlib run the grant; an unsupported one is an error like any other."""
+        try:
+            grant = self.get_token_grant(request)
+            grant.validate_token_request()
+            return self.handle_response(*grant.create_token_response())
+        except OAuth2Error as error:
+            return self.handle_error_response(request, error)
+
+    def handle_error_response(self, request: TenantRequest, error: OAuth2Error) -> Response:
+        """Answer an error with its correlation id, and record it."""
+        return errors.json_error(self, request, error)
+
+    @cached_property
+    def discovery(self) -> dict[str, Any]:
+        """The union of what the enabled features say: it cannot advertise what is not served."""
+        document: dict[str, Any] = {"issuer": self.tenant.issuer}
+        for feature in self.registry.features:
+            for name, value in (feature.metadata(self) if feature.metadata else {}).items():
+                present = document.get(name)
+                document[name] = list(dict.fromkeys([*present, *value])) if isinstance(present, list) else value
+        return document
+
+
+# RFC 6749 §5.1: neither caches nor HTTP/1.0 caches keep a token.
+_TOKEN_HEADERS = (("cache-control", "no-store"), ("pragma", "no-cache"))
+
+
+class Servers:
+    """The servers of the tenants that were used lately, one per tenant and revision."""
+
+    def __init__(self, services: Services, registry: Registry, envelope: Envelope, limiter: Limiter, feed: ChangeFeed) -> None:
+        """Subscribe to the feed."""
+        self._services, self._registry, self._envelope, self._limiter = services, registry, envelope, limiter
+        self._cache: OrderedDict[str, TenantServer] = OrderedDict()
+        self._guard = threading.Lock()
+        self._generation = 0
+        feed.subscribe(self._changed)
+
+    def get(self, tenant: Tenant) -> TenantServer:
+        """Return the tenant's server, made anew when its configuration or its database has changed."""
+        found = self._cache.get(tenant.id)
+        database = self._services.store.tenant(tenant.id, tenant.database_url)
+        if found is not None and found.tenant is tenant and found.database is database:
+            self._cache.move_to_end(tenant.id)
+            return found
+        generation = self._generation
+        with database.reading() as conn:
+            keys = TenantKeys.load(conn, self._envelope, tenant.id)
+        made = TenantServer(tenant, database, keys, self._services, self._registry, self._limiter)
+        with self._guard:
+            if generation == self._generation:
+                self._cache[tenant.id] = made
+                self._cache.move_to_end(tenant.id)
+                while len(self._cache) > SERVERS_CACHED:
+                    self._cache.popitem(last=False)
+        return made
+
+    def cached(self, tenant: Tenant) -> TenantServer | None:
+        """Return the tenant's server if it is at hand; never asks a database."""
+        found = self._cache.get(tenant.id)
+        return found if found is not None and found.tenant is tenant else None
+
+    def _changed(self, tenant_id: str, kind: str, subject: str) -> None:
+        with self._guard:
+            self._generation += 1
+            if kind == "client":
+                server = self._cache.get(tenant_id)
+                if server is not None:
+                    server.forget_client(subject)
+            else:
+                self._cache.pop(tenant_id, None)

@@ -1,0 +1,169 @@
+"""RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): GET or POST, a confirmation unless the hint proves the wish.
+
+Without a hint for the very session that is open, the person is asked: a link on another site ends nobody's session. The
+redirect afterwards goes to a URI that the client registered for it, exactly, or nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from idp import opaque
+from idp.errors import IdpError, refused
+from idp.feature import Endpoint, Feature
+from idp.flow import pages, session
+from idp.keys.signer import InvalidToken
+from idp.oauth.request import one_of_each
+from idp.tokens.mint import ID_TOKEN_TYPE
+from idp.web import csrf
+from idp.web.headers import origin_source
+from idp.web.http import Response, redirect
+
+if TYPE_CHECKING:
+    from idp.oauth.client import Client
+    from idp.oauth.server import TenantServer
+    from idp.store.rows import Row
+    from idp.web.http import Request
+
+_PURPOSE = "logout"
+_SPEC = "OpenID Connect RP-Initiated Logout §2"
+_PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+_CONFIRMED = "action"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """A validated request: where to go afterwards, and what the hint says."""
+
+    client: Client | None
+    redirect_to: str | None
+    hint_sub: str | None
+    hint_sid: str | None
+
+
+def handle(server: TenantServer, http: Request) -> Response:
+    """Answer a logout request, or the confirmation's form."""
+    if http.method == "POST" and any(name == _CONFIRMED for name, _ in http.form):
+        return _confirmed(server, http)
+    parameters = one_of_each(http.form if http.method == "POST" else http.args, _PARAMETERS)
+    if http.method == "POST" and http.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
+        # A cross-site POST comes without our cookies on some browsers: answer with a GET (§2 allows both).
+        return redirect(303, f"{server.tenant.base_path}/logout?{urlencode(parameters)}")
+    asked = _validate(server, parameters)
+    current = session.current(server, http)
+    if current is None:
+        return _finish(server, http, asked, None)
+    if asked.hint_sid == current.id or (asked.hint_sid is None and asked.hint_sub == current.user_id):
+        # §2: the hint shows that the application knows this very session; nobody has to be asked again.
+        return _finish(server, http, asked, current)
+    return _ask(server, http, parameters, asked, current)
+
+
+def _validate(server: TenantServer, parameters: dict[str, str]) -> LogoutRequest:
+    claims = _hint(server, parameters.get("id_token_hint"))
+    hinted, named = claims.get("aud"), parameters.get("client_id")
+    if claims and named is not None and named != hinted:
+        # §2: when both are given, client_id must be the one the hint was issued to.
+        raise _refusal("client_id", "client_id is not the client that the id_token_hint was issued to", "Send the client_id of the hint.", named)
+    client_id = named or hinted
+    client = server.query_client(client_id) if isinstance(client_id, str) else None
+    if named is not None and client is None:
+        raise _refusal("client_id", "the tenant has no active client by this id", "Check client_id: idp client list TENANT", named)
+    target = parameters.get("post_logout_redirect_uri")
+    if target is not None and (client is None or target not in client.post_logout_redirect_uris):
+        # §3: the value must have been registered; without a client there is nothing to compare with.
+        raise _refusal(
+            "post_logout_redirect_uri",
+            "post_logout_redirect_uri is not registered, or neither hint nor client_id says for whom",
+            "Register it, and send id_token_hint or client_id: idp client update TENANT CLIENT_ID",
+            target,
+            tuple(sorted(client.post_logout_redirect_uris)) if client is not None else (),
+        )
+    if target is not None and "state" in parameters:
+        target = f"{target}{'&' if '?' in target else '?'}{urlencode({'state': parameters['state']})}"
+    return LogoutRequest(client, target, claims.get("sub"), claims.get("sid"))
+
+
+def _hint(server: TenantServer, hint: str | None) -> dict[str, Any]:
+    if hint is None:
+        return {}
+    try:
+        # §2: an expired ID token is a good hint.
+        return server.keys.verify(hint, typ=ID_TOKEN_TYPE, issuer=server.tenant.issuer, allow_expired=True)
+    except InvalidToken as error:
+        raise _refusal("id_token_hint", f"id_token_hint: {error.reason}", "Send an ID token of this issuer.") from error
+
+
+def _ask(server: TenantServer, http: Request, parameters: dict[str, str], asked: LogoutRequest, current: Row[Any]) -> Response:
+    browser, new_cookie = _browser(server, http)
+    query = urlencode(parameters)
+    goal = origin_source(asked.redirect_to) if asked.redirect_to else None
+    response = pages.page(
+        server,
+        http,
+        "logout.html",
+        form_action=(goal,) if goal else (),
+        action=f"{server.tenant.base_path}/logout{'?' + query if query else ''}",
+        csrf=csrf.token(server.services.csrf_key, browser, _PURPOSE, current.id),
+        account={"name": None, "username": current.username},
+        client_name=asked.client.name if asked.client is not None else None,
+        stay_url=f"{server.tenant.base_path}/",
+    )
+    response.headers += new_cookie
+    return response
+
+
+def _confirmed(server: TenantServer, http: Request) -> Response:
+    asked = _validate(server, one_of_each(http.args, _PARAMETERS))
+    current = session.current(server, http)
+    if current is None:
+        return _finish(server, http, asked, None)
+    csrf.require(http, server.services.csrf_key, session.browser_of(server.tenant, http), _PURPOSE, current.id)
+    return _finish(server, http, asked, current)
+
+
+def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: Row[Any] | None) -> Response:
+    if current is not None:
+        server.database.writing(lambda conn: session.end(conn, http, current, reason="logout"))
+    if asked.redirect_to is not None:
+        response = redirect(303, asked.redirect_to)
+    else:
+        response = pages.page(
+            server,
+            http,
+            "signed_out.html",
+            continue_url=asked.client.metadata.get("client_uri") if asked.client is not None else None,
+            continue_name=asked.client.name if asked.client is not None else None,
+        )
+    response.headers.append(session.no_session_cookie(server.tenant))
+    return response
+
+
+def _browser(server: TenantServer, http: Request) -> tuple[str, list[tuple[str, str]]]:
+    found = session.browser_of(server.tenant, http)
+    if found is not None:
+        return found, []
+    made = opaque.new_secret("b")
+    return made, [session.browser_cookie(server.tenant, made)]
+
+
+def _refusal(check: str, reason: str, fix: str, received: str | None = None, registered: tuple[str, ...] = ()) -> IdpError:
+    return refused(
+        IdpError("The application's request to sign you out cannot be used.", code="invalid_request"),
+        check=check,
+        spec=_SPEC,
+        reason=reason,
+        fix=fix,
+        received=received[:2000] if received else None,
+        registered=registered,
+    )
+
+
+LOGOUT = Feature(
+    name="rp_initiated_logout",
+    spec="OpenID Connect RP-Initiated Logout 1.0",
+    endpoints=(Endpoint("logout", "/logout", ("GET", "POST"), handle, audience="person"),),
+    metadata=lambda server: {"end_session_endpoint": f"{server.tenant.issuer}/logout"},
+)

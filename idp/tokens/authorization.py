@@ -1,0 +1,25 @@
+"""The value every grant ends in: who allowed what to whom, and how that was authenticated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What the mint turns into tokens."""
+
+    client_id: str
+    subject: str
+    scope: str
+    grant_id: str | None = None  # None: a client for itself (RFC 6749 §4.4); there is nothing to revoke but the token
+    auth_time: int | None = None
+    acr: str | None = None
+    amr: Sequence[str] = ()
+    session_id: str | None = None
+    nonce: str | None = None
+    id_token_alg: str | None = None  # None: no ID token

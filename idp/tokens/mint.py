@@ -1,0 +1,93 @@
+"""The mint: turns an `Authorization` into an access token (RFC 9068) and an ID token (OpenID Connect Core §2).
+
+Audience, claims, lifetimes and revocation ids are decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Any
+
+from idp.clock import now
+from idp.keys.algorithms import left_half_hash
+
+if TYPE_CHECKING:
+    from idp.keys.signer import TenantKeys
+    from idp.tenancy.tenant import Tenant
+    from idp.tokens.authorization import Authorization
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1)
+ID_TOKEN_TYPE = "JWT"  # noqa: S105
+
+
+class Mint:
+    """Makes the tokens of one tenant at one revision of its configuration."""
+
+    def __init__(self, tenant: Tenant, keys: TenantKeys) -> None:
+        """Keep what every token needs as plain attributes: this is the hot path."""
+        settings = tenant.settings
+        self.issuer = tenant.issuer
+        self.keys = keys
+        self.access_token_alg = settings.access_token_signing_alg
+        self.access_token_lifetime = settings.access_token_lifetime
+        self.id_token_lifetime = settings.id_token_lifetime
+
+    def token_response(self, authorization: Authorization) -> dict[str, Any]:
+        """Return the members of a token response (RFC 6749 §5.1) without a refresh token."""
+        access_token = self.access_token(authorization)
+        response: dict[str, Any] = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": self.access_token_lifetime,
+        }
+        if authorization.scope:
+            response["scope"] = authorization.scope
+        if authorization.id_token_alg is not None:
+            response["id_token"] = self.id_token(authorization, access_token)
+        return response
+
+    def access_token(self, authorization: Authorization) -> str:
+        """Return a signed JWT access token (RFC 9068 §2)."""
+        at = now()
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": authorization.subject,
+            # RFC 9068 §3: without a resource indicator the audience is a default the server chooses; here its own endpoints.
+            "aud": self.issuer,
+            "client_id": authorization.client_id,
+            "iat": at,
+            "exp": at + self.access_token_lifetime,
+            "jti": urlsafe_b64encode(os.urandom(18)).decode(),
+        }
+        if authorization.scope:
+            claims["scope"] = authorization.scope
+        if authorization.grant_id is not None:
+            # RFC 9068 §2.2.1: how the person was authenticated when the grant was made.
+            claims["grant_id"] = authorization.grant_id
+            claims["auth_time"] = authorization.auth_time
+            claims["acr"] = authorization.acr
+            claims["amr"] = list(authorization.amr)
+        return self.keys.sign(claims, alg=self.access_token_alg, typ=ACCESS_TOKEN_TYPE)
+
+    def id_token(self, authorization: Authorization, access_token: str | None) -> str:
+        """Return a signed ID token; ``at_hash`` binds it to the access token (OpenID Connect Core §3.1.3.6)."""
+        at = now()
+        alg = authorization.id_token_alg or "RS256"
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": authorization.subject,
+            "aud": authorization.client_id,
+            "iat": at,
+            "exp": at + self.id_token_lifetime,
+            "auth_time": authorization.auth_time,
+            "acr": authorization.acr,
+            "amr": list(authorization.amr),
+        }
+        if authorization.nonce is not None:
+            claims["nonce"] = authorization.nonce
+        if authorization.session_id is not None:
+            claims["sid"] = authorization.session_id
+        if access_token is not None:
+            claims["at_hash"] = left_half_hash(alg, access_token)
+        return self.keys.sign(claims, alg=alg, typ=ID_TOKEN_TYPE)

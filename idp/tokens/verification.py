@@ -1,0 +1,54 @@
+"""Is this access token alive? Signature, type, issuer and times by the keys; grant, user and revocation by one read.
+
+RFC 9068 §4, RFC 8725 §3. What must never be stale (revoked token, grant, disabled user) is read from the database each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from idp.keys.signer import InvalidToken
+from idp.store.tenant import grants, revoked_tokens
+from idp.tokens.mint import ACCESS_TOKEN_TYPE
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+
+    from idp.keys.signer import TenantKeys
+    from idp.store.db import Database
+
+LEEWAY = 0  # the server that issued a token is the one that judges it: no clock to forgive
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """A living access token: its claims, and its user's row unless a client acts for itself."""
+
+    claims: dict[str, Any]
+    standing: Row[Any] | None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes of the token."""
+        return frozenset(self.claims.get("scope", "").split())
+
+
+def find_live(database: Database, keys: TenantKeys, issuer: str, token: str) -> LiveToken:
+    """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason."""
+    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer, leeway=LEEWAY)
+    grant_id, jti = claims.get("grant_id"), claims.get("jti")
+    if not isinstance(jti, str):
+        message = "the token has no jti"
+        raise InvalidToken(message)
+    with database.reading() as conn:
+        if grant_id is None:
+            if revoked_tokens.is_revoked(conn, jti):
+                message = "the token was revoked"
+                raise InvalidToken(message)
+            return LiveToken(claims, None)
+        standing = grants.find_standing(conn, grant_id, jti) if isinstance(grant_id, str) else None
+    if standing is None:
+        message = "the token or its grant was revoked, or its user is not active"
+        raise InvalidToken(message)
+    return LiveToken(claims, standing)
