@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Conflict
+from idp.jobs.schedule import Job
 from idp.store.control import audit_checkpoints as copies
 from idp.store.tenant import audit_checkpoints, audit_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from idp.jobs.schedule import JobContext
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
 
@@ -112,6 +114,19 @@ def chain_events(
         latest = audit_events.latest_at(conn)
     idle = LATEST if latest is None else now() - latest
     return Chained(total, now() + min(max(idle, SOONEST), LATEST))
+
+
+def chain_job(sign_for: Callable[[JobContext], Sign]) -> Job:
+    """Return the kind of job; ``sign_for`` gives the signer of a job's tenant."""
+
+    def run(context: JobContext) -> int:
+        sign = sign_for(context)
+        control = context.store.control
+        return chain_events(
+            context.database, control, context.tenant.id, sign, is_stopping=context.is_stopping
+        ).next_due
+
+    return Job("chain", run, first_due=SOONEST)
 
 
 def _chain_batch(database: Database, tenant_id: str, sign: Sign, head: Head, events: Sequence[Row[Any]]) -> bool:

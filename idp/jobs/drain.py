@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from idp import spool
 from idp.clock import now
 from idp.jobs import spool_records
-from idp.store.control import control_state, pending_work
+from idp.jobs.schedule import SERVED, Job
+from idp.store.control import control_state, pending_work, tenants
 from idp.store.control import refusals as control_refusals
 from idp.store.tenant import audit_events, refusals, tenant_state
 
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from idp.store.db import Database
+    from idp.jobs.schedule import JobContext
+    from idp.store.db import Database, Store
     from idp.store.rows import Connection
 
     Place = tuple[int, dict[str, Any]]  # a record and where it stands in the file
 
 log = logging.getLogger("idp.jobs.drain")
 
+INTERVAL = 1  # seconds between two runs
 KEEP_REFUSALS = 10_000  # the newest, of each tenant and of no tenant
 CHAIN_SOON = 30  # seconds after which a tenant with new events is chained
 PATIENCE = (1.0, 60.0)  # seconds until a tenant that could not be reached is tried again: at first, at most
@@ -267,6 +270,25 @@ class Drain:
             self._marked.clear()
         self._marked.update(dict.fromkeys(marked, at))
         self._fresh.clear()
+
+
+def drain_job(directory: Path, store: Store) -> Job:
+    """Return the kind of job that drains this node's folder, once a second."""
+
+    def database_of(tenant_id: str) -> Database | None:
+        with store.control.reading() as conn:
+            row = tenants.find(conn, tenant_id)
+        return store.tenant(row.id, row.database_url) if row is not None and row.state in SERVED else None
+
+    drain = Drain(directory, store.control, database_of)
+
+    def run(context: JobContext) -> int:
+        done = drain.run(context.is_stopping)
+        if done.unreadable:
+            log.warning("%d lines of the spool were cut short and are skipped", done.unreadable)
+        return now() + INTERVAL
+
+    return Job("drain", run, scope="node")
 
 
 def _folder_id(directory: Path) -> str:

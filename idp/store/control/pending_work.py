@@ -43,9 +43,8 @@ def due(conn: Connection, kinds: Collection[str], limit: int = 100) -> Sequence[
     """Return jobs of some kinds whose time has come and that nobody is working on, the longest due first."""
     table = pending_work.c
     free = table.claimed_until.is_(None) | (table.claimed_until < now())
-    return conn.execute(
-        select(pending_work).where((table.next_due <= now()) & free).order_by(table.next_due).limit(limit)
-    ).all()
+    ripe = (table.next_due <= now()) & free & table.kind.in_(kinds)
+    return conn.execute(select(pending_work).where(ripe).order_by(table.next_due).limit(limit)).all()
 
 
 def claim(conn: Connection, tenant_id: str, kind: str, worker: str, seconds: int = 300) -> bool:
@@ -110,6 +109,11 @@ def ensure(conn: Connection, jobs: Sequence[tuple[str, str, int]]) -> None:
 def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every job: who needs what, when, and how the last run ended."""
     return conn.execute(select(pending_work).order_by(pending_work.c.tenant_id, pending_work.c.kind)).all()
+
+
+def kinds_of(conn: Connection, tenant_id: str) -> set[str]:
+    """Return the kinds of job that a tenant has a row for."""
+    return set(conn.execute(select(pending_work.c.kind).where(pending_work.c.tenant_id == tenant_id)).scalars())
 
 
 def delete_of(conn: Connection, tenant_id: str) -> None:

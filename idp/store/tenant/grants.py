@@ -89,7 +89,9 @@ def revoke_of_session(conn: Connection, session_id: str, reason: str) -> int:
     return conn.execute(update(grants).where(here).values(revoked_at=now(), revoked_reason=reason)).rowcount
 
 
-def revoke_of_user(conn: Connection, user_id: str, reason: str, *, client_id: str | None = None, but_session: str | None = None) -> int:
+def revoke_of_user(
+    conn: Connection, user_id: str, reason: str, *, client_id: str | None = None, but_session: str | None = None
+) -> int:
     """Revoke every grant of a user, or those to one client, except those of one session."""
     here = (grants.c.user_id == user_id) & grants.c.revoked_at.is_(None)
     if client_id is not None:

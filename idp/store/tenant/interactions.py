@@ -48,7 +48,11 @@ def change(conn: Connection, interaction_id: str, **values: Any) -> bool:
 
 def bind(conn: Connection, interaction_id: str, browser_hash: str) -> bool:
     """Bind an interaction that belongs to no browser yet; only one caller ever succeeds."""
-    here = (interactions.c.id == interaction_id) & (interactions.c.browser_hash == "") & interactions.c.finished_at.is_(None)
+    here = (
+        (interactions.c.id == interaction_id)
+        & (interactions.c.browser_hash == "")
+        & interactions.c.finished_at.is_(None)
+    )
     return conn.execute(update(interactions).where(here).values(browser_hash=browser_hash)).rowcount == 1
 
 

@@ -76,7 +76,17 @@ def find(conn: Connection, token_hash: str) -> Row[Any] | None:
 
 def create(conn: Connection, token_hash: str, grant_id: str, expires_at: int) -> None:
     """Insert a refresh token."""
-    conn.execute(_INSERT, {"token_hash": token_hash, "grant_id": grant_id, "issued_at": now(), "expires_at": expires_at, "used_at": None, "sealed_response": None})
+    conn.execute(
+        _INSERT,
+        {
+            "token_hash": token_hash,
+            "grant_id": grant_id,
+            "issued_at": now(),
+            "expires_at": expires_at,
+            "used_at": None,
+            "sealed_response": None,
+        },
+    )
 
 
 def consume(conn: Connection, token_hash: str, sealed_response: str) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-replays = db.Table("replays", identifier("namespace"), identifier("value_hash"), moment("expires_at", index=True), bind_key="tenant")
+replays = db.Table(
+    "replays", identifier("namespace"), identifier("value_hash"), moment("expires_at", index=True), bind_key="tenant"
+)
 
 
 def consume(conn: Connection, namespace: str, value_hash: str, expires_at: int) -> bool:

@@ -68,12 +68,16 @@ def renew(conn: Connection, session_id: str, old_cookie_hash: str, **values: Any
 
 def touch(conn: Connection, session_id: str, idle_expires_at: int) -> None:
     """Note that a session was used, and when it ends if it is not used again."""
-    conn.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now(), idle_expires_at=idle_expires_at))
+    conn.execute(
+        update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now(), idle_expires_at=idle_expires_at)
+    )
 
 
 def end(conn: Connection, session_id: str) -> bool:
     """End a session; False when it had ended already."""
-    done = conn.execute(update(sessions).where((sessions.c.id == session_id) & sessions.c.ended_at.is_(None)).values(ended_at=now()))
+    done = conn.execute(
+        update(sessions).where((sessions.c.id == session_id) & sessions.c.ended_at.is_(None)).values(ended_at=now())
+    )
     return done.rowcount == 1
 
 

@@ -1,0 +1,106 @@
+"""Purging what has expired, in small transactions, so that nobody waits long for the writer.
+
+What proves a reuse outlives what it belongs to: grants with their codes and rotated refresh tokens are kept a week beyond
+their end. Audit events are never purged.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from idp.clock import now
+from idp.jobs.drain import KEEP_REFUSALS
+from idp.jobs.schedule import Job
+from idp.store.control import changes
+from idp.store.control import refusals as control_refusals
+from idp.store.tenant import (
+    attempts,
+    grants,
+    interactions,
+    refresh_tokens,
+    refusals,
+    replays,
+    revoked_tokens,
+    sessions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from idp.jobs.schedule import JobContext
+    from idp.store.db import Database
+    from idp.store.rows import Connection
+
+    Delete = Callable[[Connection, int, int], int]
+
+DAY = 86400
+BATCH = 1000  # rows a transaction
+PAUSE = 0.005  # seconds between two full batches, in which other writers get their turn
+BUSY, IDLE = 3600, 6 * 3600  # seconds to the next purge, after one that found something and one that did not
+
+
+class Rule(NamedTuple):
+    """What is deleted, ``age`` seconds after its end."""
+
+    what: str
+    delete: Delete
+    age: int
+
+
+# Clocks of nodes may differ by a minute: nothing is deleted in the very second of its end.
+TENANT_RULES = (
+    Rule("sealed answers", refresh_tokens.forget_sealed, 60),
+    Rule("replays", replays.purge_expired, 300),
+    Rule("attempts", attempts.purge_expired, 300),
+    Rule("revoked tokens", revoked_tokens.purge_expired, 300),
+    Rule("interactions", interactions.purge_expired, DAY),
+    Rule("sessions", sessions.purge_expired, DAY),
+    Rule("grants", grants.purge_expired, 7 * DAY),
+    Rule("refusals", refusals.purge_expired, 7 * DAY),
+    Rule("refusals beyond the newest", lambda conn, _before, limit: refusals.trim(conn, KEEP_REFUSALS, limit), 0),
+)
+CONTROL_RULES = (
+    Rule("changes", changes.purge_before, DAY),
+    Rule("refusals", control_refusals.purge_expired, 7 * DAY),
+    Rule(
+        "refusals beyond the newest", lambda conn, _before, limit: control_refusals.trim(conn, KEEP_REFUSALS, limit), 0
+    ),
+)
+
+
+def purge(
+    database: Database, rules: Sequence[Rule] = TENANT_RULES, *, is_stopping: Callable[[], bool] = lambda: False
+) -> dict[str, int]:
+    """Delete what has expired; returns how many rows of what."""
+    counts: dict[str, int] = {}
+    for rule in rules:
+        before = now() - rule.age
+        counts[rule.what] = 0
+        while not is_stopping():
+            done = database.writing(lambda conn, rule=rule, before=before: rule.delete(conn, before, BATCH))  # type: ignore[misc]
+            counts[rule.what] += done
+            if not done or (done < BATCH and rule.delete not in _IN_STAGES):
+                break
+            time.sleep(PAUSE)
+    return counts
+
+
+# These delete one thing at a time: a short batch does not mean that nothing is left.
+_IN_STAGES = (grants.purge_expired, sessions.purge_expired)
+
+
+def purge_tenant(context: JobContext) -> int:
+    """Purge one tenant; returns when it is next due."""
+    counts = purge(context.database, TENANT_RULES, is_stopping=context.is_stopping)
+    return now() + (BUSY if any(counts.values()) else IDLE)
+
+
+def purge_control(context: JobContext) -> int:
+    """Purge the control database; returns when it is next due."""
+    purge(context.store.control, CONTROL_RULES, is_stopping=context.is_stopping)
+    return now() + BUSY
+
+
+TENANT_JOB = Job("purge", purge_tenant, first_due=BUSY)
+CONTROL_JOB = Job("purge", purge_control, first_due=0, scope="installation")
