@@ -207,8 +207,10 @@ def _locked(conn: Connection, user_id: str) -> Row[Any]:
 
 
 def _end_everything(conn: Connection, user_id: str, reason: str) -> int:
+    # Sessions before grants, as everywhere: two transactions that lock in one order cannot deadlock.
+    ended = sessions.end_all_of(conn, user_id)
     grants.revoke_of_user(conn, user_id, reason)
-    return sessions.end_all_of(conn, user_id)
+    return ended
 
 
 def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]) -> None:

@@ -40,7 +40,12 @@ class Echo:
 
         context.server.database.writing(work)
         live = context.session
-        told = {"user": live.username, "auth_time": live.auth_time, "sid": live.id, "state": context.interaction.request["state"]}
+        told = {
+            "user": live.username,
+            "auth_time": live.auth_time,
+            "sid": live.id,
+            "state": context.interaction.request["state"],
+        }
         return redirect(303, f"{CLIENT_ORIGIN}/cb?{urlencode(told)}")
 
     def refuse(self, context: Context, error: str, description: str) -> Response:
@@ -82,7 +87,11 @@ def authorize(server: EchoServer, request: Request) -> Response:
             "login_hint": given.get("login_hint"),
             "subject_hint": given.get("subject_hint"),
             "scopes": [] if given.get("trusted") else scopes,
-            "client": {"name": "Photo Frame", "logo_uri": "https://cdn.example/l.png", "policy_uri": "https://rp.example/p"},
+            "client": {
+                "name": "Photo Frame",
+                "logo_uri": "https://cdn.example/l.png",
+                "policy_uri": "https://rp.example/p",
+            },
             "return_origin": CLIENT_ORIGIN,
             "return_host": "rp.example",
             "restart": f"/authorize?{urlencode(given)}",
@@ -173,7 +182,9 @@ class Browser:
             sent |= {"content-type": FORM_TYPE, "origin": ORIGIN, "sec-fetch-site": "same-origin"}
         sent |= headers or {}
         items = [(name, value) for name, value in sent.items() if value]
-        request = Request(method, "http", "localhost:8000", path, query, Headers.of(items), body, self.address, "C" * 16)
+        request = Request(
+            method, "http", "localhost:8000", path, query, Headers.of(items), body, self.address, "C" * 16
+        )
         response = HANDLERS[method, path.removeprefix(BASE) or "/"](self.server, request)
         for name, value in response.headers:
             if name == "set-cookie" and self.keeps_cookies:

@@ -214,7 +214,14 @@ def test_not_you_signs_in_somebody_else(browser: Browser) -> None:
 def test_the_consent_page_says_what_it_is_about(browser: Browser) -> None:
     """RFC 6749 §10.2, OIDC Core §11: the client, each scope in words, lasting access by name, whose account, where it leads."""
     page = browser.log_in(browser.authorize(scope="openid profile email offline_access invoices:read"))
-    for words in ("Photo Frame", "Ada Lovelace", "ada@acme.example", "rp.example", "invoices:read", "https://rp.example/p"):
+    for words in (
+        "Photo Frame",
+        "Ada Lovelace",
+        "ada@acme.example",
+        "rp.example",
+        "invoices:read",
+        "https://rp.example/p",
+    ):
         assert words in page.text
     assert "Keep access while you are not there" in page.text
     assert "Keep access" not in browser.authorize(scope="openid", client_id="c2").text
@@ -254,7 +261,9 @@ def test_a_disabled_person_is_out_in_the_middle(browser: Browser) -> None:
     assert browser.server.answers == []
 
 
-def test_control_a_consent_step_that_is_never_needed_would_be_seen(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_a_consent_step_that_is_never_needed_would_be_seen(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """OIDC Core §3.1.2.4, control: with the step's question taken out the login answers at once, so the tests above can fail."""
     monkeypatch.setattr(type(CONSENT), "is_needed", lambda _self, _context: False)
     page: Page = browser.log_in(browser.authorize())

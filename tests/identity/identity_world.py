@@ -54,9 +54,7 @@ class Server:
         """Make a user and return the id."""
         more = {"email": username if "@" in username else None, "by": BY} | more
         hasher = self.services.hasher
-        return accounts.create_user(
-            self.database, hasher, self.tenant, username=username, password=password, **more
-        )
+        return accounts.create_user(self.database, hasher, self.tenant, username=username, password=password, **more)
 
     def rows(self, sql: str) -> list[Any]:
         """Look into the database."""

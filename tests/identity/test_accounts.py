@@ -75,7 +75,9 @@ def test_a_user_is_made_with_claims_roles_and_event(any_server: Server) -> None:
     assert PASSWORD not in str(event)
 
 
-@pytest.mark.parametrize("spelling", ["ada@acme.example", "ADA@acme.example", " ada@ACME.example ", "ａda@acme.example"])
+@pytest.mark.parametrize(
+    "spelling", ["ada@acme.example", "ADA@acme.example", " ada@ACME.example ", "ａda@acme.example"]
+)
 def test_a_spelling_of_a_taken_name_is_taken(any_server: Server, spelling: str) -> None:
     """S089: no second account under another spelling."""
     any_server.user()
@@ -91,7 +93,9 @@ def test_names_that_would_deceive_are_refused(server: Server, name: str) -> None
         server.user(name, email=None)
 
 
-@pytest.mark.parametrize("email", ["ada", "ada@", "@acme.example", "a b@acme.example", "ada@acme.example\x00", "ada@acme", "<x@y.example>"])
+@pytest.mark.parametrize(
+    "email", ["ada", "ada@", "@acme.example", "a b@acme.example", "ada@acme.example\x00", "ada@acme", "<x@y.example>"]
+)
 def test_an_address_must_be_one(server: Server, email: str) -> None:
     """OIDC Core §5.1 email: RFC 5322 addr-spec; nothing is asked of a name server."""
     with pytest.raises(Invalid):

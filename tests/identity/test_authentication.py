@@ -79,7 +79,12 @@ def test_what_and_then_writes_is_part_of_the_login(any_server: Server) -> None:
     assert isinstance(done, SignedIn)
     assert done.session_id == "session-7"
     (event,) = any_server.events("login.succeeded")
-    assert (event.actor, event.subject, event.session_id, event.client_id) == (user_id, user_id, "session-7", "client-1")
+    assert (event.actor, event.subject, event.session_id, event.client_id) == (
+        user_id,
+        user_id,
+        "session-7",
+        "client-1",
+    )
     assert (event.source, event.correlation_id) == ("192.0.2.1", "C" * 16)
 
 

@@ -62,7 +62,9 @@ def test_s089_a_lock_survives_a_restart(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [200])
-def test_s089_parallel_guesses_never_pass_the_limit(any_server: Server, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s089_parallel_guesses_never_pass_the_limit(
+    any_server: Server, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S089: 200 guesses at once from as many addresses: exactly as many as the limit are judged."""
     any_server.user()
     judged = []
@@ -164,7 +166,9 @@ def test_s089_unicode_forms_of_a_name_are_one_account(server: Server) -> None:
         assert isinstance(attempt(server, PASSWORD, username=spelling), SignedIn)
 
 
-@pytest.mark.parametrize("name", ["", " ", "\x00", "ada@acme.example\x00", "x" * 100_000, "\u200b", "ada\u202egro", "😀" * 300, "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\x00", "ada@acme.example\x00", "x" * 100_000, "\u200b", "ada\u202egro", "😀" * 300, "\ud800"]
+)
 def test_hostile_names_are_unknown_accounts(any_server: Server, name: str) -> None:
     """Security rule 10: whatever is typed as a name is an unknown account, on every database, never an error."""
     any_server.user()
