@@ -14,10 +14,10 @@ import unicodedata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError
 
 from idp.errors import Invalid, Unavailable
+from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 LONGEST = 128  # characters
 LONGEST_BYTES = 1024
 LONGEST_WAIT = 5.0  # seconds in the queue before 503
-_SALT, _HASH = 16, 32  # bytes
 
 
 def normalised(password: str) -> str | None:
@@ -48,13 +47,7 @@ class Hasher:
 
     def __init__(self, settings: Settings) -> None:
         """Take the cost and the queue's length from the settings."""
-        self._argon2 = PasswordHasher(
-            time_cost=settings.argon2_time_cost,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=1,
-            hash_len=_HASH,
-            salt_len=_SALT,
-        )
+        self._argon2 = KeptMemory(settings.argon2_memory_kib, settings.argon2_time_cost)
         self._dummy = _dummy_hash(settings.argon2_memory_kib, settings.argon2_time_cost)
         self._queue = settings.hash_queue
         self._slot = threading.Lock()
@@ -67,7 +60,7 @@ class Hasher:
         if text is None:
             raise Invalid(f"A password has at most {LONGEST} characters and no NUL character.")
         with self._turn():
-            return self._argon2.hash(text)
+            return self._argon2.hash(text.encode())
 
     def verify(self, stored: str | None, password: str) -> tuple[bool, str | None]:
         """Return (is it right, the hash to store instead when the parameters changed).
@@ -81,16 +74,13 @@ class Hasher:
         with self._turn():
             if not self._matches(stored or self._dummy, text) or stored is None:
                 return False, None
-            changed = self._argon2.check_needs_rehash(stored)
-            return True, self._argon2.hash(text) if changed else None
+            return True, None if self._argon2.is_current(stored) else self._argon2.hash(text.encode())
 
     def _matches(self, stored: str, text: str) -> bool:
         try:
-            return self._argon2.verify(stored, text)
+            return self._argon2.verify(stored, text.encode())
         except InvalidHashError:
             return stored != self._dummy and self._matches(self._dummy, text) and False
-        except VerificationError:
-            return False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -116,7 +106,7 @@ class Hasher:
 
 def _dummy_hash(memory_kib: int, time_cost: int) -> str:
     """Return a hash that no password is known for, with the parameters of a real one."""
-    salt, value = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT, _HASH))
+    salt, value = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (SALT_BYTES, HASH_BYTES))
     return f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1${salt}${value}"
 
 

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from argon2 import PasswordHasher
 
 from idp.errors import Invalid, Unavailable
 from idp.identity import passwords
+from idp.identity.argon2_memory import KeptMemory
 from idp.identity.passwords import Hasher, check_new_password, normalised
 from idp.settings import Settings
 from idp.tenancy.settings import TenantSettings
@@ -174,3 +176,17 @@ def test_policy_length_is_the_tenants(tmp_path: Path) -> None:
     """SP 800-63B-4 §3.1.1.2: 15 characters where the password is the only factor; a tenant with a second one may lower it to 8."""
     assert check_new_password("x" * 7 + "abcdefg", TenantSettings())
     assert check_new_password("abcdefgh", TenantSettings(password_min_length=8)) == []
+
+
+def test_kept_memory_hashes_like_the_library() -> None:
+    """RFC 9106 §3: the hash in kept memory is the library's, both ways, and so is the verdict on other parameters."""
+    kept, library = KeptMemory(8192, 1), PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    assert library.verify(kept.hash(b"a password"), "a password")
+    assert kept.verify(library.hash("a password"), b"a password")
+    assert not kept.verify(library.hash("a password"), b"another password")
+    for other in (PasswordHasher(time_cost=2, memory_cost=4096, parallelism=2), PasswordHasher(time_cost=1, memory_cost=16384, parallelism=1)):
+        stored = other.hash("a password")
+        assert kept.verify(stored, b"a password")
+        assert not kept.verify(stored, b"another password")
+        assert not kept.is_current(stored)
+    assert kept.is_current(kept.hash(b"x"))
