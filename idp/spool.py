@@ -180,7 +180,7 @@ class SpoolFile:
     def _open_next(self) -> None:
         self._close()
         while True:
-            path = self.directory / f"{self._name}-{int(time.time())}-{secrets.token_hex(6)}{SUFFIX}"
+            path = self.directory / f"{self._name}-{time.time_ns():020}-{secrets.token_hex(4)}{SUFFIX}"
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,13 +65,14 @@ class _Wait:
 class _Progress:
     """How far a file is: everything before ``mark`` has arrived everywhere, before ``control`` in the control database.
 
-    Before ``ahead`` everybody but the tenants that are ``behind`` has got theirs; those two are not stored.
+    Before ``ahead`` everybody has got theirs but the tenants that are ``behind``, each from some place on; those two are
+    not stored.
     """
 
     mark: int = 0
     control: int = 0
     ahead: int = 0
-    behind: set[str] = field(default_factory=set)
+    behind: dict[str, int] = field(default_factory=dict)
 
 
 class Drain:
@@ -91,6 +92,7 @@ class Drain:
         self._folder = ""
         self._files: dict[str, _Progress] = {}
         self._existing: set[str] = set()
+        self._held: set[str] = set()  # tenants that miss something of an older file: what follows waits as well
         self._waits: dict[str, _Wait] = {}
         self._fresh: set[str] = set()  # tenants that got something since the last write to the control database
         self._marked: dict[str, float] = {}
@@ -105,6 +107,7 @@ class Drain:
             return done
         paths = spool.files(self._directory)
         self._existing = {path.name for path in paths}
+        self._held = set()
         for path in paths:
             if is_stopping():
                 break
@@ -142,11 +145,12 @@ class Drain:
             is_abandoned = spool.lock_abandoned(fd)
             size = os.fstat(fd).st_size
             progress = self._files.setdefault(path.name, _Progress())
-            retried = {tenant for tenant in progress.behind if not self._must_wait(tenant)}
+            retried = {tenant for tenant in progress.behind if not self._must_wait(tenant)} - self._held
             if retried:
                 self._catch_up(fd, path.name, progress, retried, done)
             if progress.ahead < size:
                 self._go_on(fd, path.name, progress, size, done)
+            self._held |= progress.behind.keys()
             if is_abandoned and not progress.behind:
                 done.unreadable += progress.ahead < size  # a last line that its writer could not finish
                 path.unlink()
@@ -172,25 +176,32 @@ class Drain:
             for tenant_id, records in by_tenant.items():
                 if tenant_id in progress.behind:
                     continue  # its records arrive in their order, see _catch_up
-                if not self._hand_over(tenant_id, file, following, records, rest, done):
-                    progress.behind.add(tenant_id)
+                if tenant_id in self._held or not self._hand_over(tenant_id, file, following, records, rest, done):
+                    progress.behind[tenant_id] = progress.ahead
             self._write_control(file, progress, following, rest, done)
 
     def _catch_up(self, fd: int, file: str, progress: _Progress, tenants: set[str], done: Drained) -> None:
-        """Take over what some tenants have missed, from where everything had arrived."""
-        place, reached = progress.mark, set(tenants)
+        """Take over what some tenants have missed, each from its own place on."""
+        reached, place = set(tenants), min(progress.behind[each] for each in tenants)
         while place < progress.ahead and reached:
-            lines, place = spool.read_lines(fd, place)
+            lines, following = spool.read_lines(fd, place)
             by_tenant: dict[str, list[Place]] = defaultdict(list)
             for offset, line in lines:
                 record = spool_records.parse(line)
-                if record is not None and offset < progress.ahead and record.get("tenant") in reached:
-                    by_tenant[record["tenant"]].append((offset, record))
-            end = min(place, progress.ahead)
-            reached -= {
-                each for each, records in by_tenant.items() if not self._hand_over(each, file, end, records, [], done)
-            }
-        progress.behind -= reached
+                tenant_id = record.get("tenant") if record is not None else None
+                if (
+                    record is not None
+                    and tenant_id in reached
+                    and progress.behind[tenant_id] <= offset < progress.ahead
+                ):
+                    by_tenant[tenant_id].append((offset, record))
+            place = min(following, progress.ahead)
+            for tenant_id, records in by_tenant.items():
+                if not self._hand_over(tenant_id, file, place, records, [], done):
+                    reached.discard(tenant_id)
+            progress.behind |= {each: max(place, progress.behind[each]) for each in reached}
+        for tenant_id in reached:
+            del progress.behind[tenant_id]
         self._write_control(file, progress, progress.ahead, [], done)
 
     def _must_wait(self, tenant_id: str) -> bool:
@@ -251,9 +262,9 @@ class Drain:
         rows = [spool_records.refusal_row(record) for offset, record in rest if offset >= progress.control]
         at = time.monotonic()
         marked = [tenant for tenant in self._fresh if at - self._marked.get(tenant, float("-inf")) > CHAIN_SOON]
-        mark = progress.mark if progress.behind else reached
+        mark = min(progress.behind.values(), default=reached)
         stored = {name: [each.mark, each.control] for name, each in self._files.items() if name in self._existing}
-        stored[file] = [mark, reached]
+        stored[file] = [mark, max(progress.control, reached)]
 
         def work(conn: Connection) -> None:
             if rows:
@@ -264,7 +275,8 @@ class Drain:
             control_state.put(conn, f"spool:{self._folder}", stored)
 
         self._control.writing(work)
-        progress.mark, progress.control, progress.ahead = mark, reached, reached
+        progress.ahead = reached
+        progress.mark, progress.control = stored[file]
         done.refusals += len(rows)
         if len(self._marked) > 20_000:
             self._marked.clear()

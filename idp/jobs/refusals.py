@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from idp.store.db import Store
 
+LONGEST_ID = 64
 MOST_TENANTS = 10_000  # that are looked through
 
 
@@ -47,6 +48,8 @@ def find_refusal(
     whose database cannot be reached. Letters may be typed small, and O, I and L for the digits they look like.
     """
     wanted = _as_written(correlation_id)
+    if not wanted:
+        return []
     spooled = list(_in_spool(spool_directory, wanted))  # first: what is drained meanwhile is in a database then
     with store.control.reading() as conn:
         places = {row.id: row for row in tenants.list_all(conn)}
@@ -64,12 +67,14 @@ def find_refusal(
     return sorted(dict.fromkeys(found), key=lambda each: each.at)
 
 
-def _as_written(correlation_id: str) -> str:
-    return correlation_id.strip().upper().replace("-", "").translate(str.maketrans("OIL", "011"))
+def _as_written(typed: str) -> str:
+    """Return the id as it was made, empty for what cannot be one."""
+    plain = typed.strip().upper().replace("-", "").translate(str.maketrans("OIL", "011"))
+    return plain if plain.isascii() and plain.isalnum() and len(plain) <= LONGEST_ID else ""
 
 
 def _in_spool(directory: Path, wanted: str) -> Iterator[dict[str, Any]]:
-    needle = b'"' + wanted.encode("utf-8", "replace") + b'"'
+    needle = f'"{wanted}"'.encode("ascii")
     for path in spool.files(directory):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
