@@ -19,7 +19,6 @@ from idp.flow import landing, static_files
 from idp.installation import Installation
 from idp.oauth.answering import answer
 from idp.settings import Settings
-from idp.tenancy.tenant import Tenant
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
@@ -30,6 +29,7 @@ from idp.web.wsgi import guarded, request_of
 if TYPE_CHECKING:
     from idp.feature import Endpoint
     from idp.oauth.server import TenantServer
+    from idp.tenancy.tenant import Tenant
     from idp.web.server import Front
 
 _INSERTED = "/.well-known/oauth-authorization-server/t/"
@@ -56,12 +56,16 @@ class Router:
             return None
         tenant, rest = found
         endpoints = self.hot.get(rest)
-        server = self.installation.servers.cached(tenant) if endpoints is not None and tenant.state == "active" else None
+        server = (
+            self.installation.servers.cached(tenant) if endpoints is not None and tenant.state == "active" else None
+        )
         if server is None or endpoints is None:
             return None
         endpoint = endpoints.get(method) or next(iter(endpoints.values()))
         inline = endpoint.inline
-        return Door(partial(answer, server, endpoint), _never if inline is None else partial(inline, server), endpoint.name)
+        return Door(
+            partial(answer, server, endpoint), _never if inline is None else partial(inline, server), endpoint.name
+        )
 
     def respond(self, http: Request) -> Response:
         """Answer any request."""
@@ -105,15 +109,32 @@ class Router:
         raise NotFound
 
     def _refuse(self, http: Request, error: IdpError) -> Response:
-        refusal = Refusal("address", "the product's addresses", error.title, "Check the address, and the tenant's slug and state: idp tenant list", received=f"{http.host}{http.path}"[:500])
-        self.installation.spool.refusal(None, http.correlation_id, error.code, getattr(error, "refusal", refusal), http.method, http.path, None, http.remote_addr)
+        refusal = Refusal(
+            "address",
+            "the product's addresses",
+            error.title,
+            "Check the address, and the tenant's slug and state: idp tenant list",
+            received=f"{http.host}{http.path}"[:500],
+        )
+        self.installation.spool.refusal(
+            None,
+            http.correlation_id,
+            error.code,
+            getattr(error, "refusal", refusal),
+            http.method,
+            http.path,
+            None,
+            http.remote_addr,
+        )
         if landing.prefers_html(http.headers.get("accept")):
             html = pages.render(
                 "error.html",
                 PLATFORM,
                 http.correlation_id,
                 title=error.title,
-                explanation="The address may be misspelt, or what stood here is gone." if error.status == NotFound.status else "Nothing was changed.",
+                explanation="The address may be misspelt, or what stood here is gone."
+                if error.status == NotFound.status
+                else "Nothing was changed.",
                 code=error.code,
                 rows=[],
                 advice=["Go back to the application that you came from and begin again there."],
@@ -156,7 +177,7 @@ def create_wsgi(settings: Settings | None = None) -> object:
 
 def create_front() -> Front:
     """Return the front of one granian worker; granian calls this in each worker process."""
-    from idp.web.server import Front  # noqa: PLC0415 - asyncio is of no use to the other processes
+    from idp.web.server import Front
 
     settings = Settings.from_env(os.environ)
     installation = Installation(settings, "web")

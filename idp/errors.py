@@ -25,7 +25,7 @@ class Refusal:
     registered: tuple[str, ...] = ()
 
 
-def refused(  # noqa: PLR0913 - the fields of a Refusal, by keyword
+def refused(
     error: E,
     *,
     check: str,

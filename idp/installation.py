@@ -27,7 +27,8 @@ from idp.web.ratelimit import Limiter
 
 if TYPE_CHECKING:
     from idp.settings import Settings
-    from idp.store.db import Connection, Database
+    from idp.store.db import Database
+    from idp.store.rows import Connection
     from idp.tenancy.tenant import Tenant
 
 _CSRF_KEY = "csrf_key"

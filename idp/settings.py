@@ -31,25 +31,48 @@ def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
 class Settings:
     """The settings of one process; field ``data_dir`` is the variable ``IDP_DATA_DIR``, and so on."""
 
-    public_url: str = _setting("http://localhost:8000", "Address at which people and programs reach this installation, without a trailing slash.")
-    data_dir: Path = _setting(Path("var"), "Folder for databases, the master key, mails of development and spool files.")
-    database_url: str = _setting("", "Control database; empty means SQLite in the data folder, else postgresql+psycopg://user:password@host/name.", secret=True)
-    redis_url: str = _setting("", "Redis for rate limits shared between workers; empty means each worker counts for itself.", secret=True)
-    master_key: str = _setting("", "Master keys of the envelope encryption, newest first, separated by commas; empty means data folder/master.key.", secret=True)
+    public_url: str = _setting(
+        "http://localhost:8000",
+        "Address at which people and programs reach this installation, without a trailing slash.",
+    )
+    data_dir: Path = _setting(  # noqa: RUF009 - the default is a constant
+        Path("var"), "Folder for databases, the master key, mails of development and spool files."
+    )
+    database_url: str = _setting(
+        "",
+        "Control database; empty means SQLite in the data folder, else postgresql+psycopg://user:password@host/name.",
+        secret=True,
+    )
+    redis_url: str = _setting(
+        "", "Redis for rate limits shared between workers; empty means each worker counts for itself.", secret=True
+    )
+    master_key: str = _setting(
+        "",
+        "Master keys of the envelope encryption, newest first, separated by commas; empty means data folder/master.key.",
+        secret=True,
+    )
     smtp_url: str = _setting("", "Mail server; empty means mails are written to the data folder's outbox.", secret=True)
-    trusted_proxies: tuple[Network, ...] = _setting((), "Addresses or networks of proxies whose X-Forwarded headers are believed, separated by commas.")
-    tenant_domain: str = _setting("", "Domain under which new tenants get a host of their own: https://{slug}.{domain}.")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), "Addresses or networks of proxies whose X-Forwarded headers are believed, separated by commas."
+    )
+    tenant_domain: str = _setting(
+        "", "Domain under which new tenants get a host of their own: https://{slug}.{domain}."
+    )
     metrics_listen: str = _setting("", "HOST:PORT of the Prometheus listener; empty means none.")
     env: str = _setting("development", "`production` turns on HTTPS-only and refuses unsafe development conveniences.")
     ca_bundle: str = _setting("", "File with extra root certificates for outbound TLS.")
-    allowed_private_hosts: tuple[str, ...] = _setting((), "Host names that outbound fetches may reach although they are private, separated by commas.")
+    allowed_private_hosts: tuple[str, ...] = _setting(
+        (), "Host names that outbound fetches may reach although they are private, separated by commas."
+    )
     open_tenants: int = _setting(512, "How many tenants' databases one worker keeps open.")
     argon2_memory_kib: int = _setting(47104, "Memory of one password hash in KiB (OWASP: 46 MiB).")
     argon2_time_cost: int = _setting(1, "Passes of one password hash.")
-    hash_queue: int = _setting(16, "How many sign-ins may wait for the one password hash at a time of a worker before 503.")
+    hash_queue: int = _setting(
+        16, "How many sign-ins may wait for the one password hash at a time of a worker before 503."
+    )
     threads: int = _setting(12, "Threads of a worker for requests that may wait.")
     log_level: str = _setting("info", "debug, info, warning or error.")
-    access_log: bool = _setting(True, "Whether each request leaves one line in the log.")  # noqa: FBT003 - a default, not a flag
+    access_log: bool = _setting(True, "Whether each request leaves one line in the log.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -94,7 +117,14 @@ class Settings:
 
     def _validate(self, environ: Mapping[str, str]) -> None:
         url = urlsplit(self.public_url)
-        if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query or url.fragment or "@" in url.netloc:
+        if (
+            url.scheme not in ("http", "https")
+            or not url.hostname
+            or url.path
+            or url.query
+            or url.fragment
+            or "@" in url.netloc
+        ):
             message = "IDP_PUBLIC_URL must be http(s)://host[:port] without a path or trailing slash."
             raise SettingError(message)
         if self.env not in ("development", "production"):
@@ -107,7 +137,9 @@ class Settings:
             message = "IDP_PUBLIC_URL may use http:// on a loopback host only; give an https:// address."
             raise SettingError(message)
         if self.is_production and environ.get("AUTHLIB_INSECURE_TRANSPORT"):
-            message = "AUTHLIB_INSECURE_TRANSPORT is set, which switches HTTPS checks off; unset it when IDP_ENV=production."
+            message = (
+                "AUTHLIB_INSECURE_TRANSPORT is set, which switches HTTPS checks off; unset it when IDP_ENV=production."
+            )
             raise SettingError(message)
         if self.is_production and environ.get("FLASK_DEBUG", "0") not in ("", "0", "false"):
             message = "FLASK_DEBUG is set, which shows a debugger to everyone; unset it when IDP_ENV=production."
@@ -127,7 +159,13 @@ class Settings:
         if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdigit():
             message = "IDP_METRICS_LISTEN must be HOST:PORT."
             raise SettingError(message)
-        limits = {"open_tenants": (1, 100_000), "argon2_memory_kib": (7168, 4_194_304), "argon2_time_cost": (1, 100), "hash_queue": (1, 10_000), "threads": (1, 512)}
+        limits = {
+            "open_tenants": (1, 100_000),
+            "argon2_memory_kib": (7168, 4_194_304),
+            "argon2_time_cost": (1, 100),
+            "hash_queue": (1, 10_000),
+            "threads": (1, 512),
+        }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 message = f"IDP_{name.upper()} must be a whole number from {low} to {high}."

@@ -15,9 +15,10 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
+from _argon2_cffi_bindings import ffi, lib  # type: ignore[import-untyped]
 from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION, Type, core, ffi, hash_secret, lib, verify_secret
+from argon2.low_level import ARGON2_VERSION, Type, core, hash_secret, verify_secret
 
 if TYPE_CHECKING:
     from argon2 import Parameters
@@ -55,7 +56,9 @@ class KeptMemory:
         if self._fits(parameters):
             *_, salt, value = stored.split("$")
             try:
-                found = self._raw(password, _decoded(salt), parameters.memory_cost, parameters.time_cost, parameters.hash_len)
+                found = self._raw(
+                    password, _decoded(salt), parameters.memory_cost, parameters.time_cost, parameters.hash_len
+                )
             except binascii.Error:
                 raise InvalidHashError from None
             if found is not None:
@@ -69,7 +72,15 @@ class KeptMemory:
         """Say whether a stored hash has today's parameters."""
         found = extract_parameters(stored)
         wanted = (Type.ID, ARGON2_VERSION, self.memory_kib, self.time_cost, 1, HASH_BYTES, SALT_BYTES)
-        return (found.type, found.version, found.memory_cost, found.time_cost, found.parallelism, found.hash_len, found.salt_len) == wanted
+        return (
+            found.type,
+            found.version,
+            found.memory_cost,
+            found.time_cost,
+            found.parallelism,
+            found.hash_len,
+            found.salt_len,
+        ) == wanted
 
     def _fits(self, parameters: Parameters) -> bool:
         return (

@@ -32,7 +32,10 @@ def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
     if endpoint.cors == "all":
         return Response(response.status, [*response.headers, *cors.cors_headers(None, "*")], response.body)
     if endpoint.cors == "registered" and "origin" in http.headers:
-        response.headers = [*response.headers, *cors.cors_headers(http.headers.get("origin"), server.registered_origins(), _EXPOSED)]
+        response.headers = [
+            *response.headers,
+            *cors.cors_headers(http.headers.get("origin"), server.registered_origins(), _EXPOSED),
+        ]
     return response
 
 
@@ -46,13 +49,17 @@ def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Respons
     except IdpError as error:
         if endpoint.audience == "person":
             errors.record(server, http, error, error.code, None)
-            return errors.page(server, http, error.status, error.code, detail=error.title, retry_after=error.retry_after)
+            return errors.page(
+                server, http, error.status, error.code, detail=error.title, retry_after=error.retry_after
+            )
         return errors.unavailable(server, http, error)
     except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
         get_logger(__name__).exception("unhandled", request_id=http.correlation_id, endpoint=endpoint.name)
         if endpoint.audience == "person":
             return errors.page(server, http, 500, "server_error")
-        return errors.unavailable(server, http, IdpError("Something went wrong on our side.", code="server_error", status=500))
+        return errors.unavailable(
+            server, http, IdpError("Something went wrong on our side.", code="server_error", status=500)
+        )
     return response
 
 
@@ -64,5 +71,7 @@ def _method_not_allowed(server: TenantServer, endpoint: Endpoint, http: Request)
     else:
         response = errors.unavailable(server, http, error)
     # RFC 9110 §15.5.6: a 405 names the methods that are allowed.
-    response.headers.append(("allow", ", ".join((*endpoint.methods, "HEAD") if "GET" in endpoint.methods else endpoint.methods)))
+    response.headers.append(
+        ("allow", ", ".join((*endpoint.methods, "HEAD") if "GET" in endpoint.methods else endpoint.methods))
+    )
     return response

@@ -40,10 +40,12 @@ def handle(server: TenantServer, http: Request) -> Response:
         server.check("authorize", request)
     except OAuth2Error as error:
         return errors.authorization_error(server, request, error)
-    return dispatcher.begin(server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=_stored(server, request))
+    return dispatcher.begin(
+        server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=_stored(request)
+    )
 
 
-def _stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
+def _stored(request: TenantRequest) -> dict[str, Any]:
     """Return what the interaction keeps of a validated request."""
     data, client = request.payload.data, request.client
     validated: dict[str, Any] = request.validated
@@ -52,7 +54,8 @@ def _stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
         "login_hint": data.get("login_hint"),
         "client": client.presentation,
         "return_origin": origin_of(request.proven_redirect_uri or ""),
-        "return_host": urlsplit(request.proven_redirect_uri or "").netloc or (request.proven_redirect_uri or "").partition(":")[0],
+        "return_host": urlsplit(request.proven_redirect_uri or "").netloc
+        or (request.proven_redirect_uri or "").partition(":")[0],
         "restart": f"/authorize?{urlencode(request.payload.pairs)}",
         "state": data.get("state"),
         "nonce": data.get("nonce"),
@@ -110,7 +113,9 @@ class OAuthProtocol:
         server: TenantServer = context.server  # type: ignore[assignment]
         asked = context.interaction.request
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
-        return errors.redirect_error(server, asked["redirect_uri"], asked["response_mode"], asked["state"], error, description, context.request)
+        return errors.redirect_error(
+            server, asked["redirect_uri"], asked["response_mode"], asked["state"], error, description, context.request
+        )
 
 
 def _create_grant(conn: Connection, server: TenantServer, client: Client, session: Any, scope: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
 
-class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
+class Client(ClientMixin):
     """One relying party."""
 
     def __init__(self, row: Row[Any]) -> None:
@@ -51,12 +51,15 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     @cached_property
     def jwks(self) -> KeySet:
         """The client's public keys."""
-        return KeySet.import_key_set(self.metadata.get("jwks") or {"keys": []})
+        keys: Any = self.metadata.get("jwks") or {"keys": []}
+        return KeySet.import_key_set(keys)
 
     @cached_property
     def origins(self) -> frozenset[str]:
         """The origins of the registered redirect URIs: scripts there may read the client's answers (CORS)."""
-        return frozenset(redirect_uri.origin_of(uri) for uri in self.redirect_uris if uri.startswith(("https:", "http:")))
+        return frozenset(
+            redirect_uri.origin_of(uri) for uri in self.redirect_uris if uri.startswith(("https:", "http:"))
+        )
 
     @cached_property
     def presentation(self) -> dict[str, str | None]:

@@ -24,22 +24,35 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _FAILED = "Client authentication failed."
 
 
-class InvalidClient(InvalidClientError):  # type: ignore[misc]
+class InvalidClient(InvalidClientError):
     """Authentication failed; 401 with a challenge, and a constant text (RFC 6749 §5.2)."""
 
     status_code = 401
 
     def get_headers(self) -> list[tuple[str, str]]:
         """Add the challenge, with a realm (RFC 7617 §2)."""
-        return [*super(InvalidClientError, self).get_headers(), ("WWW-Authenticate", 'Basic realm="client", charset="UTF-8"')]
+        return [
+            *super(InvalidClientError, self).get_headers(),
+            ("WWW-Authenticate", 'Basic realm="client", charset="UTF-8"'),
+        ]
 
 
-def failure(reason: str, fix: str, *, spec: str = "RFC 6749 §2.3", received: str | None = None, registered: tuple[str, ...] = ()) -> InvalidClient:
+def failure(
+    reason: str, fix: str, *, spec: str = "RFC 6749 §2.3", received: str | None = None, registered: tuple[str, ...] = ()
+) -> InvalidClient:
     """Return the one answer to failed authentication, with its private reason."""
-    return refused(InvalidClient(_FAILED), check="client_authentication", spec=spec, reason=reason, fix=fix, received=received, registered=registered)
+    return refused(
+        InvalidClient(_FAILED),
+        check="client_authentication",
+        spec=spec,
+        reason=reason,
+        fix=fix,
+        received=received,
+        registered=registered,
+    )
 
 
-class ClientAuth(ClientAuthentication):  # type: ignore[misc]
+class ClientAuth(ClientAuthentication):
     """Authlib's registry of methods, choosing by what was presented."""
 
     def authenticate(self, request: TenantRequest, methods: Any, endpoint: str) -> Client:
@@ -65,7 +78,7 @@ class ClientAuth(ClientAuthentication):  # type: ignore[misc]
             ) from None
         if client is None:
             client = self.query_client(_identifier(request) or "")
-            expired = client is not None and 0 < client.secret_expires_at
+            expired = client is not None and client.secret_expires_at > 0
             raise failure(
                 "the client secret has expired" if expired else "the client secret is wrong",
                 "Compare the secret, or make a new one: idp client rotate-secret TENANT CLIENT_ID",
@@ -119,7 +132,10 @@ def check_basic(request: TenantRequest) -> None:
         return
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() != "basic":
-        raise failure("the Authorization header is not of the scheme Basic", "Use Basic with client_id and secret, or another method.")
+        raise failure(
+            "the Authorization header is not of the scheme Basic",
+            "Use Basic with client_id and secret, or another method.",
+        )
     try:
         user, colon, secret = base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")
         user, secret = unquote_plus(user, errors="strict"), unquote_plus(secret, errors="strict")
@@ -133,7 +149,11 @@ def check_basic(request: TenantRequest) -> None:
         )
     named = request.payload.client_id
     if named is not None and named != user:
-        raise failure("client_id in the body is not the client that authenticates", "Leave client_id out of the body, or send the same one.", received=named)
+        raise failure(
+            "client_id in the body is not the client that authenticates",
+            "Leave client_id out of the body, or send the same one.",
+            received=named,
+        )
     encoded = base64.b64encode(f"{_quoted(user)}:{_quoted(secret)}".encode()).decode()
     request.headers["Authorization"] = f"Basic {encoded}"  # as Authlib decodes it
 
@@ -145,8 +165,11 @@ def _quoted(text: str) -> str:
 def _identifier(request: TenantRequest) -> str | None:
     if "Authorization" in request.headers:
         try:
-            user = base64.b64decode(request.headers["Authorization"].partition(" ")[2]).decode("utf-8").partition(":")[0]
+            user = (
+                base64.b64decode(request.headers["Authorization"].partition(" ")[2]).decode("utf-8").partition(":")[0]
+            )
             return unquote_plus(user)
         except (binascii.Error, UnicodeError):
             return None
-    return request.payload.client_id
+    named: str | None = request.payload.client_id
+    return named

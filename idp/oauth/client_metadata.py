@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
 from idp.oauth import redirect_uri, scopes
@@ -81,7 +81,9 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
     if "authorization_code" in grants and not made.get("redirect_uris"):
         raise InvalidRedirectUri("redirect_uris is needed for the grant type authorization_code.")
     if "client_credentials" in grants and method == "none":
-        raise InvalidClientMetadata("The grant type client_credentials is for clients that authenticate (RFC 6749 section 4.4).")
+        raise InvalidClientMetadata(
+            "The grant type client_credentials is for clients that authenticate (RFC 6749 section 4.4)."
+        )
     if grants == ["refresh_token"]:
         raise InvalidClientMetadata("The grant type refresh_token needs another one that issues the first token.")
     if method == "private_key_jwt" and not made.get("jwks"):
@@ -89,7 +91,9 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
     if made["application_type"] == "web" and method != "none":
         for uri in made.get("redirect_uris", ()):
             if not uri.startswith(("https:", "http:")):
-                raise InvalidRedirectUri("A web client redirects to https; for an app's scheme register application_type native.")
+                raise InvalidRedirectUri(
+                    "A web client redirects to https; for an app's scheme register application_type native."
+                )
     algorithm = made.get("id_token_signed_response_alg")
     if algorithm is not None and algorithm not in algorithms:
         raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
@@ -99,7 +103,7 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
 
 
 def _redirect_uris(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or len(value) > 100:  # noqa: PLR2004 - bounded
+    if not isinstance(value, list) or len(value) > 100:
         raise InvalidRedirectUri(f"{name} must be a list of at most 100 addresses.")
     for uri in value:
         problem = redirect_uri.problem_of(uri)
@@ -127,13 +131,17 @@ def _choice(*choices: str) -> Callable[[str, Any], str]:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():  # noqa: PLR2004
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
         raise InvalidClientMetadata(f"{name} must be a text of 1 to 200 printable characters.")
     return value
 
 
 def _web_address(name: str, value: Any) -> str:
-    if isinstance(value, str) and len(value) <= MAX_TEXT and all("!" <= c <= "~" and c not in "\"'<>\\;," for c in value):
+    if (
+        isinstance(value, str)
+        and len(value) <= MAX_TEXT
+        and all("!" <= c <= "~" and c not in "\"'<>\\;," for c in value)
+    ):
         try:
             parts = urlsplit(value)
             if parts.scheme in ("https", "http") and parts.hostname and "@" not in parts.netloc:
@@ -144,7 +152,7 @@ def _web_address(name: str, value: Any) -> str:
 
 
 def _contacts(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or len(value) > 20 or not all(isinstance(v, str) and len(v) <= 200 for v in value):  # noqa: PLR2004
+    if not isinstance(value, list) or len(value) > 20 or not all(isinstance(v, str) and len(v) <= 200 for v in value):
         raise InvalidClientMetadata(f"{name} must be a list of texts.")
     return value
 
@@ -158,7 +166,7 @@ def _scope(name: str, value: Any) -> str:
 
 def _jwks(name: str, value: Any) -> dict[str, Any]:
     keys = value.get("keys") if isinstance(value, dict) else None
-    if not isinstance(keys, list) or not 0 < len(keys) <= 20 or not all(isinstance(key, dict) for key in keys):  # noqa: PLR2004
+    if not isinstance(keys, list) or not 0 < len(keys) <= 20 or not all(isinstance(key, dict) for key in keys):
         raise InvalidClientMetadata(f"{name} must be a JWK Set with 1 to 20 keys.")
     for key in keys:
         # RFC 7591 §2: public keys; a private or symmetric one is a leak.
@@ -167,7 +175,7 @@ def _jwks(name: str, value: Any) -> dict[str, Any]:
     try:
         imported = KeySet.import_key_set(value)
         for key in imported.keys:
-            if key.key_type == "RSA" and key.public_key.key_size < 2048:  # noqa: PLR2004 - NIST SP 800-131A
+            if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
                 raise InvalidClientMetadata(f"{name} must not contain RSA keys below 2048 bits.")
     except (JoseError, ValueError, KeyError, TypeError):
         raise InvalidClientMetadata(f"{name} contains a key that cannot be read.") from None
@@ -175,7 +183,7 @@ def _jwks(name: str, value: Any) -> dict[str, Any]:
 
 
 def _seconds(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:  # noqa: PLR2004
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
         raise InvalidClientMetadata(f"{name} must be a number of seconds.")
     return value
 

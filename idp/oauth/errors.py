@@ -1,5 +1,6 @@
-"""How an OAuth error is answered: as JSON to a program (RFC 6749 §5.2), by redirect to a proven redirect URI (§4.1.2.1), or as a
-page to a person. Each carries the correlation id and leaves a refusal's record.
+"""How an OAuth error is answered: as JSON (RFC 6749 §5.2), by redirect to a proven redirect URI (§4.1.2.1), or as a page.
+
+Each carries the correlation id and leaves a refusal's record.
 
 Descriptions are constants; what was received is told to operators only, by ``idp explain``.
 """
@@ -24,10 +25,22 @@ if TYPE_CHECKING:
 
 # What a person is told; the code stands beside it. Deliberately vague where detail would help an attacker only.
 _PAGES: dict[str, tuple[str, str]] = {
-    "invalid_client": ("The application is not known here", "The application that sent you here is not registered, or no longer active."),
-    "invalid_request": ("The application sent a request that cannot be used", "Something in the request of the application that sent you here is missing or wrong."),
-    "invalid_redirect_uri": ("The application sent an address that is not registered", "You would be sent to an address that the application has not registered, so we stop here."),
-    "temporarily_unavailable": ("We cannot answer at the moment", "The service is busy or being looked after. Nothing is lost."),
+    "invalid_client": (
+        "The application is not known here",
+        "The application that sent you here is not registered, or no longer active.",
+    ),
+    "invalid_request": (
+        "The application sent a request that cannot be used",
+        "Something in the request of the application that sent you here is missing or wrong.",
+    ),
+    "invalid_redirect_uri": (
+        "The application sent an address that is not registered",
+        "You would be sent to an address that the application has not registered, so we stop here.",
+    ),
+    "temporarily_unavailable": (
+        "We cannot answer at the moment",
+        "The service is busy or being looked after. Nothing is lost.",
+    ),
     "too_many_requests": ("Too many requests", "Too many requests came from your network or application."),
     "not_found": ("There is nothing here", "The address is not one of ours, or no longer."),
     "server_error": ("Something went wrong on our side", "The request could not be completed."),
@@ -49,7 +62,7 @@ _DEFAULT_ADVICE = [
 ]
 
 
-class InvalidRedirectUriError(OAuth2Error):  # type: ignore[misc]
+class InvalidRedirectUriError(OAuth2Error):
     """The redirect URI is not registered: a page, never a redirect (RFC 6749 §4.1.2.1)."""
 
     error = "invalid_redirect_uri"
@@ -62,13 +75,22 @@ def record(server: TenantServer, http: Request, error: BaseException, code: str,
     if refusal is None:
         text = getattr(error, "description", None) or str(error)
         refusal = Refusal(check=code, spec="RFC 6749 §5.2", reason=text, fix="See the description of the error.")
-    server.services.spool.refusal(server.tenant.id, http.correlation_id, code, refusal, http.method, http.path, client_id, http.remote_addr)
+    server.services.spool.refusal(
+        server.tenant.id, http.correlation_id, code, refusal, http.method, http.path, client_id, http.remote_addr
+    )
 
 
 def record_flow(server: TenantServer, http: Request, code: str, description: str, client_id: str) -> None:
     """Leave a record of an authorization request that a step (or the person) ended."""
-    refusal = Refusal(check=code, spec="OpenID Connect Core §3.1.2.6", reason=description, fix=_FLOW_FIXES.get(code, "Send the person to sign in again."))
-    server.services.spool.refusal(server.tenant.id, http.correlation_id, code, refusal, http.method, http.path, client_id, http.remote_addr)
+    refusal = Refusal(
+        check=code,
+        spec="OpenID Connect Core §3.1.2.6",
+        reason=description,
+        fix=_FLOW_FIXES.get(code, "Send the person to sign in again."),
+    )
+    server.services.spool.refusal(
+        server.tenant.id, http.correlation_id, code, refusal, http.method, http.path, client_id, http.remote_addr
+    )
 
 
 def json_error(server: TenantServer, request: TenantRequest, error: OAuth2Error) -> Response:
@@ -95,11 +117,25 @@ def authorization_error(server: TenantServer, request: TenantRequest, error: OAu
     if request.proven_redirect_uri is None or isinstance(error, InvalidRedirectUriError):
         return oauth_page(server, request, error)
     record(server, request.http, error, error.error, _client_id(request))
-    return redirect_error(server, request.proven_redirect_uri, request.response_mode, request.payload.state, error.error, error.description, request.http)
+    return redirect_error(
+        server,
+        request.proven_redirect_uri,
+        request.response_mode,
+        request.payload.state,
+        error.error,
+        error.description,
+        request.http,
+    )
 
 
-def redirect_error(  # noqa: PLR0913 - the parts of an error response
-    server: TenantServer, redirect_uri: str, response_mode: str, state: str | None, code: str, description: str | None, http: Request
+def redirect_error(
+    server: TenantServer,
+    redirect_uri: str,
+    response_mode: str,
+    state: str | None,
+    code: str,
+    description: str | None,
+    http: Request,
 ) -> Response:
     """Send an error to a proven redirect URI with ``state`` and ``iss`` (RFC 9207 §2)."""
     fields = [("error", code)]
@@ -114,11 +150,19 @@ def redirect_error(  # noqa: PLR0913 - the parts of an error response
 def oauth_page(server: TenantServer, request: TenantRequest, error: OAuth2Error) -> Response:
     """Answer a person whose request cannot go back to the application."""
     record(server, request.http, error, error.error, _client_id(request))
-    status = error.status_code if error.status_code != 401 else 400  # noqa: PLR2004 - a page has no challenge to answer
+    status = error.status_code if error.status_code != 401 else 400
     return page(server, request.http, status, error.error, detail=error.description)
 
 
-def page(server: TenantServer, http: Request, status: int, code: str, *, detail: str | None = None, retry_after: int | None = None) -> Response:
+def page(
+    server: TenantServer,
+    http: Request,
+    status: int,
+    code: str,
+    *,
+    detail: str | None = None,
+    retry_after: int | None = None,
+) -> Response:
     """Answer an error page with the code and the correlation id as text."""
     title, explanation = _PAGES.get(code, _PAGES["invalid_request"])
     html = pages.render(

@@ -10,7 +10,7 @@ from idp import opaque
 from idp.clock import now
 from idp.errors import refused
 from idp.feature import Endpoint, Feature
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.oauth import errors
 from idp.oauth.request import from_body
 from idp.oauth.token import signing_algorithms
@@ -63,7 +63,11 @@ def may_run_inline(server: TenantServer, http: Request) -> bool:
 
 def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
     # The kind is told by the token itself; a wrong hint changes nothing (RFC 7662 §2.1).
-    return _refresh_token(server, client, token) if token.startswith(f"{PREFIX}_") else _access_token(server, client, token)
+    return (
+        _refresh_token(server, client, token)
+        if token.startswith(f"{PREFIX}_")
+        else _access_token(server, client, token)
+    )
 
 
 def _access_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
@@ -76,7 +80,11 @@ def _access_token(server: TenantServer, client: Client, token: str) -> dict[str,
     if claims.get("client_id") != client.client_id:
         return _INACTIVE
     described = {"active": True, "token_type": "Bearer"}
-    described |= {name: claims[name] for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr") if name in claims}
+    described |= {
+        name: claims[name]
+        for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr")
+        if name in claims
+    }
     if live.standing is not None:
         described["username"] = live.standing.username
     return described

@@ -24,7 +24,7 @@ class Profile:
 
 
 #                          PKCE (conf.)  aud=URL  response types  algorithms                             rotation
-STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)  # noqa: FBT003
-OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)  # noqa: FBT003
+STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
+OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
 
 PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

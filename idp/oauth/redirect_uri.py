@@ -9,7 +9,9 @@ import re
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
-_FORBIDDEN_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss", "mailto", "tel"})
+_FORBIDDEN_SCHEMES = frozenset(
+    {"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss", "mailto", "tel"}
+)
 _LOOPBACK_URI = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::([0-9]{1,5}))?((?:/[^#]*)?(?:\?[^#]*)?)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 MAX_LENGTH = 2000
@@ -19,7 +21,7 @@ def problem_of(uri: object) -> str | None:
     """Return what is wrong with a redirect URI that wants to be registered, or None."""
     if not isinstance(uri, str) or not uri or len(uri) > MAX_LENGTH:
         return "a redirect URI is a text of 1 to 2000 characters"
-    if any(c <= " " or c >= "\x7f" or c in "\"<>\\^`{|}" for c in uri):
+    if any(c <= " " or c >= "\x7f" or c in '"<>\\^`{|}' for c in uri):
         return "a redirect URI contains only characters of RFC 3986"
     if "#" in uri:
         return "a redirect URI has no fragment (RFC 6749 section 3.1.2)"
@@ -50,7 +52,7 @@ def matches(requested: str, registered: frozenset[str]) -> bool:
     if requested in registered:
         return True
     found = _LOOPBACK_URI.fullmatch(requested)
-    if found is None or found[2] is None or not 0 < int(found[2]) < 65536:  # noqa: PLR2004 - ports
+    if found is None or found[2] is None or not 0 < int(found[2]) < 65536:
         return False
     # RFC 8252 §7.3: any port of a loopback address that is registered without one.
     return f"http://{found[1]}{found[3]}" in registered
@@ -58,7 +60,7 @@ def matches(requested: str, registered: frozenset[str]) -> bool:
 
 def closest(requested: str, registered: frozenset[str]) -> tuple[str, ...]:
     """Return the registered URIs, the most similar to the requested one first, for the refusal's record."""
-    from difflib import SequenceMatcher  # noqa: PLC0415 - only a refusal needs it
+    from difflib import SequenceMatcher
 
     short = requested[:MAX_LENGTH]
     return tuple(sorted(registered, key=lambda uri: -SequenceMatcher(None, short, uri).quick_ratio()))
@@ -66,7 +68,7 @@ def closest(requested: str, registered: frozenset[str]) -> tuple[str, ...]:
 
 def mark_difference(requested: str, registered: str) -> str:
     """Return the requested URI with what differs from a registered one between ``[`` and ``]``, for ``idp explain``."""
-    from difflib import SequenceMatcher  # noqa: PLC0415
+    from difflib import SequenceMatcher
 
     pieces = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, registered, requested, autojunk=False).get_opcodes():

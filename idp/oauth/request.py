@@ -43,7 +43,7 @@ class Parameters(OAuth2Payload):
 class TenantRequest(OAuth2Request):
     """One OAuth request at one tenant."""
 
-    client: Client | None
+    client: Client  # once it is authenticated, or named by an authorization request
     payload: Parameters
 
     def __init__(self, http: Request, endpoint: str, pairs: list[tuple[str, str]]) -> None:  # skips super: see module
@@ -55,7 +55,7 @@ class TenantRequest(OAuth2Request):
         authorization = http.headers.get("authorization")
         self.headers = {} if authorization is None else {"Authorization": authorization}
         self.payload = Parameters(pairs)
-        self.client = None
+        self.client = None  # type: ignore[assignment]  # see above
         self.auth_method: str | None = None
         self.user: Any = None
         self.authorization_code: Any = None

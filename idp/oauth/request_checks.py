@@ -38,7 +38,13 @@ def check_rate(server: TenantServer, request: TenantRequest) -> None:
 def check_body_only(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse parameters in the query string (RFC 6749 §2.3.1, §3.2: they would be logged)."""
     if request.http.query:
-        raise _invalid("query", "Parameters belong into the form body.", "parameters in the query string", "Send all parameters in the form body.", "RFC 6749 §3.2")
+        raise _invalid(
+            "query",
+            "Parameters belong into the form body.",
+            "parameters in the query string",
+            "Send all parameters in the form body.",
+            "RFC 6749 §3.2",
+        )
 
 
 def check_characters(_server: TenantServer, request: TenantRequest) -> None:
@@ -47,7 +53,13 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
         if name in _ANY_CHARACTERS:
             continue
         if len(value) > MAX_VALUE or _CONTROL.search(name) or _CONTROL.search(value):
-            raise _invalid("characters", "A parameter has illegal characters or is too long.", f"the parameter {name[:50]!r} has control characters or is too long", "Send printable characters only.", "RFC 6749 Appendix A")
+            raise _invalid(
+                "characters",
+                "A parameter has illegal characters or is too long.",
+                f"the parameter {name[:50]!r} has control characters or is too long",
+                "Send printable characters only.",
+                "RFC 6749 Appendix A",
+            )
 
 
 def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
@@ -57,7 +69,10 @@ def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse a repeated client_id or redirect_uri before either is believed; other repeats are told to the redirect URI."""
-    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name in ("client_id", "redirect_uri", "response_mode", "state")])
+    _refuse_repeats(
+        request,
+        [name for name, _ in request.payload.pairs if name in ("client_id", "redirect_uri", "response_mode", "state")],
+    )
 
 
 def check_basic_header(_server: TenantServer, request: TenantRequest) -> None:
@@ -68,7 +83,13 @@ def check_basic_header(_server: TenantServer, request: TenantRequest) -> None:
 def _refuse_repeats(_request: TenantRequest, names: list[str]) -> None:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise _invalid("repeats", "A parameter is repeated.", f"the parameter {twice[:50]!r} is sent more than once", "Send each parameter once.", "RFC 6749 §3.1")
+        raise _invalid(
+            "repeats",
+            "A parameter is repeated.",
+            f"the parameter {twice[:50]!r} is sent more than once",
+            "Send each parameter once.",
+            "RFC 6749 §3.1",
+        )
 
 
 def _invalid(check: str, text: str, reason: str, fix: str, spec: str) -> InvalidRequestError:

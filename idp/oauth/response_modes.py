@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 SUPPORTED = ("query", "form_post")
 
 
-def respond(server: TenantServer, http: Request, mode: str, redirect_uri: str, fields: list[tuple[str, str]]) -> Response:
+def respond(
+    server: TenantServer, http: Request, mode: str, redirect_uri: str, fields: list[tuple[str, str]]
+) -> Response:
     """Send ``fields`` to a proven redirect URI."""
     if mode == "form_post":
         return _form_post(server, http, redirect_uri, fields)
@@ -29,7 +31,9 @@ def respond(server: TenantServer, http: Request, mode: str, redirect_uri: str, f
 def _form_post(server: TenantServer, http: Request, redirect_uri: str, fields: list[tuple[str, str]]) -> Response:
     settings = server.tenant.settings
     brand = Brand(server.tenant.name, None, settings.colour_primary, base_path=server.tenant.base_path)
-    html = pages.render("form_post.html", brand, http.correlation_id, action=redirect_uri, fields=fields, client_name=None)
+    html = pages.render(
+        "form_post.html", brand, http.correlation_id, action=redirect_uri, fields=fields, client_name=None
+    )
     source = origin_source(redirect_uri)
     csp = page_csp(form_action=(source,) if source else (), script_src=("'self'",))
     return html_response(200, html, page_headers(csp))

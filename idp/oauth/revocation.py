@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 from idp import audit, opaque
 from idp.feature import Endpoint, Feature
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.oauth import errors
 from idp.oauth.client_auth import METHODS
 from idp.oauth.introspection import required_token
@@ -77,7 +77,9 @@ def _revoke_access_token(server: TenantServer, client: Client, request: TenantRe
     server.database.writing(work)
 
 
-def _record(conn: Connection, request: TenantRequest, client: Client, subject: str, grant_id: str | None, kind: str) -> None:
+def _record(
+    conn: Connection, request: TenantRequest, client: Client, subject: str, grant_id: str | None, kind: str
+) -> None:
     audit.record(
         conn,
         "token.revoked",

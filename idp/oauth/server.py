@@ -49,10 +49,12 @@ class Registry:
         """Build the tables once."""
         self.features = tuple(features)
         self.checks = checks
-        self.grants = {grant.GRANT_TYPE: (grant, extensions) for feature in features for grant, extensions in feature.grants}
+        self.grants = {
+            grant.GRANT_TYPE: (grant, extensions) for feature in features for grant, extensions in feature.grants
+        }
 
 
-class UnsupportedGrantType(UnsupportedGrantTypeError):  # type: ignore[misc]
+class UnsupportedGrantType(UnsupportedGrantTypeError):
     """RFC 6749 §5.2, without the user's input in the description."""
 
     description = "This grant type is not supported."
@@ -62,10 +64,18 @@ class UnsupportedGrantType(UnsupportedGrantTypeError):  # type: ignore[misc]
         return self.description
 
 
-class TenantServer(AuthorizationServer):  # type: ignore[misc]
+class TenantServer(AuthorizationServer):
     """Authlib's server for one tenant at one revision."""
 
-    def __init__(self, tenant: Tenant, database: Database, keys: TenantKeys, services: Services, registry: Registry, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        database: Database,
+        keys: TenantKeys,
+        services: Services,
+        registry: Registry,
+        limiter: Limiter,
+    ) -> None:
         """Keep what requests need as plain attributes."""
         super().__init__()
         self.tenant = tenant
@@ -100,7 +110,9 @@ class TenantServer(AuthorizationServer):  # type: ignore[misc]
         if self._origins is None:
             generation = self._generation
             with self.database.reading() as conn:
-                found = frozenset(origin for row in clients.list_all(conn) if row.state == "active" for origin in Client(row).origins)
+                found = frozenset(
+                    origin for row in clients.list_all(conn) if row.state == "active" for origin in Client(row).origins
+                )
             if generation != self._generation:
                 return found
             self._origins = found
@@ -113,7 +125,7 @@ class TenantServer(AuthorizationServer):  # type: ignore[misc]
         self._clients.pop(client_id, None)
 
     def _load_client(self, client_id: str) -> Client | None:
-        if not 0 < len(client_id) <= 255 or not client_id.isprintable():  # noqa: PLR2004 - the column's width
+        if not 0 < len(client_id) <= 255 or not client_id.isprintable():
             return None
         generation = self._generation
         with self.database.reading() as conn:
@@ -210,7 +222,9 @@ _TOKEN_HEADERS = (("cache-control", "no-store"), ("pragma", "no-cache"))
 class Servers:
     """The servers of the tenants that were used lately, one per tenant and revision."""
 
-    def __init__(self, services: Services, registry: Registry, envelope: Envelope, limiter: Limiter, feed: ChangeFeed) -> None:
+    def __init__(
+        self, services: Services, registry: Registry, envelope: Envelope, limiter: Limiter, feed: ChangeFeed
+    ) -> None:
         """Subscribe to the feed."""
         self._services, self._registry, self._envelope, self._limiter = services, registry, envelope, limiter
         self._cache: OrderedDict[str, TenantServer] = OrderedDict()

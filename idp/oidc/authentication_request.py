@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp.errors import refused
 from idp.feature import Feature
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.tokens.mint import ID_TOKEN_TYPE
 
 if TYPE_CHECKING:
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 PROMPTS = ("none", "login", "consent", "select_account")
 MAX_AGE_DIGITS = 10
 _SPEC = "OpenID Connect Core §3.1.2.1"
-_NOT_SUPPORTED = {"request": "request_not_supported", "request_uri": "request_uri_not_supported", "registration": "registration_not_supported"}
+_NOT_SUPPORTED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
 
 
 def check_not_supported(_server: TenantServer, request: TenantRequest) -> None:
@@ -38,10 +42,22 @@ def check_prompt(_server: TenantServer, request: TenantRequest) -> None:
     """Check ``prompt``: known values, and ``none`` alone."""
     prompts = (request.payload.data.get("prompt") or "").split()
     if not set(prompts) <= set(PROMPTS):
-        raise _invalid("prompt", "The prompt parameter has an unknown value.", "prompt has a value nobody knows", "Use none, login, consent or select_account.", received=" ".join(prompts)[:200])
+        raise _invalid(
+            "prompt",
+            "The prompt parameter has an unknown value.",
+            "prompt has a value nobody knows",
+            "Use none, login, consent or select_account.",
+            received=" ".join(prompts)[:200],
+        )
     if "none" in prompts and len(set(prompts)) > 1:
         # §3.1.2.1: none with any other value is an error.
-        raise _invalid("prompt", "The prompt parameter has none beside another value.", "prompt=none stands beside another value", "Send none alone.", received=" ".join(prompts)[:200])
+        raise _invalid(
+            "prompt",
+            "The prompt parameter has none beside another value.",
+            "prompt=none stands beside another value",
+            "Send none alone.",
+            received=" ".join(prompts)[:200],
+        )
     request.validated["prompt"] = prompts
 
 
@@ -49,10 +65,16 @@ def check_max_age(_server: TenantServer, request: TenantRequest) -> None:
     """Check ``max_age``: a whole number of seconds; the client's ``default_max_age`` stands in (Registration §2)."""
     text = request.payload.data.get("max_age")
     if text is None:
-        request.validated["max_age"] = request.client.default_max_age if request.client is not None else None
+        request.validated["max_age"] = request.client.default_max_age
         return
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_AGE_DIGITS):
-        raise _invalid("max_age", "The max_age parameter is not a number of seconds.", "max_age is no whole number of seconds", "Send a number such as 3600.", received=text[:100])
+        raise _invalid(
+            "max_age",
+            "The max_age parameter is not a number of seconds.",
+            "max_age is no whole number of seconds",
+            "Send a number such as 3600.",
+            received=text[:100],
+        )
     request.validated["max_age"] = int(text)
 
 
@@ -65,9 +87,19 @@ def check_id_token_hint(server: TenantServer, request: TenantRequest) -> None:
     try:
         claims = server.keys.verify(hint, typ=ID_TOKEN_TYPE, issuer=server.tenant.issuer, allow_expired=True)
     except InvalidToken as error:
-        raise _invalid("id_token_hint", "The id_token_hint is not an ID token of this issuer.", f"id_token_hint: {error.reason}", "Send an ID token that this issuer has sent to this client.") from error
-    if claims.get("aud") != (request.client.client_id if request.client is not None else None):
-        raise _invalid("id_token_hint", "The id_token_hint is not an ID token of this issuer.", "id_token_hint was issued to another client", "Send an ID token of this very client.")
+        raise _invalid(
+            "id_token_hint",
+            "The id_token_hint is not an ID token of this issuer.",
+            f"id_token_hint: {error.reason}",
+            "Send an ID token that this issuer has sent to this client.",
+        ) from error
+    if claims.get("aud") != request.client.client_id:
+        raise _invalid(
+            "id_token_hint",
+            "The id_token_hint is not an ID token of this issuer.",
+            "id_token_hint was issued to another client",
+            "Send an ID token of this very client.",
+        )
     request.validated["subject_hint"] = claims["sub"]
 
 

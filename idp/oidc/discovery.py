@@ -71,7 +71,9 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
         "claim_types_supported": ["normal"],
         "subject_types_supported": ["public"],
         "acr_values_supported": [ACR_PASSWORD],
-        "id_token_signing_alg_values_supported": list(dict.fromkeys([settings.id_token_signing_alg, *server.keys.algorithms])),
+        "id_token_signing_alg_values_supported": list(
+            dict.fromkeys([settings.id_token_signing_alg, *server.keys.algorithms])
+        ),
     }
 
 
@@ -79,8 +81,24 @@ DISCOVERY = Feature(
     name="discovery",
     spec="OpenID Connect Discovery 1.0, RFC 8414",
     endpoints=(
-        Endpoint("discovery", "/.well-known/openid-configuration", ("GET",), handle_discovery, cors="all", is_hot=True, inline=always_inline),
-        Endpoint("discovery", "/.well-known/oauth-authorization-server", ("GET",), handle_discovery, cors="all", is_hot=True, inline=always_inline),
+        Endpoint(
+            "discovery",
+            "/.well-known/openid-configuration",
+            ("GET",),
+            handle_discovery,
+            cors="all",
+            is_hot=True,
+            inline=always_inline,
+        ),
+        Endpoint(
+            "discovery",
+            "/.well-known/oauth-authorization-server",
+            ("GET",),
+            handle_discovery,
+            cors="all",
+            is_hot=True,
+            inline=always_inline,
+        ),
         Endpoint("jwks", "/jwks", ("GET",), handle_jwks, cors="all", is_hot=True, inline=always_inline),
     ),
     metadata=_metadata,

@@ -14,7 +14,7 @@ from idp import opaque
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
 from idp.flow import pages, session
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.oauth.request import one_of_each
 from idp.tokens.mint import ID_TOKEN_TYPE
 from idp.web import csrf
@@ -66,11 +66,18 @@ def _validate(server: TenantServer, parameters: dict[str, str]) -> LogoutRequest
     hinted, named = claims.get("aud"), parameters.get("client_id")
     if claims and named is not None and named != hinted:
         # §2: when both are given, client_id must be the one the hint was issued to.
-        raise _refusal("client_id", "client_id is not the client that the id_token_hint was issued to", "Send the client_id of the hint.", named)
+        raise _refusal(
+            "client_id",
+            "client_id is not the client that the id_token_hint was issued to",
+            "Send the client_id of the hint.",
+            named,
+        )
     client_id = named or hinted
     client = server.query_client(client_id) if isinstance(client_id, str) else None
     if named is not None and client is None:
-        raise _refusal("client_id", "the tenant has no active client by this id", "Check client_id: idp client list TENANT", named)
+        raise _refusal(
+            "client_id", "the tenant has no active client by this id", "Check client_id: idp client list TENANT", named
+        )
     target = parameters.get("post_logout_redirect_uri")
     if target is not None and (client is None or target not in client.post_logout_redirect_uris):
         # §3: the value must have been registered; without a client there is nothing to compare with.
@@ -96,7 +103,9 @@ def _hint(server: TenantServer, hint: str | None) -> dict[str, Any]:
         raise _refusal("id_token_hint", f"id_token_hint: {error.reason}", "Send an ID token of this issuer.") from error
 
 
-def _ask(server: TenantServer, http: Request, parameters: dict[str, str], asked: LogoutRequest, current: Row[Any]) -> Response:
+def _ask(
+    server: TenantServer, http: Request, parameters: dict[str, str], asked: LogoutRequest, current: Row[Any]
+) -> Response:
     browser, new_cookie = _browser(server, http)
     query = urlencode(parameters)
     goal = origin_source(asked.redirect_to) if asked.redirect_to else None
@@ -149,7 +158,9 @@ def _browser(server: TenantServer, http: Request) -> tuple[str, list[tuple[str, 
     return made, [session.browser_cookie(server.tenant, made)]
 
 
-def _refusal(check: str, reason: str, fix: str, received: str | None = None, registered: tuple[str, ...] = ()) -> IdpError:
+def _refusal(
+    check: str, reason: str, fix: str, received: str | None = None, registered: tuple[str, ...] = ()
+) -> IdpError:
     return refused(
         IdpError("The application's request to sign you out cannot be used.", code="invalid_request"),
         check=check,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from idp.errors import Refusal
 from idp.feature import Endpoint, Feature
 from idp.identity.claims import claims_for
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.tokens import verification
 from idp.web.http import FORM_TYPE, json_response
 
@@ -23,17 +23,52 @@ def handle(server: TenantServer, http: Request) -> Response:
     presented = _presented(http)
     if presented is None:
         # RFC 6750 §3.1: without authentication information the answer has no error code.
-        return _challenge(server, http, 401, None, "no access token was presented", "Send the access token in the Authorization header.")
+        return _challenge(
+            server,
+            http,
+            401,
+            None,
+            "no access token was presented",
+            "Send the access token in the Authorization header.",
+        )
     if not presented:
-        return _challenge(server, http, 400, "invalid_request", "the access token was presented in more than one way, or malformed", "Send it once, as Authorization: Bearer.")
+        return _challenge(
+            server,
+            http,
+            400,
+            "invalid_request",
+            "the access token was presented in more than one way, or malformed",
+            "Send it once, as Authorization: Bearer.",
+        )
     try:
         live = verification.find_live(server.database, server.keys, server.tenant.issuer, presented)
     except InvalidToken as error:
-        return _challenge(server, http, 401, "invalid_token", str(error), "Use a living access token of this issuer; refresh it or sign in again.")
+        return _challenge(
+            server,
+            http,
+            401,
+            "invalid_token",
+            str(error),
+            "Use a living access token of this issuer; refresh it or sign in again.",
+        )
     if server.query_client(live.claims["client_id"]) is None:
-        return _challenge(server, http, 401, "invalid_token", "the token's client is disabled or gone", "Enable the client: idp client update TENANT CLIENT_ID")
+        return _challenge(
+            server,
+            http,
+            401,
+            "invalid_token",
+            "the token's client is disabled or gone",
+            "Enable the client: idp client update TENANT CLIENT_ID",
+        )
     if live.standing is None or "openid" not in live.scopes:
-        return _challenge(server, http, 403, "insufficient_scope", "the token was not issued with the scope openid", "Ask for the scope openid.")
+        return _challenge(
+            server,
+            http,
+            403,
+            "insufficient_scope",
+            "the token was not issued with the scope openid",
+            "Ask for the scope openid.",
+        )
     # §5.3.2: sub is always there; absent claims are left out.
     return json_response(200, {"sub": live.claims["sub"], **claims_for(live.standing, live.scopes)})
 
@@ -59,10 +94,17 @@ def _presented(http: Request) -> str | None:
     return found[0] if len(found) == 1 else ""
 
 
-def _challenge(server: TenantServer, http: Request, status: int, code: str | None, reason: str, fix: str) -> Response:  # noqa: PLR0913
+def _challenge(server: TenantServer, http: Request, status: int, code: str | None, reason: str, fix: str) -> Response:
     spec = "RFC 6750 §3.1"
     server.services.spool.refusal(
-        server.tenant.id, http.correlation_id, code or "no_token", Refusal("access_token", spec, reason, fix), http.method, http.path, None, http.remote_addr
+        server.tenant.id,
+        http.correlation_id,
+        code or "no_token",
+        Refusal("access_token", spec, reason, fix),
+        http.method,
+        http.path,
+        None,
+        http.remote_addr,
     )
     challenge = _REALM if code is None else f'{_REALM}, error="{code}", error_description="{_DESCRIPTIONS[code]}"'
     body = {"correlation_id": http.correlation_id}
@@ -80,6 +122,10 @@ _DESCRIPTIONS = {
 USERINFO = Feature(
     name="userinfo",
     spec="OpenID Connect Core §5.3",
-    endpoints=(Endpoint("userinfo", "/userinfo", ("GET", "POST"), handle, cors="registered", is_hot=True, inline=may_run_inline),),
+    endpoints=(
+        Endpoint(
+            "userinfo", "/userinfo", ("GET", "POST"), handle, cors="registered", is_hot=True, inline=may_run_inline
+        ),
+    ),
     metadata=lambda server: {"userinfo_endpoint": f"{server.tenant.issuer}/userinfo"},
 )

@@ -13,6 +13,7 @@ This module must not know tenants, only their databases; :mod:`idp.tenancy` sets
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -69,13 +70,18 @@ class _Reading:
 
     def __enter__(self) -> Connection:
         try:
-            self._connection: Connection = self._engine.connect()
+            connection: Connection = self._engine.connect()
         except (*_LOST, exc.DBAPIError) as error:
             raise _unavailable(error) from error
-        return self._connection
+        self._connection = connection
+        return connection
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, exc.DBAPIError) and not isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, exc.DBAPIError) and not isinstance(
+            error, exc.IntegrityError | exc.ProgrammingError | exc.DataError
+        ):
             self._connection.invalidate()
             self._connection.close()
             raise _unavailable(error) from error
@@ -285,10 +291,8 @@ class Store:
                     found = self._open[tenant_id] = Database(url)
                     self._trim()
             return found
-        try:
+        with contextlib.suppress(KeyError):  # closed by another thread this very moment; the object still works
             self._open.move_to_end(tenant_id)
-        except KeyError:  # closed by another thread this very moment; the object still works
-            pass
         return found
 
     def forget(self, tenant_id: str) -> None:

@@ -28,7 +28,9 @@ _lock = threading.Lock()
 
 def _sqlite_connection(path: str, cache_kib: int) -> sqlite3.Connection:
     # mode=rw: a database that is missing is an error, never silently a new empty one.
-    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000)
+    connection = sqlite3.connect(
+        f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000
+    )
     connection.execute("PRAGMA journal_mode=WAL").close()
     connection.execute("PRAGMA synchronous=FULL").close()
     connection.execute("PRAGMA foreign_keys=ON").close()
@@ -41,7 +43,11 @@ def _prototype(kind: str) -> Engine:
     with _lock:
         found = _prototypes.get(kind)
         if found is None:
-            found = create_engine("sqlite://") if kind == "sqlite" else create_engine("postgresql+psycopg://", query_cache_size=1200)
+            found = (
+                create_engine("sqlite://")
+                if kind == "sqlite"
+                else create_engine("postgresql+psycopg://", query_cache_size=1200)
+            )
             _prototypes[kind] = found
         return found
 
@@ -59,7 +65,12 @@ def open_engine(url: str, *, cache_kib: int = 256) -> Engine:
             return _sqlite_connection(path, cache_kib)
     else:
         arguments, keywords = dialect.create_connect_args(parsed)
-        keywords |= {"autocommit": True, "connect_timeout": 3, "options": PG_OPTIONS, "application_name": "authsec"}
+        keywords = dict(keywords) | {
+            "autocommit": True,
+            "connect_timeout": 3,
+            "options": PG_OPTIONS,
+            "application_name": "authsec",
+        }
 
         def creator(*_: Any) -> Any:
             return dialect.connect(*arguments, **keywords)
@@ -94,9 +105,11 @@ def _initialize_once(engine: Engine, prototype: Engine) -> None:
             return
         connection = engine.raw_connection()
         try:
-            from sqlalchemy.engine.base import Connection  # noqa: PLC0415 - only here
+            from sqlalchemy.engine.base import Connection
 
-            engine.dialect.initialize(Connection(engine, connection=connection, _has_events=False, _allow_autobegin=False))
+            engine.dialect.initialize(
+                Connection(engine, connection=connection, _has_events=False, _allow_autobegin=False)
+            )
         finally:
             connection.close()
         _initialized.add(kind)

@@ -30,7 +30,7 @@ def _folder(kind: str) -> Path:
 
 
 def _config(kind: str) -> Any:
-    from alembic.config import Config  # noqa: PLC0415 - costs 100 ms, needed by upgrades only
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_folder(kind)).replace("%", "%%"))
@@ -64,7 +64,7 @@ def version(database: Database) -> str | None:
 
 def upgrade(database: Database, kind: str, target: str = "head") -> None:
     """Bring a database to ``target``; does nothing when it is there. Two processes at once: one does it, the other waits."""
-    from alembic import command  # noqa: PLC0415
+    from alembic import command
 
     def work(conn: Connection) -> None:
         if database.kind == "postgresql":

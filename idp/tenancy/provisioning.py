@@ -35,7 +35,9 @@ class Provisioning:
         """Take what every operation needs; ``seeders`` fill a new tenant's database."""
         self._store, self._settings, self._feed, self._seeders = store, settings, feed, seeders
 
-    def create(self, slug: str, name: str, domain: str | None = None, changes: Mapping[str, str] | None = None) -> Tenant:
+    def create(
+        self, slug: str, name: str, domain: str | None = None, changes: Mapping[str, str] | None = None
+    ) -> Tenant:
         """Make a tenant and return it; raises :class:`Invalid` or :class:`Conflict`."""
         check_slug(slug)
         name = _check_name(name)
@@ -108,14 +110,26 @@ class Provisioning:
         with self._store.control.reading() as conn:
             return [from_row(row, self._feed.seq) for row in tenants.list_all(conn)]
 
-    def _reserve(self, tenant_id: str, slug: str, name: str, issuer: str, host: str | None, stored: dict[str, Any]) -> None:
+    def _reserve(
+        self, tenant_id: str, slug: str, name: str, issuer: str, host: str | None, stored: dict[str, Any]
+    ) -> None:
         def work(conn: Connection) -> None:
             if tenants.find_by_slug(conn, slug) is not None:
                 message = f"There is a tenant {slug} already."
                 raise Conflict(message)
             if tenants.find_by_issuer(conn, issuer) is not None or (host and domains.find(conn, host) is not None):
                 raise Conflict("This domain belongs to another tenant.")
-            tenants.create(conn, id=tenant_id, slug=slug, name=name, state="creating", issuer=issuer, placement="", database_url="", settings=stored)
+            tenants.create(
+                conn,
+                id=tenant_id,
+                slug=slug,
+                name=name,
+                state="creating",
+                issuer=issuer,
+                placement="",
+                database_url="",
+                settings=stored,
+            )
             if host:
                 domains.create(conn, host, tenant_id)
 
@@ -149,6 +163,6 @@ class Provisioning:
 
 def _check_name(name: str) -> str:
     name = " ".join(name.split())
-    if not name or len(name) > 100 or not name.isprintable():  # noqa: PLR2004 - longest name that pages show well
+    if not name or len(name) > 100 or not name.isprintable():
         raise Invalid("A tenant's name is 1 to 100 printable characters.")
     return name

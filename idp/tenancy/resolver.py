@@ -57,7 +57,11 @@ class Resolver:
                 return None
             slug, slash, rest = path[3:].partition("/")
             tenant = self._cache.get(("slug", slug))
-            return (tenant, slash + rest) if tenant is not None and tenant.base_path == f"/t/{slug}" and tenant.host == host else None
+            return (
+                (tenant, slash + rest)
+                if tenant is not None and tenant.base_path == f"/t/{slug}" and tenant.host == host
+                else None
+            )
         tenant = self._cache.get(("host", host))
         return None if tenant is None or tenant.host != host or tenant.base_path else (tenant, path)
 
@@ -82,7 +86,9 @@ class Resolver:
 
         return self._look_up(("host", host), find)
 
-    def _look_up(self, key: tuple[str, str], find: Callable[[Connection], Row[tuple[object, ...]] | None]) -> Tenant | None:
+    def _look_up(
+        self, key: tuple[str, str], find: Callable[[Connection], Row[tuple[object, ...]] | None]
+    ) -> Tenant | None:
         cached = self._cache.get(key)
         if cached is not None:
             return cached

@@ -29,34 +29,69 @@ def _setting(default: Any, help_text: str, *, low: int = 0, high: int = 0, choic
 class TenantSettings:
     """The settings of one tenant, with secure defaults; durations in seconds."""
 
-    allowed_client_profiles: tuple[str, ...] = _setting(("strict",), "Client profiles that a client may carry.", choices=PROFILES)
+    allowed_client_profiles: tuple[str, ...] = _setting(
+        ("strict",), "Client profiles that a client may carry.", choices=PROFILES
+    )
     default_client_profile: str = _setting("strict", "Profile of a client that names none.", choices=PROFILES)
     authorization_code_lifetime: int = _setting(60, "Life of an authorization code.", low=5, high=60)
     access_token_lifetime: int = _setting(HOUR, "Life of an access token.", low=60, high=DAY)
     id_token_lifetime: int = _setting(HOUR, "Life of an ID token.", low=60, high=DAY)
-    refresh_token_idle_lifetime: int = _setting(14 * DAY, "A refresh token that is not used for so long dies.", low=60, high=365 * DAY)
-    grant_lifetime: int = _setting(90 * DAY, "A family of refresh tokens ends after so long, however often it is used.", low=60, high=365 * DAY)
-    session_idle_lifetime: int = _setting(8 * HOUR, "A browser session that is not used for so long ends.", low=60, high=30 * DAY)
-    session_lifetime: int = _setting(7 * DAY, "A browser session ends after so long, however often it is used.", low=60, high=90 * DAY)
+    refresh_token_idle_lifetime: int = _setting(
+        14 * DAY, "A refresh token that is not used for so long dies.", low=60, high=365 * DAY
+    )
+    grant_lifetime: int = _setting(
+        90 * DAY, "A family of refresh tokens ends after so long, however often it is used.", low=60, high=365 * DAY
+    )
+    session_idle_lifetime: int = _setting(
+        8 * HOUR, "A browser session that is not used for so long ends.", low=60, high=30 * DAY
+    )
+    session_lifetime: int = _setting(
+        7 * DAY, "A browser session ends after so long, however often it is used.", low=60, high=90 * DAY
+    )
     interaction_lifetime: int = _setting(30 * MINUTE, "Time a person has to finish a sign-in.", low=60, high=DAY)
-    signing_algorithms: tuple[str, ...] = _setting(("ES256", "RS256"), "Algorithms the tenant keeps keys for; ES256 and RS256 are always among them.", choices=ALGORITHMS)
+    signing_algorithms: tuple[str, ...] = _setting(
+        ("ES256", "RS256"),
+        "Algorithms the tenant keeps keys for; ES256 and RS256 are always among them.",
+        choices=ALGORITHMS,
+    )
     access_token_signing_alg: str = _setting("ES256", "Algorithm of access tokens.", choices=ALGORITHMS)
-    id_token_signing_alg: str = _setting("RS256", "Algorithm of ID tokens of a client that registers none.", choices=ALGORITHMS)
-    key_rotation_period: int = _setting(90 * DAY, "A signing key is replaced after so long.", low=2 * DAY, high=730 * DAY)
-    password_min_length: int = _setting(15, "Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor).", low=8, high=64)
-    account_attempts: int = _setting(10, "Failed sign-ins of one account in the window before it must wait.", low=3, high=100)
-    source_attempts: int = _setting(100, "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.", low=10, high=100_000)
+    id_token_signing_alg: str = _setting(
+        "RS256", "Algorithm of ID tokens of a client that registers none.", choices=ALGORITHMS
+    )
+    key_rotation_period: int = _setting(
+        90 * DAY, "A signing key is replaced after so long.", low=2 * DAY, high=730 * DAY
+    )
+    password_min_length: int = _setting(
+        15, "Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor).", low=8, high=64
+    )
+    account_attempts: int = _setting(
+        10, "Failed sign-ins of one account in the window before it must wait.", low=3, high=100
+    )
+    source_attempts: int = _setting(
+        100, "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.", low=10, high=100_000
+    )
     attempts_window: int = _setting(15 * MINUTE, "Length of the window for failed sign-ins.", low=60, high=DAY)
-    password_change_ends_sessions: bool = _setting(True, "Whether a changed password ends the account's other sessions and tokens.")  # noqa: FBT003 - a default
-    rate_limits: str = _setting("on", "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).", choices=("on", "off"))
-    colour_primary: str = _setting("#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed.")
+    password_change_ends_sessions: bool = _setting(
+        True, "Whether a changed password ends the account's other sessions and tokens."
+    )
+    rate_limits: str = _setting(
+        "on",
+        "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
+        choices=("on", "off"),
+    )
+    colour_primary: str = _setting(
+        "#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."
+    )
     logo_url: str = _setting("", "Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone.")
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TenantSettings:
         """Build from the stored JSON; a stored key this release does not know is ignored (a newer release wrote it)."""
         known = {f.name for f in fields(cls)}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
+        }
+        return cls(**values)
 
 
 def parse(changes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +135,12 @@ def _convert(name: str, setting: Any, text: str) -> Any:
             raise Invalid("colour_primary must be a colour such as #1f5fd6.")
     if name == "logo_url":
         url = urlsplit(text)
-        if url.scheme != "https" or not url.hostname or "@" in url.netloc or any(c <= " " or c in "\"';,\\" for c in text):
+        if (
+            url.scheme != "https"
+            or not url.hostname
+            or "@" in url.netloc
+            or any(c <= " " or c in "\"';,\\" for c in text)
+        ):
             raise Invalid("logo_url must be an https:// address.")
     return text
 

@@ -53,7 +53,16 @@ class Tenant:
 
 def from_row(row: Row[Any], revision: int) -> Tenant:
     """Build a tenant from its control row."""
-    return Tenant(row.id, row.slug, row.name, row.state, row.issuer, row.database_url, TenantSettings.from_json(row.settings), revision)
+    return Tenant(
+        row.id,
+        row.slug,
+        row.name,
+        row.state,
+        row.issuer,
+        row.database_url,
+        TenantSettings.from_json(row.settings),
+        revision,
+    )
 
 
 current_tenant: ContextVar[Tenant] = ContextVar("current_tenant")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
     from idp.tokens.authorization import Authorization
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1)
-ID_TOKEN_TYPE = "JWT"  # noqa: S105
+ACCESS_TOKEN_TYPE = "at+jwt"
+ID_TOKEN_TYPE = "JWT"
 
 
 class Mint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from idp.keys.signer import InvalidToken
+from idp.keys.compact import InvalidToken
 from idp.store.tenant import grants, revoked_tokens
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
 

@@ -40,7 +40,7 @@ class Code:
         return str(self.row.scope)
 
 
-class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):  # type: ignore[misc]
+class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):
     """Authlib's grant, with an atomic gate before any token is made valid."""
 
     def query_authorization_code(self, code: str, client: Client) -> Code:
@@ -48,14 +48,21 @@ class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):  # type: ignore[mi
         with self.server.database.reading() as conn:
             row = authorization_codes.find(conn, opaque.digest(code))
         if row is None:
-            raise invalid_grant("code", "there is no such code at this tenant", "Redeem each code once, at the issuer that sent it.")
+            raise invalid_grant(
+                "code", "there is no such code at this tenant", "Redeem each code once, at the issuer that sent it."
+            )
         if row.used_at is not None and row.client_id == client.client_id:
             error = _reuse(row)
             self.server.database.writing(error.defence)
             raise error
         self.check_source(row, client)
         if now() >= row.expires_at:
-            raise invalid_grant("code", "the code has expired", "Redeem a code within a minute; check the client's queue and clock.", received=f"issued at {row.issued_at}, now {now()}")
+            raise invalid_grant(
+                "code",
+                "the code has expired",
+                "Redeem a code within a minute; check the client's queue and clock.",
+                received=f"issued at {row.issued_at}, now {now()}",
+            )
         sent = self.request.payload.redirect_uri
         if row.request.get("redirect_uri_given", True) and sent != row.redirect_uri:
             # RFC 6749 §4.1.3: redirect_uri must be present and identical when it was in the authorization request.
@@ -126,7 +133,15 @@ class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):  # type: ignore[mi
 def _reuse(row: Row[Any]) -> Any:
     def revoke(conn: Connection) -> None:
         if grants.revoke(conn, row.grant_id, "code_reuse"):
-            audit.record(conn, "code.reused", outcome="failure", actor=f"client:{row.client_id}", client_id=row.client_id, subject=row.user_id, grant_id=row.grant_id)
+            audit.record(
+                conn,
+                "code.reused",
+                outcome="failure",
+                actor=f"client:{row.client_id}",
+                client_id=row.client_id,
+                subject=row.user_id,
+                grant_id=row.grant_id,
+            )
 
     return invalid_grant(
         "code",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TenantGrant:
     """Mixed into Authlib's grants, before them."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS: tuple[str, ...] = METHODS
     server: TenantServer
     request: TenantRequest
 
@@ -35,7 +35,13 @@ class TenantGrant:
         """Refuse a code or refresh token whose grant, user or owner is not (or no longer) right."""
         if source.client_id != client.client_id:
             # RFC 6749 §5.2: issued to another client. Its owner may still use it.
-            raise invalid_grant("owner", "it was issued to another client", "Let the client that received it redeem it.", received=client.client_id, registered=(source.client_id,))
+            raise invalid_grant(
+                "owner",
+                "it was issued to another client",
+                "Let the client that received it redeem it.",
+                received=client.client_id,
+                registered=(source.client_id,),
+            )
         if source.revoked_at is not None:
             raise invalid_grant("revoked", "its grant was revoked", "Begin a new authorization request.")
         if source.user_state != "active":
@@ -48,7 +54,7 @@ class TenantGrant:
         return client.metadata.get("id_token_signed_response_alg") or self.server.tenant.settings.id_token_signing_alg
 
 
-def invalid_grant(  # noqa: PLR0913 - the parts of a refusal
+def invalid_grant(
     check: str,
     reason: str,
     fix: str,

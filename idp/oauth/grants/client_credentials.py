@@ -13,7 +13,7 @@ from idp.oauth.grants.base import TenantGrant
 from idp.tokens.authorization import Authorization
 
 
-class ClientCredentials(TenantGrant, ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentials(TenantGrant, ClientCredentialsGrant):
     """Authlib's grant; the event goes to the worker's spool."""
 
     # RFC 6749 §4.4: for clients that authenticate.

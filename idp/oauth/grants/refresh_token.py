@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
 
-class RefreshToken(TenantGrant, RefreshTokenGrant):  # type: ignore[misc]
+class RefreshToken(TenantGrant, RefreshTokenGrant):
     """Authlib's grant with an atomic rotation."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
@@ -55,7 +55,11 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):  # type: ignore[misc]
         with self.server.database.reading() as conn:
             row = refresh_tokens.find(conn, opaque.digest(token))
         if row is None:
-            raise invalid_grant("refresh_token", "there is no such refresh token at this tenant", "Use the newest refresh token, at the issuer that sent it.")
+            raise invalid_grant(
+                "refresh_token",
+                "there is no such refresh token at this tenant",
+                "Use the newest refresh token, at the issuer that sent it.",
+            )
         self.check_source(row, client)
         at = now()
         if row.used_at is not None:
@@ -66,7 +70,12 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):  # type: ignore[misc]
                 raise error
             return row, again
         if at >= row.expires_at or at >= row.grant_expires_at:
-            raise invalid_grant("refresh_token", "the refresh token has expired", "Begin a new authorization request.", received=f"expired at {min(row.expires_at, row.grant_expires_at)}, now {at}")
+            raise invalid_grant(
+                "refresh_token",
+                "the refresh token has expired",
+                "Begin a new authorization request.",
+                received=f"expired at {min(row.expires_at, row.grant_expires_at)}, now {at}",
+            )
         return row, None
 
     def _rotate(self) -> dict[str, Any] | None:
@@ -113,7 +122,15 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):  # type: ignore[misc]
 def _reuse(row: Row[Any]) -> Any:
     def revoke(conn: Connection) -> None:
         if grants.revoke(conn, row.grant_id, "refresh_token_reuse"):
-            audit.record(conn, "refresh_token.reused", outcome="failure", actor=f"client:{row.client_id}", client_id=row.client_id, subject=row.user_id, grant_id=row.grant_id)
+            audit.record(
+                conn,
+                "refresh_token.reused",
+                outcome="failure",
+                actor=f"client:{row.client_id}",
+                client_id=row.client_id,
+                subject=row.user_id,
+                grant_id=row.grant_id,
+            )
 
     return invalid_grant(
         "refresh_token",

@@ -38,7 +38,7 @@ def announce(conn: Connection, tenant_id: str, kind: str, subject: str = "") -> 
 
 def latest(conn: Connection) -> int:
     """Return the newest row number, 0 when there is none."""
-    return conn.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
+    return int(conn.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one())
 
 
 def after(conn: Connection, seq: int) -> Sequence[Row[Any]]:

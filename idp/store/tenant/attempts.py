@@ -50,7 +50,7 @@ def count_one(conn: Connection, subject_hash: str, window: int) -> tuple[int, in
         .returning(attempts.c.count, attempts.c.window_ends_at)
     )
     counted = conn.execute(statement).one()
-    return counted.count, counted.window_ends_at
+    return int(counted[0]), int(counted[1])
 
 
 def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
@@ -58,7 +58,7 @@ def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
     found = conn.execute(_FIND, {"subject": subject_hash}).first()
     if found is None or found.window_ends_at <= now():
         return 0, 0
-    return found.count, found.window_ends_at  # type: ignore[return-value]
+    return int(found[0]), int(found[1])
 
 
 def give_back(conn: Connection, subject_hash: str) -> None:

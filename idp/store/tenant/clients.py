@@ -48,7 +48,12 @@ def create(conn: Connection, **values: Any) -> None:
 
 def change(conn: Connection, client_id: str, **values: Any) -> bool:
     """Update columns of a client; says whether it exists."""
-    return conn.execute(update(clients).where(clients.c.client_id == client_id).values(updated_at=now(), **values)).rowcount == 1
+    return (
+        conn.execute(
+            update(clients).where(clients.c.client_id == client_id).values(updated_at=now(), **values)
+        ).rowcount
+        == 1
+    )
 
 
 def delete(conn: Connection, client_id: str) -> bool:

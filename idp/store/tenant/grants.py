@@ -66,10 +66,11 @@ def find_standing(conn: Connection, grant_id: str, jti: str) -> Row[Any] | None:
 
     None when the grant or user is gone, the grant is revoked, the user is not active, or the token was revoked alone.
     """
-    found = conn.execute(_STANDING, {"grant_id": grant_id, "jti": jti}).first()
+    found: Any = conn.execute(_STANDING, {"grant_id": grant_id, "jti": jti}).first()
     if found is None or found.revoked_at is not None or found.revoked_jti is not None or found.user_state != "active":
         return None
-    return found
+    standing: Row[Any] = found
+    return standing
 
 
 def create(conn: Connection, **values: Any) -> None:

@@ -13,12 +13,18 @@ from idp.store.mixins import identifier, moment
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-role_bindings = db.Table("role_bindings", identifier("user_id"), identifier("role"), moment("created_at"), bind_key="tenant")
+role_bindings = db.Table(
+    "role_bindings", identifier("user_id"), identifier("role"), moment("created_at"), bind_key="tenant"
+)
 
 
 def roles_of(conn: Connection, user_id: str) -> list[str]:
     """Return the names of a user's roles, sorted."""
-    return list(conn.execute(select(role_bindings.c.role).where(role_bindings.c.user_id == user_id).order_by(role_bindings.c.role)).scalars())
+    return list(
+        conn.execute(
+            select(role_bindings.c.role).where(role_bindings.c.user_id == user_id).order_by(role_bindings.c.role)
+        ).scalars()
+    )
 
 
 def create(conn: Connection, user_id: str, role: str) -> None:

@@ -78,7 +78,9 @@ def change(conn: Connection, user_id: str, **values: Any) -> bool:
 
 def replace_password_hash(conn: Connection, user_id: str, old: str, new: str) -> bool:
     """Re-hash a password that was just verified; False when it has changed meanwhile."""
-    done = conn.execute(update(users).where((users.c.id == user_id) & (users.c.password_hash == old)).values(password_hash=new))
+    done = conn.execute(
+        update(users).where((users.c.id == user_id) & (users.c.password_hash == old)).values(password_hash=new)
+    )
     return done.rowcount == 1
 
 
