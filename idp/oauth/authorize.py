@@ -21,11 +21,10 @@ from idp.oauth.request import TenantRequest, from_query_or_body
 from idp.store.tenant import authorization_codes, grants
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from idp.flow.dispatcher import Context
     from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
+    from idp.store.rows import Connection
     from idp.web.http import Request, Response
 
 CODE_PREFIX = "ac"

@@ -16,7 +16,7 @@ from idp.oauth import redirect_uri
 from idp.oauth.profiles import PROFILES
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
+    from idp.store.rows import Row
 
 
 class Client(ClientMixin):

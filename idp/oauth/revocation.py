@@ -20,11 +20,10 @@ from idp.tokens.refresh import PREFIX
 from idp.web.http import json_response
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
+    from idp.store.rows import Connection
     from idp.web.http import Request, Response
 
 

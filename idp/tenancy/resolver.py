@@ -14,10 +14,9 @@ from idp.tenancy.tenant import Tenant, from_row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.engine import Connection, Row
-
     from idp.settings import Settings
     from idp.store.db import Store
+    from idp.store.rows import Connection, Row
     from idp.tenancy.feed import ChangeFeed
 
 CACHE_SIZE = 20_000

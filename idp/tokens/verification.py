@@ -13,10 +13,9 @@ from idp.store.tenant import grants, revoked_tokens
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
-
     from idp.keys.signer import TenantKeys
     from idp.store.db import Database
+    from idp.store.rows import Row
 
 LEEWAY = 0  # the server that issued a token is the one that judges it: no clock to forgive
 

@@ -15,9 +15,8 @@ from idp.tokens.authorization import Authorization
 from idp.tokens.refresh import new_refresh_token
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Row
-
     from idp.oauth.client import Client
+    from idp.store.rows import Connection, Row
 
 
 class Code:

@@ -12,11 +12,10 @@ from idp.oauth.client_auth import METHODS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.engine import Connection, Row
-
     from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
+    from idp.store.rows import Connection, Row
     from idp.tokens.authorization import Authorization
 
 

@@ -20,7 +20,7 @@ from idp.tokens.authorization import Authorization
 from idp.tokens.refresh import GRACE, new_refresh_token, seal, unseal
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Row
+    from idp.store.rows import Connection, Row
 
 
 class RefreshToken(TenantGrant, RefreshTokenGrant):
