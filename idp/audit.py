@@ -138,6 +138,10 @@ def _shown(value: str, longest: int) -> str:
     return shown if len(value) <= longest else f"{shown[:-1]}…"
 
 
+def _withheld(value: str, longest: int) -> str:
+    return _shown(_SECRET_LOOK.sub(WITHHELD, value[: 2 * longest]), longest)
+
+
 def _clean_details(details: Mapping[str, Any]) -> Any:
     return _cleaned(details, [MOST_DETAILS])
 
@@ -148,7 +152,7 @@ def _cleaned(value: Any, left: list[int]) -> Any:
     if left[0] < 0:
         return "…"
     if isinstance(value, str):
-        return clean(_SECRET_LOOK.sub(WITHHELD, value[: 2 * LONGEST_FIELD]))
+        return _withheld(value, LONGEST_FIELD)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -168,7 +172,7 @@ def _cleaned(value: Any, left: list[int]) -> Any:
 
 def sentence(value: str) -> str:
     """Return a sentence for the people who run a tenant: cleaned, with whatever looks like a secret withheld."""
-    return _shown(_SECRET_LOOK.sub(WITHHELD, value[: 2 * LONGEST_REASON]), LONGEST_REASON)
+    return _withheld(value, LONGEST_REASON)
 
 
 class Spool(SpoolFile):
@@ -246,10 +250,10 @@ class Spool(SpoolFile):
             line["check"], line["spec"] = clean(refusal.check), clean(refusal.spec)
             line["reason"], line["fix"] = sentence(refusal.reason), sentence(refusal.fix)
             line["received"] = None if refusal.received is None else sentence(refusal.received)
-            line["registered"] = [clean(each) for each in refusal.registered[:20]]
+            line["registered"] = [_withheld(each, LONGEST_FIELD) for each in refusal.registered[:20]]
         line |= {
             "method": clean(method, 20),
-            "path": clean(path),
+            "path": _withheld(path, LONGEST_FIELD),
             "client_id": clean(client_id),
             "source": clean(source),
         }
