@@ -76,7 +76,7 @@ class OAuthProtocol:
         asked, session, http = context.interaction.request, context.session, context.request
         client = server.query_client(context.interaction.client_id)
         if client is None or session is None or not client.check_redirect_uri(asked["redirect_uri"]):
-            return errors.page(server, http, 400, "invalid_client")
+            return errors.client_gone(server, http, context.interaction.client_id)
         code = opaque.new_secret(CODE_PREFIX)
         scope = " ".join(asked["scopes"])
 
@@ -110,7 +110,9 @@ class OAuthProtocol:
     def refuse(self, context: Context, error: str, description: str) -> Response:
         """Send an error to the redirect URI, which was proven when the request came."""
         server: TenantServer = context.server  # type: ignore[assignment]
-        asked = context.interaction.request
+        asked, client = context.interaction.request, server.query_client(context.interaction.client_id)
+        if client is None or not client.check_redirect_uri(asked["redirect_uri"]):
+            return errors.client_gone(server, context.request, context.interaction.client_id)
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
         return errors.redirect_error(
             server, asked["redirect_uri"], asked["response_mode"], asked["state"], error, description, context.request

@@ -154,6 +154,27 @@ def oauth_page(server: TenantServer, request: TenantRequest, error: OAuth2Error)
     return page(server, request.http, status, error.error, detail=error.description)
 
 
+def client_gone(server: TenantServer, http: Request, client_id: str) -> Response:
+    """Answer a sign-in whose client was disabled, or lost its redirect URI, while it was under way: nowhere to redirect to."""
+    refusal = Refusal(
+        check="client_id",
+        spec="RFC 6749 §4.1.2.1",
+        reason="the client was disabled, or its redirect URI taken back, while the person was signing in",
+        fix="Compare the client's state and redirect URIs: idp client show TENANT CLIENT_ID",
+    )
+    server.services.spool.refusal(
+        server.tenant.id,
+        http.correlation_id,
+        "invalid_client",
+        refusal,
+        http.method,
+        http.path,
+        client_id,
+        http.remote_addr,
+    )
+    return page(server, http, 400, "invalid_client")
+
+
 def page(
     server: TenantServer,
     http: Request,
