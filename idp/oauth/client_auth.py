@@ -137,10 +137,14 @@ def check_basic(request: TenantRequest) -> None:
             "Use Basic with client_id and secret, or another method.",
         )
     try:
-        user, colon, secret = base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")
-        user, secret = unquote_plus(user, errors="strict"), unquote_plus(secret, errors="strict")
+        plain = base64.b64decode(credentials.strip(), validate=True).decode("utf-8")
+        is_encoded = "%" in plain or "+" in plain
+        user, colon, secret = plain.partition(":")
+        if is_encoded:
+            user, secret = unquote_plus(user, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, UnicodeError, ValueError):
         user = colon = secret = ""
+        is_encoded = False
     if not (user and colon and secret) or "\x00" in user + secret:
         raise failure(
             "the Basic credentials are not the base64 of client_id:secret",
@@ -154,8 +158,9 @@ def check_basic(request: TenantRequest) -> None:
             "Leave client_id out of the body, or send the same one.",
             received=named,
         )
-    encoded = base64.b64encode(f"{_quoted(user)}:{_quoted(secret)}".encode()).decode()
-    request.headers["Authorization"] = f"Basic {encoded}"  # as Authlib decodes it
+    if is_encoded:  # Authlib reads percent escapes but no plus signs
+        encoded = base64.b64encode(f"{_quoted(user)}:{_quoted(secret)}".encode()).decode()
+        request.headers["Authorization"] = f"Basic {encoded}"
 
 
 def _quoted(text: str) -> str:

