@@ -1,0 +1,184 @@
+"""`idp serve`: granian with the front, a worker process beside it, and on request the demo relying party.
+
+The process that is started supervises: it proves that there is an installation to serve (it never makes one), imports the
+application once for all workers, and ends its children when it ends. Children end by themselves when it is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idp.cli.commands import Failed, Output, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from idp.settings import Settings
+
+
+@click.command()
+@click.option("--listen", default="", metavar="HOST:PORT", help="Where to listen; by default the port of IDP_PUBLIC_URL on 127.0.0.1.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate chain in PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Private key of the certificate in PEM.")
+@click.option("--tls-self-signed", is_flag=True, help="Serve TLS with a certificate made here; for trying things only.")
+@click.option("--demo", is_flag=True, help="Start the demo relying party too, and say where to click.")
+@json_option
+def serve(
+    out: Output,
+    listen: str,
+    workers: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_self_signed: bool,
+    demo: bool,
+) -> None:
+    """Serve this installation until Ctrl-C or SIGTERM; `idp init` makes one."""
+    from idp.cli.opening import read_settings, require_installation
+
+    settings = read_settings()
+    if demo and settings.is_production:
+        raise click.UsageError("--demo is not for IDP_ENV=production")
+    host, port = _address(listen, settings)
+    certificate = _certificate(settings, tls_cert, tls_key, is_self_signed=tls_self_signed)
+    require_installation(settings)
+    _require_right_key(settings)
+    _require_free(host, port)
+    from idp.web import logs, metrics
+
+    logs.configure(settings)
+    metrics.prepare(settings)
+    _run(out, settings, (host, port), workers, certificate, demo=demo)
+
+
+def _run(
+    out: Output, settings: Settings, address: tuple[str, int], workers: int, certificate: tuple[Path, Path] | None, *, demo: bool
+) -> None:
+    import granian
+    from granian.log import LogLevels
+
+    import idp.app  # noqa: F401 - once here, so that the workers, which are forks, need not
+    from idp.cli.beside import Beside
+    from idp.web import metrics
+    from idp.web.server import granian_options
+
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    server = granian.Granian(
+        "idp.app:create_front",
+        address=address[0],
+        port=address[1],
+        workers=workers,
+        factory=True,
+        log_level=LogLevels.warning,
+        log_dictconfig=_granian_logging(),
+        ssl_cert=certificate[0] if certificate else None,
+        ssl_key=certificate[1] if certificate else None,
+        **granian_options(),
+    )
+    listener = metrics.listen(settings)
+    beside = Beside(settings, address, is_tls=certificate is not None, with_demo=demo, out=out)
+    server.on_startup(beside.start)
+    try:
+        server.serve(target_loader=_loader(os.getpid()), wrap_loader=False)
+    except KeyboardInterrupt:  # a second Ctrl-C while workers finish what they do
+        pass
+    finally:
+        beside.stop()
+        if listener is not None:
+            listener.close()
+
+
+def _loader(parent: int) -> Callable[[], object]:
+    def load() -> object:
+        from idp.app import create_front
+        from idp.cli.parent import end_with
+
+        end_with(parent)
+        return create_front()
+
+    return load
+
+
+def _granian_logging() -> dict[str, Any]:
+    """Leave granian's records to the root logger, which writes them as JSON."""
+    plain = {"handlers": [], "level": "WARNING", "propagate": True}
+    return {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": plain, "granian.access": plain}}
+
+
+def _address(listen: str, settings: Settings) -> tuple[str, int]:
+    if not listen:
+        from urllib.parse import urlsplit
+
+        url = urlsplit(settings.public_url)
+        is_local = url.hostname is not None and (url.hostname in ("localhost", "127.0.0.1", "::1") or url.hostname.endswith(".localhost"))
+        return "127.0.0.1", (url.port or (443 if url.scheme == "https" else 80)) if is_local else 8000
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise click.UsageError("--listen must be HOST:PORT, such as 127.0.0.1:8000")
+    try:
+        found = socket.getaddrinfo(host or "0.0.0.0", int(port), type=socket.SOCK_STREAM)  # noqa: S104 - asked for by name
+    except OSError:
+        raise click.UsageError(f"--listen names {host}, which is no address of this machine") from None
+    addresses = sorted({str(each[4][0]) for each in found}, key=lambda address: (":" in address, address))
+    return addresses[0], int(port)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise when something listens there: the workers share the port, so that the kernel would share it with strangers too."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except PermissionError:
+            raise Failed(f"Port {port} needs privileges; choose one above 1023 with --listen, behind a proxy.") from None
+        except OSError as error:
+            raise Failed(f"Cannot listen on {host}:{port} ({error.strerror}); stop what listens there, or choose --listen HOST:PORT.") from None
+
+
+def _require_right_key(settings: Settings) -> None:
+    from idp.keys.envelope import Envelope
+    from idp.store import migrate
+    from idp.store.db import Database
+
+    control = Database(settings.control_url)
+    try:
+        migrate.check(control, "control")
+        control.writing(Envelope.open(settings).check)
+    finally:
+        control.close()
+
+
+def _certificate(settings: Settings, cert: Path | None, key: Path | None, *, is_self_signed: bool) -> tuple[Path, Path] | None:
+    if is_self_signed:
+        if cert or key:
+            raise click.UsageError("--tls-self-signed does not go with --tls-cert and --tls-key")
+        from idp.cli.certificates import self_signed
+
+        return self_signed(settings)
+    if bool(cert) != bool(key):
+        raise click.UsageError("--tls-cert and --tls-key go together")
+    if cert is None or key is None:
+        return None
+    import ssl
+
+    for option, path in (("--tls-cert", cert), ("--tls-key", key)):
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise Failed(f"{option} names {path}, which cannot be read; check the path and its permissions.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except (ssl.SSLError, ValueError, OSError):
+        raise Failed(
+            f"--tls-cert {cert} and --tls-key {key} do not fit: give a PEM certificate chain and its private key, without a password."
+        ) from None
+    return cert, key

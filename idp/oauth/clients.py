@@ -1,0 +1,241 @@
+"""Registering, changing and removing clients (RFC 7591 §2, §3; RFC 7592 §2 for the meaning of a change).
+
+Each operation is one transaction with its audit event, announced through the change feed, so that every worker knows within
+a second. A secret is 256 random bits, shown once and stored as its digest. Must not know how it is asked for: the command
+line and the services call it alike.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from idp import audit, opaque
+from idp.errors import Conflict, Invalid, NotFound
+from idp.oauth import client_metadata
+from idp.oauth.client_metadata import InvalidClientMetadata
+from idp.store.tenant import clients, consents, grants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from idp.identity.accounts import By
+    from idp.store.db import Database
+    from idp.store.rows import Connection, Row
+    from idp.tenancy.feed import ChangeFeed
+    from idp.tenancy.tenant import Tenant
+
+LONGEST_ID = 128
+# RFC 6749 §10.10: a guess must succeed with a probability of at most 2^-128, which is 22 characters of base64url.
+SHORTEST_SECRET, LONGEST_SECRET = 22, 256
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+_CLIENT_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~:/-]{{0,{LONGEST_ID - 1}}}", re.ASCII)
+_USER_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_SECRET = re.compile(rf"[\x21-\x7e]{{{SHORTEST_SECRET},{LONGEST_SECRET}}}")
+_OWN_MEMBERS = ("client_id", "client_secret", "client_profile", "client_id_issued_at", "client_secret_expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client as it is registered; ``secret`` only when it was just made or given, for it is never shown again."""
+
+    row: Row[Any]
+    secret: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the client information response (RFC 7591 §3.2.1)."""
+        found: dict[str, Any] = {"client_id": self.row.client_id, "client_id_issued_at": self.row.created_at}
+        if self.secret is not None:
+            found["client_secret"] = self.secret
+        if self.secret is not None or self.row.secret_hash is not None:
+            # RFC 7591 §3.2.1: required with a secret; 0 says that it does not expire.
+            found["client_secret_expires_at"] = self.row.secret_expires_at or 0
+        return found | {"client_profile": self.row.client_profile, "state": self.row.state} | self.row.metadata
+
+
+class ClientRegistry:
+    """The clients of one tenant."""
+
+    def __init__(self, tenant: Tenant, database: Database, feed: ChangeFeed) -> None:
+        """Take what every operation needs."""
+        self._tenant, self._database, self._feed = tenant, database, feed
+
+    def list_all(self) -> list[Registered]:
+        """Return every client, by id."""
+        with self._database.reading() as conn:
+            return [Registered(row) for row in clients.list_all(conn)]
+
+    def get(self, client_id: str) -> Registered:
+        """Return a client; raises :class:`NotFound`."""
+        with self._database.reading() as conn:
+            row = clients.find(conn, client_id)
+        if row is None:
+            slug = self._tenant.slug
+            raise NotFound(f"Tenant {slug} has no client {client_id[:LONGEST_ID]}; `idp client list {slug}` shows those there are.")
+        return Registered(row)
+
+    def create(self, given: Mapping[str, Any], *, by: By) -> Registered:
+        """Register a client from RFC 7591 metadata; raises :class:`Invalid` or :class:`Conflict`.
+
+        ``client_id``, ``client_secret`` and ``client_profile`` among the metadata are honoured.
+        """
+        client_id = self._new_id(given.get("client_id"))
+        profile = self._profile(given.get("client_profile"))
+        metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.signing_algorithms)
+        secret = self._new_secret(metadata, given.get("client_secret"))
+
+        def work(conn: Connection) -> None:
+            if clients.find(conn, client_id) is not None:
+                raise Conflict(f"There is a client {client_id} already.")
+            clients.create(
+                conn,
+                client_id=client_id,
+                client_profile=profile,
+                secret_hash=opaque.digest(secret) if secret else None,
+                secret_expires_at=None,
+                metadata=metadata,
+                state="active",
+            )
+            _record(conn, "client.created", client_id, by, {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]})
+
+        self._announced(client_id, work)
+        return Registered(self.get(client_id).row, secret)
+
+    def update(self, client_id: str, changes: Mapping[str, Any], *, by: By) -> Registered:
+        """Merge changes into a client's metadata (a null removes a member); raises :class:`Invalid` or :class:`NotFound`.
+
+        A change to a method with a secret makes one, a change away from it forgets it.
+        """
+        if changes.get("client_id", client_id) != client_id:
+            # RFC 7592 §2.2: the client_id must be the registered one.
+            raise InvalidClientMetadata("client_id cannot be changed; register another client.")
+        if changes.get("client_secret") is not None:
+            raise InvalidClientMetadata("client_secret cannot be set by an update; use rotate-secret.")
+        fresh = opaque.new_secret("cs")
+        used: list[str] = []
+
+        def work(conn: Connection) -> None:
+            used.clear()
+            row = clients.find(conn, client_id)
+            if row is None:
+                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            profile = self._profile(changes["client_profile"]) if changes.get("client_profile") is not None else row.client_profile
+            merged = {name: value for name, value in ({**row.metadata, **_without_own(changes)}).items() if value is not None}
+            metadata = client_metadata.validate(merged, profile, self._tenant.settings.signing_algorithms)
+            values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
+            if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
+                values |= {"secret_hash": None, "secret_expires_at": None}
+            elif row.secret_hash is None:
+                values["secret_hash"] = opaque.digest(fresh)
+                used.append(fresh)
+            clients.change(conn, client_id, **values)
+            before = row.metadata | {"client_profile": row.client_profile}
+            after = metadata | {"client_profile": profile}
+            changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+            _record(conn, "client.updated", client_id, by, {"members": changed})
+
+        self._announced(client_id, work)
+        return Registered(self.get(client_id).row, used[0] if used else None)
+
+    def rotate_secret(self, client_id: str, *, by: By) -> Registered:
+        """Replace a client's secret; the former one is worthless at once. Raises :class:`Invalid` or :class:`NotFound`."""
+        fresh = opaque.new_secret("cs")
+
+        def work(conn: Connection) -> None:
+            row = clients.find(conn, client_id)
+            if row is None:
+                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            if row.metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
+                raise Invalid("This client does not authenticate with a secret.")
+            clients.change(conn, client_id, secret_hash=opaque.digest(fresh), secret_expires_at=None)
+            _record(conn, "client.secret_rotated", client_id, by)
+
+        self._announced(client_id, work)
+        return Registered(self.get(client_id).row, fresh)
+
+    def disable(self, client_id: str, *, by: By) -> None:
+        """Refuse a client everywhere from now on, and end the grants it holds. Raises :class:`NotFound`."""
+        self._set_state(client_id, "disabled", "client.disabled", by)
+
+    def enable(self, client_id: str, *, by: By) -> None:
+        """Serve a disabled client again; what was ended stays ended. Raises :class:`NotFound`."""
+        self._set_state(client_id, "active", "client.enabled", by)
+
+    def delete(self, client_id: str, *, by: By) -> None:
+        """Delete a client with the consents given to it, and end its grants. Raises :class:`NotFound`."""
+
+        def work(conn: Connection) -> None:
+            ended = grants.revoke_of_client(conn, client_id, "client_deleted")
+            consents.delete_of_client(conn, client_id)
+            if not clients.delete(conn, client_id):
+                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            _record(conn, "client.deleted", client_id, by, {"grants_ended": ended})
+
+        self._announced(client_id, work)
+
+    def _set_state(self, client_id: str, state: str, kind: str, by: By) -> None:
+        def work(conn: Connection) -> None:
+            if not clients.change(conn, client_id, state=state):
+                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            ended = grants.revoke_of_client(conn, client_id, "client_disabled") if state == "disabled" else 0
+            _record(conn, kind, client_id, by, {"grants_ended": ended})
+
+        self._announced(client_id, work)
+
+    def _announced(self, client_id: str, work: Callable[[Connection], None]) -> None:
+        with self._feed.announced(self._tenant.id, "client", client_id):
+            self._database.writing(work)
+
+    def _new_id(self, wanted: Any) -> str:
+        if wanted is None:
+            return f"client-{secrets.token_hex(8)}"
+        if not isinstance(wanted, str) or not _CLIENT_ID.fullmatch(wanted):
+            raise InvalidClientMetadata(f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first.")
+        # RFC 9700 §4.15: a client must not be able to pass for a user, whose `sub` looks like this.
+        if _USER_ID.fullmatch(wanted):
+            raise InvalidClientMetadata("client_id must not look like the id of a user; take a name such as acme-web.")
+        return wanted
+
+    def _profile(self, wanted: Any) -> str:
+        settings = self._tenant.settings
+        profile = settings.default_client_profile if wanted is None else wanted
+        if profile not in settings.allowed_client_profiles:
+            allowed = ", ".join(settings.allowed_client_profiles)
+            raise InvalidClientMetadata(
+                f"client_profile must be one that the tenant allows ({allowed}); allow others with "
+                f"`idp tenant set {self._tenant.slug} allowed_client_profiles=strict,oidc`."
+            )
+        return str(profile)
+
+    @staticmethod
+    def _new_secret(metadata: Mapping[str, Any], wanted: Any) -> str | None:
+        if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
+            if wanted is not None:
+                raise InvalidClientMetadata("client_secret does not go with this token_endpoint_auth_method; leave it out.")
+            return None
+        if wanted is None:
+            return opaque.new_secret("cs")
+        if not isinstance(wanted, str) or not _SECRET.fullmatch(wanted):
+            raise InvalidClientMetadata(
+                f"client_secret is {SHORTEST_SECRET} to {LONGEST_SECRET} visible ASCII characters, made at random; leave it out to get one."
+            )
+        return wanted
+
+
+def _without_own(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in _OWN_MEMBERS}
+
+
+def _record(conn: Connection, kind: str, client_id: str, by: By, details: Mapping[str, Any] | None = None) -> None:
+    audit.record(
+        conn,
+        kind,
+        outcome="success",
+        actor=by.actor,
+        client_id=client_id,
+        source=by.source,
+        correlation_id=by.correlation_id,
+        details=details,
+    )
