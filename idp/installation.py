@@ -9,10 +9,11 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from idp import checks, features
+from idp import checks, features, work
 from idp.audit import Spool
 from idp.flow.services import Services
 from idp.identity.passwords import Hasher
+from idp.jobs import schedule
 from idp.keys import rotation
 from idp.keys.envelope import Envelope
 from idp.oauth.server import Registry, Servers
@@ -59,7 +60,7 @@ class Installation:
             protocols=features.PROTOCOLS,
         )
         self.servers = Servers(self.services, self.registry, self.envelope, self.limiter, self.feed)
-        self.provisioning = Provisioning(self.store, settings, self.feed, [self._seed_keys])
+        self.provisioning = Provisioning(self.store, settings, self.feed, [self._seed_keys, self._seed_work])
         self.health = Health({"database": self._probe_database})
 
     def close(self) -> None:
@@ -78,6 +79,21 @@ class Installation:
 
     def _seed_keys(self, tenant: Tenant, database: Database) -> None:
         rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.signing_algorithms)
+
+    def _seed_work(self, tenant: Tenant, _database: Database) -> None:
+        self.store.control.writing(lambda conn: schedule.plan(conn, work.kinds(self), tenant.id))
+
+    def rewrap(self) -> bool:
+        """Seal the installation's own secrets under the newest master key; says whether that was needed."""
+
+        def work(conn: Connection) -> bool:
+            sealed = control_state.get(conn, _CSRF_KEY)
+            if sealed is not None and self.envelope.needs_rewrap(sealed):
+                control_state.put(conn, _CSRF_KEY, self.envelope.reseal(sealed, _CSRF_KEY))
+                return True
+            return False
+
+        return self.store.control.writing(work)
 
     def _probe_database(self) -> None:
         """Raise unless the control database answers at the schema this release serves."""

@@ -20,6 +20,7 @@ from idp.oauth.client import Client
 from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
 from idp.oauth.request import TenantRequest, from_body
+from idp.store import migrate
 from idp.store.tenant import clients
 from idp.tokens.mint import Mint
 from idp.web.http import Response, json_response
@@ -240,6 +241,7 @@ class Servers:
             self._cache.move_to_end(tenant.id)
             return found
         generation = self._generation
+        migrate.check(database, "tenant")  # a tenant is brought to this release's schema when it is first used
         with database.reading() as conn:
             keys = TenantKeys.load(conn, self._envelope, tenant.id)
         made = TenantServer(tenant, database, keys, self._services, self._registry, self._limiter)
