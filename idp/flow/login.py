@@ -81,7 +81,7 @@ class Login:
             if hint and hint != user.id:
                 return None
             made = session.begin(conn, context.server, request, user.id)
-            context.interaction = interactions.note(conn, context.interaction, signed_in=made.id, switch=None)
+            context.interaction = interactions.note(conn, context.interaction, signed_in=made.id)
             begun.append(made)
             return made.id
 

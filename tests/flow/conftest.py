@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "identity")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "identity"))
+sys.path.insert(0, str(Path(__file__).parent))
 from flow_world import Browser, with_echo
 from identity_world import KINDS, Server, emptied, new_server, postgresql_database, sqlite_database
 

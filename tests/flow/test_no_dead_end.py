@@ -11,7 +11,7 @@ from flow_world import BASE, CLIENT_ORIGIN, Browser
 from identity_world import PASSWORD
 
 from idp.clock import shifted
-from idp.flow import static_files
+from idp.flow import interaction, static_files
 from idp.flow.dispatcher import Context
 from idp.flow.interaction import new
 from idp.store.tenant import interactions
@@ -217,6 +217,18 @@ def test_a_posted_prompt_none_is_refused_without_a_page(server: EchoServer) -> N
     location = browser.send("POST", f"{BASE}/authorize", {"prompt": "none"}).header("location")
     assert browser.get(location).answer["error"] == "login_required"
     assert browser.get(location.replace("/continue", "/login")).status == 410
+
+
+def test_a_stored_prompt_none_has_no_page(server: EchoServer) -> None:
+    """OIDC Core §3.1.2.1, S008: a step of an interaction that allows no page answers the error, to GET and to POST."""
+    for method in ("GET", "POST"):
+        browser = Browser(server)
+        browser.authorize()
+        location = browser.send("POST", f"{BASE}/authorize", {"prompt": "none"}).header("location")
+        found = interaction.find(server.database, location.partition("=")[2])
+        assert interaction.bind(server.database, found, browser.cookies["b-acme"])
+        answer = browser.send(method, location.replace("/continue", "/login"), {"username": "ada@acme.example"})
+        assert "error=login_required" in answer.header("location")
 
 
 def test_posted_entry_raced_by_two_browsers(any_server: EchoServer) -> None:

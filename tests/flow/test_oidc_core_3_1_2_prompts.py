@@ -211,6 +211,22 @@ def test_not_you_signs_in_somebody_else(browser: Browser) -> None:
     assert browser.allow(consent).answer["user"] == "bob@acme.example"
 
 
+def test_not_you_right_after_signing_in(browser: Browser) -> None:
+    """OIDC Core §3.1.2.3: "Not you?" asks again although the sign-in is a minute old."""
+    browser.server.user("bob@acme.example")
+    login = browser.post(browser.log_in(browser.authorize()), {"action": "switch"})
+    assert login.title == "Sign in"
+    assert browser.allow(browser.log_in(login, "bob@acme.example")).answer["user"] == "bob@acme.example"
+
+
+def test_s009_a_sign_in_counts_for_the_session_it_made(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: after prompt=login, when another person has signed in since, that is asked for again."""
+    browser.server.user("bob@acme.example")
+    page = browser.log_in(browser.authorize(prompt="login"))
+    browser.log_in(browser.authorize(client_id="c2", prompt="select_account"), "bob@acme.example")
+    assert browser.get(page.url).title == "Sign in"
+
+
 def test_the_consent_page_says_what_it_is_about(browser: Browser) -> None:
     """RFC 6749 §10.2, OIDC Core §11: the client, each scope in words, lasting access by name, whose account, where it leads."""
     page = browser.log_in(browser.authorize(scope="openid profile email offline_access invoices:read"))

@@ -14,7 +14,7 @@ from idp.clock import now, shifted
 from idp.errors import StorageUnavailable
 from idp.flow import session
 from idp.store.db import Database
-from idp.store.tenant import grants
+from idp.store.tenant import grants, sessions
 from idp.web.http import Headers, Request
 
 if TYPE_CHECKING:
@@ -183,6 +183,17 @@ def test_the_browser_cookie_is_set_once(browser: Browser) -> None:
         response = browser.send("GET", f"{BASE}/authorize")
         assert not [name for name, _ in response.headers if name == "set-cookie"]
     assert browser.cookies["b-acme"] == first
+
+
+def test_a_session_is_renewed_by_its_own_cookie_only(any_server: EchoServer) -> None:
+    """ASVS 7.2.4: of two sign-ins that saw the same cookie the second finds it spent and makes a session of its own."""
+    browser = Browser(any_server)
+    told, old = browser.sign_in(), opaque.digest(secret(browser) or "")
+    database = any_server.database
+    assert database.writing(lambda conn: sessions.renew(conn, told["sid"], old, cookie_hash="new"))
+    assert not database.writing(lambda conn: sessions.renew(conn, told["sid"], old, cookie_hash="newer"))
+    database.writing(lambda conn: sessions.end(conn, told["sid"]))
+    assert not database.writing(lambda conn: sessions.renew(conn, told["sid"], "new", cookie_hash="newer"))
 
 
 def test_sign_ins_of_one_browser_at_once_leave_no_mixture(any_server: EchoServer) -> None:

