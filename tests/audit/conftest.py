@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hmac
 import os
 import secrets
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -66,21 +68,38 @@ def new_sqlite(path: Path, kind: str) -> Database:
     return made
 
 
-def new_postgresql(name: str, kind: str) -> Database:
-    """An empty database on the test server, with its tables."""
+@cache
+def on_server(name: str, kind: str) -> str:
+    """The URL of a database on the test server with the tables of a kind, made once a session."""
     tables.load()
-    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")
-    made = Database(f"{POSTGRESQL.rpartition('/')[0]}/{name}")
+    unique = f"test_{secrets.token_hex(5)}_{name}"
+    administer(f"CREATE DATABASE {unique}")
+    atexit.register(administer, f"DROP DATABASE IF EXISTS {unique} WITH (FORCE)")
+    url = f"{POSTGRESQL.rpartition('/')[0]}/{unique}"
+    made = Database(url)
     with made.engine.connect() as connection:
         db.metadatas[kind].create_all(connection)
-    return made
+    made.close()
+    return url
 
 
-def drop_postgresql(name: str) -> None:
-    """Remove a database from the test server."""
+def emptied(url: str, kind: str) -> str:
+    """The same URL, when every row of the database is gone and every index there."""
+    made = Database(url)
+    with made.engine.connect() as connection:
+        names = ", ".join(f'"{table}"' for table in db.metadatas[kind].tables)
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        for table in db.metadatas[kind].sorted_tables:
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
+    made.close()
+    return url
+
+
+def administer(sql: str) -> None:
+    """Run a statement on the test server."""
     with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        conn.execute(sql)
 
 
 @pytest.fixture(params=KINDS)
@@ -92,13 +111,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         made.tenant.close()
         made.control.close()
         return
-    names = [f"audit_{secrets.token_hex(5)}_{kind}" for kind in ("tenant", "control")]
-    made = Place(new_postgresql(names[0], "tenant"), new_postgresql(names[1], "control"))
+    made = Place(*(Database(emptied(on_server(kind, kind), kind)) for kind in ("tenant", "control")))
     yield made
     made.tenant.close()
     made.control.close()
-    for name in names:
-        drop_postgresql(name)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +83,44 @@ class House:
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+@cache
+def on_server(name: str, kind: str) -> str:
+    """The URL of a database on the test server with the tables of a kind, made once a session."""
+    tables.load()
+    unique = f"test_{secrets.token_hex(5)}_{name}"
+    administer(f"CREATE DATABASE {unique}")
+    atexit.register(administer, f"DROP DATABASE IF EXISTS {unique} WITH (FORCE)")
+    url = f"{POSTGRESQL.rpartition('/')[0]}/{unique}"
+    made = Database(url)
+    with made.engine.connect() as connection:
+        db.metadatas[kind].create_all(connection)
+    made.close()
+    return url
+
+
+def emptied(url: str, kind: str) -> str:
+    """The same URL, when every row of the database is gone and every index there."""
+    made = Database(url)
+    with made.engine.connect() as connection:
+        names = ", ".join(f'"{table}"' for table in db.metadatas[kind].tables)
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        for table in db.metadatas[kind].sorted_tables:
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
+    made.close()
+    return url
+
+
+def administer(sql: str) -> None:
+    """Run a statement on the test server."""
+    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
+        conn.execute(sql)
+
+
 @pytest.fixture(params=KINDS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """A house with the tenants `a` and `b`."""
     tables.load()
-    mark = secrets.token_hex(5)
-    names: list[str] = []
 
     def make(name: str, kind: str) -> str:
         if request.param == "sqlite":
@@ -94,10 +128,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
             sqlite3.connect(path).close()
             url = f"sqlite:///{path}"
         else:
-            names.append(f"jobs_{mark}_{name}")
-            with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-                conn.execute(f"CREATE DATABASE {names[-1]}")
-            url = f"{POSTGRESQL.rpartition('/')[0]}/{names[-1]}"
+            return emptied(on_server(name, kind), kind)
         database = Database(url)
         with database.engine.connect() as connection:
             db.metadatas[kind].create_all(connection)
@@ -110,9 +141,6 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
         made.add_tenant("a")
         made.add_tenant("b")
         yield made
-    for name in names:
-        with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def until(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
