@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from idp import audit
@@ -13,7 +12,7 @@ from idp.jobs.drain import drain_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
 from idp.keys import rotation
-from idp.keys.signer import TenantKeys
+from idp.keys.checkpoints import CheckpointKeys
 from idp.store import migrate
 from idp.store.tenant import signing_keys
 
@@ -22,22 +21,21 @@ if TYPE_CHECKING:
 
     from idp.installation import Installation
     from idp.jobs.schedule import JobContext
-    from idp.store.db import Database
     from idp.store.rows import Connection
     from idp.tenancy.tenant import Tenant
 
-CHECKPOINT_TYPE = "audit-checkpoint+jwt"
-CHECKPOINT_ALG = "ES256"
-_FAR = 10**10  # seconds; a checkpoint's signature does not expire
+DAY = 86400
+SOONEST_ROTATION = 60  # seconds
 
 
 def kinds(installation: Installation) -> tuple[Job, ...]:
     """Return every kind of job this product has."""
     return (
+        Job("migrate", _migrate, first_due=60),
         purge.TENANT_JOB,
         purge.CONTROL_JOB,
         Job("rotation", lambda context: _rotate(installation, context), first_due=60),
-        chain_job(lambda context: checkpoint_signer(installation, context.tenant, context.database)),
+        chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
     )
 
@@ -54,42 +52,20 @@ def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
     return rotation.KeyPolicy(settings.signing_algorithms, settings.key_rotation_period, longest)
 
 
-def checkpoint_signer(installation: Installation, tenant: Tenant, database: Database) -> Callable[[bytes], str]:
-    """Return the function that signs a tenant's audit checkpoints with its active key."""
-    with database.reading() as conn:
-        keys = TenantKeys.load(conn, installation.envelope, tenant.id)
-
-    def sign(payload: bytes) -> str:
-        claims = {"iss": tenant.issuer, "sub": "audit", "exp": now() + _FAR, "checkpoint": payload.decode("ascii")}
-        return keys.sign(claims, alg=CHECKPOINT_ALG, typ=CHECKPOINT_TYPE)
-
-    return sign
+def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:
+    with context.database.reading() as conn:
+        return CheckpointKeys(conn, installation.envelope, context.tenant.id).sign
 
 
-def checkpoint_verifier(installation: Installation, tenant: Tenant, database: Database) -> Callable[[str], bytes]:
-    """Return the function that verifies a checkpoint's signature and returns what it signs; raises when it does not fit."""
-    with database.reading() as conn:
-        keys = TenantKeys.load(conn, installation.envelope, tenant.id)
-
-    def verify(signature: str) -> bytes:
-        # An own domain may have changed the issuer since: the tenant's keys vouch, not its address.
-        issuer = _issuer_of(signature)
-        claims = keys.verify(signature, typ=CHECKPOINT_TYPE, issuer=issuer, algorithms=(CHECKPOINT_ALG,))
-        return str(claims["checkpoint"]).encode("ascii")
-
-    return verify
-
-
-def _issuer_of(signature: str) -> str:
-    from idp.keys.compact import parse
-
-    return str(json.loads(parse(signature).payload).get("iss"))
+def _migrate(context: JobContext) -> int:
+    """Bring a tenant's database to this release's schema; returns when to look again."""
+    migrate.check(context.database, "tenant")
+    return now() + DAY
 
 
 def _rotate(installation: Installation, context: JobContext) -> int:
     """Do what the calendar of a tenant's keys asks for; other workers learn of it by the change feed."""
     tenant, database = context.tenant, context.database
-    migrate.check(database, "tenant")
     policy = key_policy(tenant)
     with database.reading() as conn:
         steps, next_due = rotation.plan(signing_keys.list_all(conn), policy, now())
@@ -98,7 +74,7 @@ def _rotate(installation: Installation, context: JobContext) -> int:
     with installation.feed.announced(tenant.id, "config"):
         done = rotation.rotate_due(database, installation.envelope, tenant.id, policy)
         database.writing(lambda conn: _record(conn, done))
-    return done.next_due
+    return max(done.next_due, now() + SOONEST_ROTATION)
 
 
 def _record(conn: Connection, done: rotation.Rotation) -> None:
