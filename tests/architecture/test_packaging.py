@@ -24,9 +24,9 @@ SETUP.read(ROOT / "setup.cfg", "utf-8")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Where the name of an import is not the name of its distribution.
 DISTRIBUTIONS = {
+    "_argon2_cffi_bindings": "argon2-cffi-bindings",
     "argon2": "argon2-cffi",
     "email_validator": "email-validator",
-    "flask_migrate": "flask-migrate",
     "flask_sqlalchemy": "flask-sqlalchemy",
     "prometheus_client": "prometheus-client",
 }
