@@ -55,4 +55,6 @@ def delete_some(conn: Connection, table: Table, condition: ColumnElement[bool], 
 
 def upsert(conn: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+    made: Any = sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+    # Without it the row count of an INSERT is -1 on PostgreSQL: nobody could tell whether the row is theirs.
+    return made.execution_options(preserve_rowcount=True)
