@@ -388,8 +388,9 @@ def test_a_forged_end_is_not_sealed_as_genuine(sealed: Any, key: Any) -> None:
     insert_behind(20, renumber=True, genuine=True)(sealed)
     record(sealed.tenant, 3)
     chain_events(sealed.tenant, sealed.control, TENANT, key.sign)
-    findings = verify(sealed, key).findings
-    assert [(one.problem, one.event_kind) for one in findings] == [("inserted", "forged")]
+    report = verify(sealed, key)
+    assert [(one.problem, one.event_kind) for one in report.findings] == [("inserted", "forged")]
+    assert report.unchained == 0
 
 
 def test_another_tenants_log_does_not_fit(sealed: Any, key: Any) -> None:

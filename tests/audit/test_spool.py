@@ -88,6 +88,26 @@ def test_the_lock_says_whether_the_owner_lives(tmp_path: Path) -> None:
     os.close(fd)
 
 
+def test_a_file_that_a_drain_has_deleted_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Architecture §4, audit: a drain may find a new file before its owner has locked it; nothing is written into the void."""
+    target = Spool(tmp_path, "w")
+    real, calls = spool.fcntl.flock, []
+
+    def late(fd: int, operation: int) -> None:
+        calls.append(fd)
+        if len(calls) == 1:
+            next(iter(spool.files(tmp_path))).unlink()
+        if len(calls) == 2:
+            raise BlockingIOError
+        real(fd, operation)
+
+    monkeypatch.setattr(spool.fcntl, "flock", late)
+    event(target, n=1)
+    target.close()
+    assert len(calls) == 3
+    assert [record["details"]["n"] for record in lines(tmp_path)] == [1]
+
+
 def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path) -> None:
     """Architecture §4, audit: a spool file per worker process, also when the server forks its workers."""
     target = Spool(tmp_path, "w")

@@ -71,7 +71,7 @@ class House:
         with database.reading() as conn:
             return conn.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar_one()
 
-    def program(self, source: str, *arguments: str) -> subprocess.Popen[str]:
+    def program(self, source: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start a Python program that finds `store` and `folder` ready."""
         prologue = (
             "import sys, time, os\nfrom pathlib import Path\nfrom dataclasses import replace\n"
@@ -80,7 +80,7 @@ class House:
             "store = Store(replace(Settings(), data_dir=folder, database_url=sys.argv[2]))\n"
         )
         command = [sys.executable, "-c", prologue + source, str(self.folder), self.settings.control_url, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | environ)
 
 
 @cache

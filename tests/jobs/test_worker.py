@@ -19,7 +19,7 @@ from idp.jobs.companion import Companion
 from idp.jobs.schedule import INSTALLATION, Job, plan
 from idp.jobs.worker import Worker
 from idp.store.control import pending_work, tenants
-from idp.store.db import current
+from idp.store.db import Store, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +174,7 @@ def test_work_that_is_marked_while_the_job_runs_is_not_forgotten(house: Any) -> 
 
 def test_two_workers_never_do_one_job_at_a_time(house: Any, until: Callable[..., bool]) -> None:
     """Architecture §4, pending work: one worker a job, on however many nodes; also when the job outlasts its lease."""
-    processes = [house.program(WORK, "0.4", "listens") for _ in range(2)] + [house.program(WORK, "3.6", "listens")]
+    processes = [house.program(WORK, work, "listens", LEASE="1") for work in ("0.4", "0.4", "2.8")]
     try:
         assert until(lambda: len([row for row in log_of(house.folder) if row[1] == "end"]) >= 10, 40)
     finally:
@@ -189,6 +189,53 @@ def test_two_workers_never_do_one_job_at_a_time(house: Any, until: Callable[...,
         else:
             assert open_by.pop(tenant) == pid
     assert len({pid for *_, pid in log_of(house.folder)}) >= 2
+
+
+def test_one_claim_of_many_succeeds(house: Any) -> None:
+    """Architecture §4, pending work: of workers that reach for one job at the same moment, one gets it."""
+    stores = [Store(house.settings) for _ in range(4)]
+    for number in range(20):
+        house.store.control.writing(lambda conn, number=number: pending_work.mark(conn, str(number), "work"))
+    got: list[tuple[int, str]] = []
+    barrier = threading.Barrier(8)
+
+    def reach(worker: int) -> None:
+        control = stores[worker % 4].control
+        for number in range(20):
+            barrier.wait(20)
+            if control.writing(
+                lambda conn, number=number: pending_work.claim(conn, str(number), "work", str(worker), 60)
+            ):
+                got.append((number, str(worker)))
+
+    threads = [threading.Thread(target=reach, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(number for number, _ in got) == list(range(20))
+    assert {(int(row.tenant_id), row.claimed_by) for row in _rows(house)} == set(got)
+    for store in stores:
+        store.close()
+
+
+def test_a_claim_that_ran_out_is_not_released_by_its_first_owner(house: Any) -> None:
+    """Architecture §4, pending work: who has lost a job to another neither renews nor finishes it."""
+    control = house.store.control
+    control.writing(lambda conn: pending_work.mark(conn, "a", "work"))
+    assert control.writing(lambda conn: pending_work.claim(conn, "a", "work", "slow", 10))
+    assert not control.writing(lambda conn: pending_work.claim(conn, "a", "work", "quick", 10))
+    with clock.shifted(12):
+        assert control.writing(lambda conn: pending_work.claim(conn, "a", "work", "quick", 10))
+        assert not control.writing(lambda conn: pending_work.renew(conn, "a", "work", "slow", 10))
+        assert not control.writing(lambda conn: pending_work.finish(conn, "a", "work", 5, worker="slow"))
+        assert control.writing(lambda conn: pending_work.renew(conn, "a", "work", "quick", 10))
+        assert row_of(house, "a", "work").claimed_by == "quick"
+
+
+def _rows(house: Any) -> Any:
+    with house.store.control.reading() as conn:
+        return pending_work.list_all(conn)
 
 
 def test_a_killed_workers_job_is_taken_over_when_its_lease_ends(house: Any, until: Callable[..., bool]) -> None:
