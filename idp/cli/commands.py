@@ -10,12 +10,13 @@ import functools
 import importlib
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MOST_INPUT = 1_000_000  # characters that are read from standard input
 
@@ -108,6 +109,20 @@ def console() -> Any:
     return Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=False, width=None if is_terminal else 200)
 
 
+@contextmanager
+def progress(out: Output, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on a terminal's standard error; yields what to call after each step."""
+    if out.is_json or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
 def _plain(text: str) -> Any:
     from rich.text import Text
 
@@ -171,9 +186,9 @@ def _no_constant(name: str) -> Any:
 def confirm(wanted: str, given: str | None, warning: str) -> None:
     """See to it that the person means it: ``wanted`` must be given by option, or typed on a terminal."""
     if given is None:
-        if not sys.stdin.isatty():
-            raise Failed(f"{warning} Repeat the name to do it: --yes {wanted}")
         click.echo(warning, err=True)
+        if not sys.stdin.isatty():
+            raise Failed(f"Nothing was done; to do it, add: --yes {wanted}")
         given = click.prompt(f"Type {wanted} to go on", err=True)
     if given != wanted:
         raise Failed(f"{given} is not {wanted}; nothing was done.")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @json_option
 def serve(
     out: Output,
+    *,
     listen: str,
     workers: int,
     tls_cert: Path | None,
@@ -96,8 +97,8 @@ def _run(
             listener.close()
 
 
-def _loader(parent: int) -> Callable[[], object]:
-    def load() -> object:
+def _loader(parent: int) -> Callable[[], Any]:
+    def load() -> Any:
         from idp.app import create_front
         from idp.cli.parent import end_with
 

@@ -43,6 +43,7 @@ def user() -> None:
 @json_option
 def create(
     out: Output,
+    *,
     tenant: str,
     email: str,
     name: str | None,
@@ -120,7 +121,7 @@ def show_user(out: Output, tenant: str, username: str) -> None:
 @click.option("--password-stdin", is_flag=True, required=True, help="Read the password from standard input.")
 @click.option("--must-change", is_flag=True, help="The password must be changed at the next sign-in.")
 @json_option
-def set_password(out: Output, tenant: str, username: str, password_stdin: bool, must_change: bool) -> None:  # noqa: ARG001 - required
+def set_password(out: Output, *, tenant: str, username: str, password_stdin: bool, must_change: bool) -> None:  # noqa: ARG001 - required
     """Give a user a new password; the user's sessions end where the tenant wants it (the default)."""
     password = password_from_input()
     with opened_tenant(tenant) as place:
@@ -170,7 +171,7 @@ def delete(out: Output, tenant: str, username: str, confirmation: str | None) ->
 
 def _find(place: Place, username: str) -> Row[Any]:
     with place.database.reading() as conn:
-        found = users.find(conn, username) if len(username) == 32 else None  # noqa: PLR2004 - a user's id
+        found = users.find(conn, username) if len(username) == 32 else None
     return found or accounts.find_user(place.database, username)
 
 

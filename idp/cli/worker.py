@@ -15,7 +15,7 @@ from idp.web import logs
 @click.option("--parent", type=int, hidden=True, help="End when this process is gone.")
 @click.option("--once", is_flag=True, help="Run what is due now, then end.")
 @json_option
-def worker(out: Output, parent: int | None, once: bool) -> None:
+def worker(out: Output, *, parent: int | None, once: bool) -> None:
     """Run jobs: draining the spool, chaining audit logs, rotating keys, purging what has expired."""
     with opened() as installation:
         logs.configure(installation.settings)

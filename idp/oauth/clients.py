@@ -52,7 +52,9 @@ class Registered:
         if self.secret is not None or self.row.secret_hash is not None:
             # RFC 7591 §3.2.1: required with a secret; 0 says that it does not expire.
             found["client_secret_expires_at"] = self.row.secret_expires_at or 0
-        return found | {"client_profile": self.row.client_profile, "state": self.row.state} | self.row.metadata
+        found |= {"client_profile": self.row.client_profile, "state": self.row.state}
+        found |= self.row.metadata
+        return found
 
 
 class ClientRegistry:

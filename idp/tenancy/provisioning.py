@@ -1,15 +1,17 @@
 """Making, changing, suspending and deleting tenants.
 
 A tenant is seen by others only when it is whole: its row says ``creating`` until its database stands and every seeder
-(handed in by the app: keys, for instance) has run. A failed creation leaves nothing behind.
+(handed in by the app: keys, for instance) has run. A failed creation leaves nothing behind; what a killed process leaves (a
+tenant that is being made or deleted for ever, with all its places known) :meth:`Provisioning.delete` removes.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from idp import opaque
-from idp.errors import Conflict, Invalid, NotFound
+from idp.errors import Conflict, Invalid, NotFound, StorageUnavailable
 from idp.store import placement
 from idp.store.control import domains, pending_work, tenants
 from idp.tenancy import settings as tenant_settings
@@ -46,10 +48,8 @@ class Provisioning:
         tenant_id = opaque.new_id()
         issuer = issuer_of(self._settings, slug, host)
         self._reserve(tenant_id, slug, name, issuer, host, stored)
-        url = ""
         try:
-            place, url = placement.create(self._settings, tenant_id)
-            self._store.control.writing(lambda conn: tenants.change(conn, tenant_id, placement=place, database_url=url))
+            placement.create(self._settings, tenant_id)
             tenant = self._get(tenant_id)
             with entered(self._store, tenant) as database:
                 for seed in self._seeders:
@@ -57,7 +57,8 @@ class Provisioning:
             with self._feed.announced(tenant_id, "tenant"):
                 self._store.control.writing(lambda conn: tenants.change(conn, tenant_id, state="active"))
         except BaseException:
-            self._remove(tenant_id, url)
+            with contextlib.suppress(StorageUnavailable):  # what made it fail is what is told
+                self._remove(tenant_id, placement.url_of(self._settings, tenant_id)[1])
             raise
         return self._get(tenant_id)
 
@@ -74,6 +75,32 @@ class Provisioning:
             if new_name is not None:
                 values["name"] = new_name
             tenants.change(conn, tenant.id, **values)
+
+        with self._feed.announced(tenant.id, "tenant"):
+            self._store.control.writing(work)
+        return self._get(tenant.id)
+
+    def issuer_for(self, tenant: Tenant, domain: str | None) -> str:
+        """Return the issuer the tenant would have on ``domain``, or without one."""
+        return issuer_of(self._settings, tenant.slug, check_domain(domain) if domain else None)
+
+    def set_issuer(self, tenant: Tenant, domain: str | None) -> Tenant:
+        """Move a tenant's issuer to a domain, or back to the default; what was issued under the former one is refused then.
+
+        The tenant keeps its former domains. Raises :class:`Invalid` or :class:`Conflict`.
+        """
+        host = check_domain(domain) if domain else None
+        issuer = issuer_of(self._settings, tenant.slug, host)
+
+        def work(conn: Connection) -> None:
+            owner = domains.find(conn, host) if host else None
+            holder = tenants.find_by_issuer(conn, issuer)
+            if (owner is not None and owner.tenant_id != tenant.id) or (holder is not None and holder.id != tenant.id):
+                raise Conflict("This domain belongs to another tenant.")
+            if host and owner is None:
+                domains.create(conn, host, tenant.id)
+            if not tenants.change(conn, tenant.id, issuer=issuer):
+                raise NotFound
 
         with self._feed.announced(tenant.id, "tenant"):
             self._store.control.writing(work)
@@ -113,6 +140,8 @@ class Provisioning:
     def _reserve(
         self, tenant_id: str, slug: str, name: str, issuer: str, host: str | None, stored: dict[str, Any]
     ) -> None:
+        place, url = placement.url_of(self._settings, tenant_id)
+
         def work(conn: Connection) -> None:
             if tenants.find_by_slug(conn, slug) is not None:
                 message = f"There is a tenant {slug} already."
@@ -126,8 +155,8 @@ class Provisioning:
                 name=name,
                 state="creating",
                 issuer=issuer,
-                placement="",
-                database_url="",
+                placement=place,
+                database_url=url,
                 settings=stored,
             )
             if host:
@@ -142,8 +171,7 @@ class Provisioning:
 
     def _remove(self, tenant_id: str, database_url: str) -> None:
         self._store.forget(tenant_id)
-        if database_url:
-            placement.drop(self._settings, database_url)
+        placement.drop(self._settings, database_url)
 
         def work(conn: Connection) -> None:
             domains.delete_of(conn, tenant_id)

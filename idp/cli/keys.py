@@ -1,0 +1,145 @@
+"""`idp keys`: a tenant's signing keys (RFC 7517), and re-encrypting everything under a new master key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idp import audit, work
+from idp.cli.commands import Failed, Output, json_option, moment, progress, table
+from idp.cli.opening import OPERATOR, opened, opened_tenant
+from idp.errors import IdpError
+from idp.jobs.chain import chain_events
+from idp.keys import rewrap as rewrapping
+from idp.keys import rotation
+from idp.keys.algorithms import ALGORITHMS
+from idp.keys.checkpoints import CheckpointKeys
+from idp.store.tenant import signing_keys
+from idp.tenancy.context import entered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from idp.cli.opening import Place
+    from idp.installation import Installation
+    from idp.keys.rotation import Rotation
+
+
+@click.group()
+def keys() -> None:
+    """Signing keys of a tenant, and the master key."""
+
+
+@keys.command("list")
+@click.argument("tenant")
+@json_option
+def list_(out: Output, tenant: str) -> None:
+    """List a tenant's signing keys and their states."""
+    with opened_tenant(tenant) as place:
+        documents = _documents(place)
+
+    def show() -> None:
+        names = ("created_at", "activated_at", "retired_at", "revoked_at")
+        rows = [[each["kid"], each["alg"], each["state"], *(moment(each[name]) for name in names)] for each in documents]
+        table(["kid", "alg", "state", "created", "signs since", "retired", "revoked"], rows, "There are no keys.")
+
+    out.result(documents, show)
+
+
+@keys.command()
+@click.argument("tenant")
+@click.option("--alg", "algorithms", multiple=True, type=click.Choice(list(ALGORITHMS)), help="Only this algorithm; may be repeated.")
+@json_option
+def rotate(out: Output, tenant: str, algorithms: tuple[str, ...]) -> None:
+    """Replace the keys that sign by those that come next; what the former ones signed stays valid."""
+    with opened_tenant(tenant) as place:
+        unused = [alg for alg in algorithms if alg not in place.tenant.settings.signing_algorithms]
+        if unused:
+            raise Failed(f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms in `idp tenant show {tenant}`.")
+        installation = place.installation
+
+        def change() -> Rotation:
+            return rotation.rotate_now(place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), algorithms)
+
+        _changed(out, place, change, "keys.rotated")
+
+
+@keys.command()
+@click.argument("tenant")
+@click.argument("kid", required=False)
+@json_option
+def revoke(out: Output, tenant: str, kid: str | None) -> None:
+    """Withdraw a key at once (it is in wrong hands): it leaves the JWKS and what it signed is refused."""
+    with opened_tenant(tenant) as place:
+        if kid is None:
+            listed = [each["kid"] for each in _documents(place) if each["state"] in ("active", "next", "retired")]
+            raise click.UsageError(f"say which key: idp keys revoke {tenant} KID, one of {', '.join(listed)}")
+        installation = place.installation
+
+        def change() -> Rotation:
+            return rotation.revoke(place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), kid)
+
+        _changed(out, place, change, "keys.revoked")
+
+
+@keys.command()
+@json_option
+def rewrap(out: Output) -> None:
+    """Seal every secret anew under the newest master key (the first of IDP_MASTER_KEY); may be broken off and repeated."""
+    with opened() as installation:
+        tenants = [each for each in installation.provisioning.list_all() if each.database_url]
+        total, failures = 0, []
+        with progress(out, "tenants", len(tenants)) as advance:
+            for tenant in tenants:
+                try:
+                    with entered(installation.store, tenant) as database:
+                        total += rewrapping.rewrap(database, installation.envelope, tenant.id)
+                except IdpError as error:
+                    failures.append({"tenant": tenant.slug, "reason": error.title})
+                installation.store.forget(tenant.id)
+                advance()
+        if not failures:
+            total += _rewrap_own(installation)
+    document = {"tenants": len(tenants), "rewrapped": total, "failed": failures}
+    if failures:
+        named = ", ".join(each["tenant"] for each in failures)
+        out.result(document)
+        raise Failed(
+            f"Not rewrapped: {named}; a database cannot be reached, or the master key that sealed it is not in IDP_MASTER_KEY. Keep all master keys and repeat."
+        )
+    out.result(document, f"{total} secrets of {len(tenants)} tenants were sealed anew; former master keys are no longer needed.")
+
+
+def _rewrap_own(installation: Installation) -> int:
+    count = int(installation.rewrap())
+    # Last, so that a start without the former key is refused until everything is done.
+    return count + int(installation.store.control.writing(installation.envelope.rewrap_check))
+
+
+def _changed(out: Output, place: Place, change: Callable[[], Rotation], kind: str) -> None:
+    installation = place.installation
+    with installation.feed.announced(place.tenant.id, "config"):
+        done = change()
+        steps = [f"{step.change} {step.alg} {step.kid}" for step in done.transitions]
+        if steps:
+            place.database.writing(
+                lambda conn: audit.record(conn, kind, outcome="success", actor=OPERATOR.actor, details={"transitions": steps})
+            )
+    if kind == "keys.revoked" and steps:
+        # The newest checkpoint of the audit log may carry the signature that is believed no more: seal it anew.
+        with place.database.reading() as conn:
+            seals = CheckpointKeys(conn, installation.envelope, place.tenant.id)
+        chain_events(place.database, installation.store.control, place.tenant.id, seals.sign)
+    transitions = [{"kid": step.kid, "alg": step.alg, "change": step.change} for step in done.transitions]
+    document = {"transitions": transitions, "warning": done.warning or None, "keys": _documents(place)}
+    out.result(document, lambda: table(["kid", "alg", "change"], [list(step.values()) for step in transitions], "Nothing had to change."))
+    if done.warning and not out.is_json:
+        out.note(done.warning)
+
+
+def _documents(place: Place) -> list[dict[str, Any]]:
+    with place.database.reading() as conn:
+        rows = signing_keys.list_all(conn)
+    names = ("kid", "alg", "state", "created_at", "activated_at", "retired_at", "revoked_at")
+    return [{name: getattr(row, name) for name in names} for row in rows]
