@@ -95,7 +95,9 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         registered = client.metadata.get("token_endpoint_auth_signing_alg")
         allowed = [registered] if registered else list(client.profile.signing_algorithms)
         kid = headers.get("kid")
-        keys = [key for key in client.jwks.keys if kid is None or key.kid in (None, kid)] or client.jwks.keys
+        stated = [jwk.get("kid") for jwk in (client.metadata.get("jwks") or {"keys": []})["keys"]]
+        # RFC 7515 §4.1.4: a kid names the key; only one that was registered without a kid may be called anything.
+        keys = [key for key, name in zip(client.jwks.keys, stated, strict=True) if kid is None or name in (None, kid)]
         for key in keys:
             try:
                 jwt.decode(assertion, key, algorithms=allowed)
