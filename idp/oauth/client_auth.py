@@ -74,10 +74,10 @@ class ClientAuth(ClientAuthentication):
             raise failure(
                 "there is no such client at this tenant, or it is disabled",
                 "Check client_id and the issuer: `idp client list TENANT` shows the clients.",
-                received=_identifier(request),
+                received=claimed_id(request),
             ) from None
         if client is None:
-            client = self.query_client(_identifier(request) or "")
+            client = self.query_client(claimed_id(request) or "")
             expired = client is not None and client.secret_expires_at > 0
             raise failure(
                 "the client secret has expired" if expired else "the client secret is wrong",
@@ -167,14 +167,15 @@ def _quoted(text: str) -> str:
     return text.replace("%", "%25").replace(":", "%3A") if "%" in text or ":" in text else text
 
 
-def _identifier(request: TenantRequest) -> str | None:
+def claimed_id(request: TenantRequest) -> str | None:
+    """Return which client a request says it comes from, proven or not; for records and for the look-up."""
     if "Authorization" in request.headers:
         try:
             user = (
                 base64.b64decode(request.headers["Authorization"].partition(" ")[2]).decode("utf-8").partition(":")[0]
             )
             return unquote_plus(user)
-        except (binascii.Error, UnicodeError):
+        except ValueError:  # no base64, no ASCII, no UTF-8
             return None
     named: str | None = request.payload.client_id
     return named

@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 from idp.errors import IdpError, Refusal, refusal_of
 from idp.oauth import response_modes
+from idp.oauth.client_auth import claimed_id
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
@@ -211,4 +212,4 @@ def brand_of(server: TenantServer) -> Brand:
 
 
 def _client_id(request: TenantRequest) -> str | None:
-    return request.client.client_id if request.client is not None else request.payload.client_id
+    return request.client.client_id if request.client is not None else claimed_id(request)
