@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["success", "failure"]
 
+SHORTEST_SECRET = 24  # characters; what is shorter is not looked through
 LONGEST_FIELD = 512  # characters of one recorded value
 LONGEST_NAME = 100  # characters of a name in details
 MOST_DETAILS = 100  # values in details, at all depths together
@@ -139,6 +140,8 @@ def _shown(value: str, longest: int) -> str:
 
 
 def _withheld(value: str, longest: int) -> str:
+    if len(value) < SHORTEST_SECRET and "://" not in value and value.isprintable():
+        return value
     return _shown(_SECRET_LOOK.sub(WITHHELD, value[: 2 * longest]), longest)
 
 
