@@ -256,7 +256,9 @@ class Servers:
     def cached(self, tenant: Tenant) -> TenantServer | None:
         """Return the tenant's server if it is at hand; never asks a database."""
         found = self._cache.get(tenant.id)
-        return found if found is not None and found.tenant is tenant else None
+        if found is None or found.tenant is not tenant:
+            return None
+        return found if self._services.store.opened(tenant.id) is found.database else None
 
     def _changed(self, tenant_id: str, kind: str, subject: str) -> None:
         with self._guard:

@@ -2,8 +2,8 @@
 
 A write is a function of a connection (``work``) that runs inside one transaction and is durable when :meth:`Database.writing`
 returns. On SQLite, calls that arrive while another commit is under way are grouped into the next transaction, each in a
-SAVEPOINT of its own: one durable commit costs about 0.3 ms whatever it carries. Writers of one file take turns by an
-advisory file lock, because SQLite's own waiting is a sleep.
+SAVEPOINT of its own: one durable commit costs about 0.3 ms whatever it carries. Processes that write to one file take turns
+by :mod:`idp.store.file_lock`.
 
 A refusal must not undo its own defence: when ``work`` raises, its changes are rolled back, but if the exception carries a
 ``defence`` (a function of a connection, such as revoking a token family) that is committed before the exception goes on.
@@ -14,8 +14,6 @@ This module must not know tenants, only their databases; :mod:`idp.tenancy` sets
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -26,7 +24,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import exc
 
 from idp.errors import Conflict, NoCurrentTenant, StorageUnavailable
-from idp.store.engines import open_engine
+from idp.store.engines import allow_open_files, open_engine
+from idp.store.file_lock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +41,10 @@ db = SQLAlchemy()
 current_database: ContextVar[Database] = ContextVar("current_database")
 
 LOCK_TIMEOUT = 3.0  # seconds that a writer waits for its turn before 503
+IDLE = 60.0  # seconds after which an unused tenant's connections are closed when another tenant's database is opened
+FILES_A_TENANT = (
+    8  # that an open SQLite database needs: itself, its log, its index, the two of the lock, some connections more
+)
 _LOST = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError, OSError)
 
 
@@ -54,6 +57,12 @@ def current() -> Database:
         raise NoCurrentTenant(message) from None
 
 
+def _is_full(error: BaseException) -> bool:
+    """Say whether a PostgreSQL server refused a connection because of their number (53300; libpq gives the text alone)."""
+    text = str(getattr(error, "orig", ""))
+    return "too many clients" in text or "connection slots" in text
+
+
 def _unavailable(error: BaseException) -> StorageUnavailable:
     problem = StorageUnavailable()
     problem.__cause__ = error
@@ -63,18 +72,28 @@ def _unavailable(error: BaseException) -> StorageUnavailable:
 class _Reading:
     """A connection for reading; errors of the database become :class:`StorageUnavailable`."""
 
-    __slots__ = ("_connection", "_engine")
+    __slots__ = ("_connection", "_database")
 
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def __enter__(self) -> Connection:
         try:
-            connection: Connection = self._engine.connect()
+            connection: Connection = self._database.engine.connect()
         except (*_LOST, exc.DBAPIError) as error:
-            raise _unavailable(error) from error
+            connection = self._connect_again(error)
         self._connection = connection
         return connection
+
+    def _connect_again(self, error: BaseException) -> Connection:
+        """Connect once more when the server had no connection left: other tenants' idle ones are closed first."""
+        if self._database.make_room is not None and _is_full(error):
+            self._database.make_room(0.0)
+            try:
+                return self._database.engine.connect()
+            except (*_LOST, exc.DBAPIError) as still:
+                error = still
+        raise _unavailable(error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -109,6 +128,10 @@ class _Job(Generic[T]):
         return self.result  # type: ignore[return-value]
 
 
+class NestedWriting(RuntimeError):
+    """``work`` wrote to its own database by another transaction: a defect that would wait for itself for ever."""
+
+
 def _begin(connection: Connection, sql: str) -> None:
     connection.exec_driver_sql(sql)
 
@@ -123,14 +146,17 @@ class Database:
         self.kind = self.engine.dialect.name
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()
+        self.make_room: Callable[[float], None] | None = None  # closes idle connections to other databases of the store
         self._queue: list[_Job[Any]] = []
         self._leading = False
         self._guard = threading.Lock()
-        self._lock_fd: int | None = None
+        self._file_lock = FileLock(str(self.engine.url.database))
+        self._is_closing = False
+        self._writers: set[int] = set()  # threads that are inside a transaction of this database
 
     def reading(self) -> _Reading:
         """Return a context manager that yields a connection for SELECTs."""
-        return _Reading(self.engine)
+        return _Reading(self)
 
     def writing(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction; what it wrote is durable on return.
@@ -139,6 +165,8 @@ class Database:
         Raises what ``work`` raises, :class:`Conflict` for a key that is taken, or :class:`StorageUnavailable` when nothing
         could be written.
         """
+        if threading.get_ident() in self._writers:
+            raise NestedWriting("a transaction cannot contain another one of the same database")
         if self.kind != "sqlite":
             return self._write_alone(work)
         job = _Job(work)
@@ -153,12 +181,13 @@ class Database:
         return job.outcome()
 
     def close(self) -> None:
-        """Close idle connections and the lock file."""
+        """Close idle connections and the lock's files; whoever still holds the object may go on using it."""
         self.engine.dispose()
         with self._guard:
-            if self._lock_fd is not None and not self._leading:
-                os.close(self._lock_fd)
-                self._lock_fd = None
+            if self._leading:
+                self._is_closing = True  # by the leader, when it has finished
+            else:
+                self._file_lock.close()
 
     # -- SQLite: group commit -------------------------------------------------------------------------------------
 
@@ -175,6 +204,9 @@ class Database:
             heir = self._queue[0] if self._queue else None
             if heir is None:
                 self._leading = False
+                if self._is_closing:
+                    self._is_closing = False
+                    self._file_lock.close()
             else:
                 heir.leads = True
         for job in batch:
@@ -185,18 +217,20 @@ class Database:
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
         try:
-            self._take_lock()
+            self._file_lock.acquire(LOCK_TIMEOUT)
             try:
                 with self.engine.connect() as connection:
                     self._transact(connection, batch)
             finally:
-                self._release_lock()
+                self._file_lock.release()
         except (*_LOST, exc.DBAPIError) as error:
             for job in batch:
                 job.result, job.error = None, _unavailable(error)
 
     def _transact(self, connection: Connection, batch: list[_Job[Any]]) -> None:
+        me = threading.get_ident()
         _begin(connection, "BEGIN IMMEDIATE")
+        self._writers.add(me)
         try:
             for job in batch:
                 self._run_in_savepoint(connection, job)
@@ -204,6 +238,8 @@ class Database:
         except BaseException:
             self._rollback(connection)
             raise
+        finally:
+            self._writers.discard(me)
 
     def _run_in_savepoint(self, connection: Connection, job: _Job[Any]) -> None:
         _begin(connection, "SAVEPOINT job")
@@ -214,10 +250,21 @@ class Database:
         except Exception as error:  # noqa: BLE001 - handed to the caller
             job.error = error
             _begin(connection, "ROLLBACK TO job")
-            defence = getattr(error, "defence", None)
-            if defence is not None:
-                defence(connection)
+            self._defend(connection, job, error)
         _begin(connection, "RELEASE job")
+
+    @staticmethod
+    def _defend(connection: Connection, job: _Job[Any], error: Exception) -> None:
+        defence = getattr(error, "defence", None)
+        if defence is None:
+            return
+        try:
+            defence(connection)
+        except _LOST:
+            raise
+        except Exception as failed:  # noqa: BLE001 - this caller's alone: the others in the group have done nothing wrong
+            job.error = failed
+            _begin(connection, "ROLLBACK TO job")
 
     @staticmethod
     def _rollback(connection: Connection) -> None:
@@ -226,32 +273,13 @@ class Database:
         except exc.DBAPIError:  # SQLite has rolled back by itself (disk full), or the connection is gone
             connection.invalidate()
 
-    def _take_lock(self) -> None:
-        if self._lock_fd is None:
-            path = f"{self.engine.url.database}.lock"
-            self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + LOCK_TIMEOUT
-        pause = 0.0001
-        while True:
-            try:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(pause)
-                pause = min(pause * 1.5, 0.002)
-            else:
-                return
-
-    def _release_lock(self) -> None:
-        if self._lock_fd is not None:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
-
     # -- PostgreSQL: a transaction each ---------------------------------------------------------------------------
 
     def _write_alone(self, work: Callable[[Connection], T]) -> T:
+        me = threading.get_ident()
         with self.reading() as connection:
             _begin(connection, "BEGIN")
+            self._writers.add(me)
             try:
                 result = work(connection)
                 _begin(connection, "COMMIT")
@@ -268,6 +296,8 @@ class Database:
                     defence(connection)
                     _begin(connection, "COMMIT")
                 raise
+            finally:
+                self._writers.discard(me)
             return result
 
 
@@ -277,6 +307,7 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         """Open the control database; tenants' databases are opened on first use."""
         self.settings = settings
+        allow_open_files(settings.open_tenants * FILES_A_TENANT)
         self.control = Database(settings.control_url, cache_kib=2048)
         self._open: OrderedDict[str, Database] = OrderedDict()
         self._guard = threading.Lock()
@@ -285,15 +316,33 @@ class Store:
         """Return a tenant's database; at most ``open_tenants`` stay open, the least recently used is closed."""
         found = self._open.get(tenant_id)
         if found is None:
-            with self._guard:
-                found = self._open.get(tenant_id)
-                if found is None:
-                    found = self._open[tenant_id] = Database(url)
-                    self._trim()
-            return found
+            return self._open_tenant(tenant_id, url)
+        found.used_at = time.monotonic()
         with contextlib.suppress(KeyError):  # closed by another thread this very moment; the object still works
             self._open.move_to_end(tenant_id)
         return found
+
+    def _open_tenant(self, tenant_id: str, url: str) -> Database:
+        self.close_idle(IDLE)
+        made = Database(url)
+        made.make_room = self.close_idle
+        with self._guard:
+            found = self._open.setdefault(tenant_id, made)
+            self._trim()
+        return found
+
+    def close_idle(self, seconds: float) -> None:
+        """Close the idle connections to tenants' databases that nobody has used for ``seconds``; they stay open as objects."""
+        before = time.monotonic() - seconds
+        for database in list(self._open.values()):  # the least recently used first
+            if database.used_at > before:
+                break
+            if database.engine.pool.checkedin():  # type: ignore[attr-defined]  # ours is a QueuePool
+                database.engine.dispose()
+
+    def opened(self, tenant_id: str) -> Database | None:
+        """Return a tenant's database if it is open; whoever keeps another object has one that was closed to make room."""
+        return self._open.get(tenant_id)
 
     def forget(self, tenant_id: str) -> None:
         """Close a tenant's database, because it was deleted or moved."""

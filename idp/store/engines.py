@@ -7,6 +7,7 @@ over half a megabyte. Driver connections are in autocommit; transactions are beg
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import threading
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.pool import QueuePool
+
+from idp.errors import StorageUnavailable
 
 POOL_TIMEOUT = 3  # seconds to wait for a free connection before 503
 BUSY_TIMEOUT = 3000  # milliseconds to wait for a foreign writer of a SQLite file
@@ -50,6 +53,15 @@ def _prototype(kind: str) -> Engine:
             )
             _prototypes[kind] = found
         return found
+
+
+def allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files to ``count`` and some, as far as the system lets it; many start with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1024 + count
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 def open_engine(url: str, *, cache_kib: int = 256) -> Engine:
@@ -103,7 +115,10 @@ def _initialize_once(engine: Engine, prototype: Engine) -> None:
     with _lock:
         if kind in _initialized:
             return
-        connection = engine.raw_connection()
+        try:
+            connection = engine.raw_connection()
+        except prototype.dialect.loaded_dbapi.Error as error:
+            raise StorageUnavailable from error
         try:
             from sqlalchemy.engine.base import Connection
 

@@ -68,6 +68,9 @@ def upgrade(database: Database, kind: str, target: str = "head") -> None:
 
     def work(conn: Connection) -> None:
         if database.kind == "postgresql":
+            # The other node's upgrade, and this one's statements, may take longer than a request may.
+            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            conn.exec_driver_sql("SET LOCAL lock_timeout = 0")
             conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         config = _config(kind)
         config.attributes["connection"] = conn

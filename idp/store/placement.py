@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from sqlalchemy.engine import make_url
 from idp.errors import StorageUnavailable
 from idp.store import migrate
 from idp.store.db import Database
+from idp.store.file_lock import SUFFIXES as LOCK_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     from idp.settings import Settings
 
 _ADVISORY_LOCK = 7_264_111
-_SUFFIXES = ("", "-wal", "-shm", ".lock")
+_SUFFIXES = ("", "-wal", "-shm", *LOCK_SUFFIXES)
+_making = threading.Lock()  # one template at a time in this process; another process may make one too, the last counts
 
 
 def create_control(settings: Settings) -> Database:
@@ -42,11 +46,21 @@ def create_control(settings: Settings) -> Database:
     return database
 
 
-def create(settings: Settings, tenant_id: str) -> tuple[str, str]:
-    """Make a tenant's database from the template; returns (placement, database URL)."""
+def url_of(settings: Settings, tenant_id: str) -> tuple[str, str]:
+    """Return (placement, database URL) of the database that :func:`create` makes for a tenant."""
     if settings.uses_sqlite:
-        return "sqlite", _create_sqlite(settings, tenant_id)
-    return "postgresql", _create_postgresql(settings, tenant_id)
+        return "sqlite", f"sqlite:///{settings.data_dir.resolve() / 'tenants' / f'{tenant_id}.db'}"
+    control = make_url(settings.control_url)
+    name = f"{control.database}_{tenant_id}"[:63].lower()
+    return "postgresql", control.set(database=name).render_as_string(hide_password=False)
+
+
+def create(settings: Settings, tenant_id: str) -> None:
+    """Make a tenant's database from the template, at the place that :func:`url_of` says."""
+    if settings.uses_sqlite:
+        _create_sqlite(settings, tenant_id)
+    else:
+        _create_postgresql(settings, tenant_id)
 
 
 def drop(settings: Settings, database_url: str) -> None:
@@ -64,35 +78,48 @@ def _touch(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _create_sqlite(settings: Settings, tenant_id: str) -> str:
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _create_sqlite(settings: Settings, tenant_id: str) -> None:
     folder = settings.data_dir.resolve() / "tenants"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     template = folder / f"template-{migrate.head('tenant')}.db"
     path = folder / f"{tenant_id}.db"
     try:
-        if not template.exists():
-            _make_template(template)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _making:
+            if not template.exists():
+                _make_template(template)
         shutil.copyfile(template, path)
         path.chmod(0o600)
+        for each in (path, folder):  # a tenant that was announced outlives a power cut
+            _sync(each)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise StorageUnavailable from error
-    return f"sqlite:///{path}"
 
 
 def _make_template(template: Path) -> None:
-    made = template.with_suffix(f".{os.getpid()}")
+    made = template.with_suffix(f".{secrets.token_hex(4)}")
     _touch(made)
-    database = Database(f"sqlite:///{made}")
     try:
-        migrate.upgrade(database, "tenant")
+        database = Database(f"sqlite:///{made}")
+        try:
+            migrate.upgrade(database, "tenant")
+        finally:
+            database.close()
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _sync(made)
+        made.replace(template)
     finally:
-        database.close()
-    with contextlib.closing(sqlite3.connect(made)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    made.replace(template)
-    for suffix in _SUFFIXES[1:]:
-        Path(f"{made}{suffix}").unlink(missing_ok=True)
+        for suffix in _SUFFIXES:
+            Path(f"{made}{suffix}").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -112,10 +139,10 @@ def _server(settings: Settings) -> Iterator[Connection]:
         database.close()
 
 
-def _create_postgresql(settings: Settings, tenant_id: str) -> str:
+def _create_postgresql(settings: Settings, tenant_id: str) -> None:
     control = make_url(settings.control_url)
     template = f"{control.database}_template_{migrate.head('tenant')}"[:63].lower()
-    name = f"{control.database}_{tenant_id}"[:63].lower()
+    name = make_url(url_of(settings, tenant_id)[1]).database
     try:
         with _server(settings) as conn:
             if not conn.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (template,)).scalar():
@@ -124,7 +151,6 @@ def _create_postgresql(settings: Settings, tenant_id: str) -> str:
     except exc.ProgrammingError as error:  # no right to create databases, or the template is in use
         title = "The database server refused to create a database; the role needs CREATEDB."
         raise StorageUnavailable(title) from error
-    return control.set(database=name).render_as_string(hide_password=False)
 
 
 def _make_postgresql_template(settings: Settings, conn: Connection, template: str) -> None:

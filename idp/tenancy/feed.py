@@ -5,6 +5,7 @@ Whoever changes configuration wraps the change in :meth:`ChangeFeed.announced`; 
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from idp.store.db import Database
+
+log = logging.getLogger("idp.tenancy.feed")
 
 INTERVAL = 0.5  # seconds between two looks at the feed
 
@@ -74,3 +77,6 @@ class ChangeFeed:
                 self.poll()
             except StorageUnavailable:  # served from memory meanwhile; readiness reports the loss
                 continue
+            except Exception:
+                # A worker that hears of no change any more would go on letting disabled clients in.
+                log.exception("the change feed could not be read")

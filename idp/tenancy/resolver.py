@@ -6,6 +6,7 @@ body, a token or an unverified header (security rule 6).
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from idp.store.control import domains, tenants
@@ -30,6 +31,7 @@ class Resolver:
         self._store, self._settings, self._feed = store, settings, feed
         self._cache: dict[tuple[str, str], Tenant] = {}
         self._generation = 0
+        self._guard = threading.Lock()
         self._suffix = f".{settings.tenant_domain}" if settings.tenant_domain else ""
         feed.subscribe(self._changed)
 
@@ -97,16 +99,17 @@ class Resolver:
         if row is None or row.state in ("creating", "deleting"):
             return None
         tenant = from_row(row, revision)
-        if generation == self._generation:  # else a change came in between: answer, but do not remember
-            if len(self._cache) >= CACHE_SIZE:
-                self._cache.clear()
-            self._cache[key] = tenant
+        with self._guard:
+            if generation == self._generation:  # else a change came in between: answer, but do not remember
+                if len(self._cache) >= CACHE_SIZE:
+                    self._cache.clear()
+                self._cache[key] = tenant
         return tenant
 
     def _changed(self, tenant_id: str, kind: str, _subject: str) -> None:
         if kind == "client":
             return
-        self._generation += 1
-        for key, tenant in list(self._cache.items()):
-            if tenant.id == tenant_id:
-                self._cache.pop(key, None)
+        with self._guard:
+            self._generation += 1
+            for key in [key for key, tenant in self._cache.items() if tenant.id == tenant_id]:
+                del self._cache[key]

@@ -1,6 +1,7 @@
 """The change feed: one growing row number per change of configuration, read by every worker once a second.
 
-A change is announced before the tenant's commit (so that a crash between the two can only cause a needless reload) and
+Row numbers become visible in their order, so that a reader who has seen one has seen all before it. A change is announced
+before the tenant's commit (so that a crash between the two can only cause a needless reload) and
 again after it (so that no worker keeps what it read in between).
 """
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
+# PostgreSQL: held from taking a row number to its commit. Without it a number may be committed after a higher one, which
+# readers have gone past by then.
+_ADVISORY_LOCK = 7_264_112
+
 changes = db.Table(
     "changes",
     row_number(),
@@ -32,7 +37,9 @@ changes = db.Table(
 
 
 def announce(conn: Connection, tenant_id: str, kind: str, subject: str = "") -> None:
-    """Append a change."""
+    """Append a change; the last thing a short transaction does."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     conn.execute(insert(changes).values(tenant_id=tenant_id, kind=kind, subject=subject, at=now()))
 
 
