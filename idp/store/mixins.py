@@ -8,6 +8,8 @@ from sqlalchemy import JSON, BigInteger, Column, Integer, String, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection
 
@@ -55,6 +57,15 @@ def delete_some(conn: Connection, table: Table, condition: ColumnElement[bool], 
 
 def upsert(conn: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    made: Any = sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+    return _insert(conn.dialect.name, table)
+
+
+def prebuilt(finish: Callable[[Any], Any], table: Table) -> dict[str, Any]:
+    """Return the statement that ``finish`` makes of an :func:`upsert`, by dialect: building one anew costs more than running it."""
+    return {dialect: finish(_insert(dialect, table)) for dialect in ("sqlite", "postgresql")}
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    made: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     # Without it the row count of an INSERT is -1 on PostgreSQL: nobody could tell whether the row is theirs.
     return made.execution_options(preserve_rowcount=True)

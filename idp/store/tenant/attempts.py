@@ -5,13 +5,13 @@ They live in the tenant's database, so that neither a second worker nor a restar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, select, update
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import delete_some, identifier, moment, number, upsert
+from idp.store.mixins import delete_some, identifier, moment, number, prebuilt
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -28,28 +28,41 @@ attempts = db.Table(
 _FIND = select(attempts.c.count, attempts.c.window_ends_at).where(attempts.c.subject_hash == bindparam("subject"))
 
 
+def _count_one(insert: Any) -> Any:
+    columns = attempts.c
+    end: Any = bindparam("end", type_=BigInteger)
+    is_running = columns.window_ends_at > bindparam("now", type_=BigInteger)
+    return (
+        insert.values(subject_hash=bindparam("subject"), count=1, window_ends_at=end, expires_at=end)
+        .on_conflict_do_update(
+            index_elements=[columns.subject_hash],
+            set_={
+                "count": case((is_running, columns.count + 1), else_=1),
+                "window_ends_at": case((is_running, columns.window_ends_at), else_=end),
+                "expires_at": case((is_running, columns.expires_at), else_=end),
+            },
+        )
+        .returning(columns.count, columns.window_ends_at)
+    )
+
+
+_COUNT_ONE = prebuilt(_count_one, attempts)
+_GIVE_BACK = (
+    update(attempts)
+    .where((attempts.c.subject_hash == bindparam("subject")) & (attempts.c.count > 0))
+    .values(count=attempts.c.count - 1)
+)
+_RESET = delete(attempts).where(attempts.c.subject_hash == bindparam("subject"))
+
+
 def count_one(conn: Connection, subject_hash: str, window: int) -> tuple[int, int]:
     """Count one attempt; returns (count in this window including it, when the window ends).
 
     Must run inside a write transaction. A window lasts ``window`` seconds from its first attempt.
     """
     at = now()
-    fresh = {"count": 1, "window_ends_at": at + window, "expires_at": at + window}
-    is_running = attempts.c.window_ends_at > at
-    statement = (
-        upsert(conn, attempts)
-        .values(subject_hash=subject_hash, **fresh)
-        .on_conflict_do_update(
-            index_elements=[attempts.c.subject_hash],
-            set_={
-                "count": case((is_running, attempts.c.count + 1), else_=1),
-                "window_ends_at": case((is_running, attempts.c.window_ends_at), else_=at + window),
-                "expires_at": case((is_running, attempts.c.expires_at), else_=at + window),
-            },
-        )
-        .returning(attempts.c.count, attempts.c.window_ends_at)
-    )
-    counted = conn.execute(statement).one()
+    row = {"subject": subject_hash, "now": at, "end": at + window}
+    counted = conn.execute(_COUNT_ONE[conn.dialect.name], row).one()
     return int(counted[0]), int(counted[1])
 
 
@@ -63,13 +76,12 @@ def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
 
 def give_back(conn: Connection, subject_hash: str) -> None:
     """Take one attempt back, because it was rightful."""
-    here = (attempts.c.subject_hash == subject_hash) & (attempts.c.count > 0)
-    conn.execute(update(attempts).where(here).values(count=attempts.c.count - 1))
+    conn.execute(_GIVE_BACK, {"subject": subject_hash})
 
 
 def reset(conn: Connection, subject_hash: str) -> None:
     """Forget a subject's attempts."""
-    conn.execute(delete(attempts).where(attempts.c.subject_hash == subject_hash))
+    conn.execute(_RESET, {"subject": subject_hash})
 
 
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:

@@ -59,6 +59,8 @@ _CONSUME = (
     .values(used_at=bindparam("at"))
 )
 
+_INSERT = insert(authorization_codes)
+
 
 def find(conn: Connection, code_hash: str) -> Row[Any] | None:
     """Return a code with its grant and user, or None; used and expired ones too."""
@@ -67,7 +69,7 @@ def find(conn: Connection, code_hash: str) -> Row[Any] | None:
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a code; the columns by keyword."""
-    conn.execute(insert(authorization_codes).values(**values))
+    conn.execute(_INSERT, values)
 
 
 def consume(conn: Connection, code_hash: str) -> bool:

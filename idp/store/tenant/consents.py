@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, upsert
+from idp.store.mixins import document, identifier, moment, prebuilt
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -22,19 +22,28 @@ consents = db.Table(
     bind_key="tenant",
 )
 
+_SCOPES = select(consents.c.scopes).where(
+    (consents.c.user_id == bindparam("user")) & (consents.c.client_id == bindparam("client"))
+)
+_ADD = prebuilt(
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[consents.c.user_id, consents.c.client_id],
+        set_={"scopes": insert.excluded.scopes, "granted_at": insert.excluded.granted_at},
+    ),
+    consents,
+)
+
 
 def scopes_of(conn: Connection, user_id: str, client_id: str) -> frozenset[str]:
     """Return the scopes a user has granted to a client."""
-    here = (consents.c.user_id == user_id) & (consents.c.client_id == client_id)
-    return frozenset(conn.execute(select(consents.c.scopes).where(here)).scalar() or ())
+    return frozenset(conn.execute(_SCOPES, {"user": user_id, "client": client_id}).scalar() or ())
 
 
 def add(conn: Connection, user_id: str, client_id: str, scopes: frozenset[str]) -> None:
     """Remember that a user granted scopes to a client, beside those granted earlier."""
-    granted = scopes | scopes_of(conn, user_id, client_id)
-    row = {"scopes": sorted(granted), "granted_at": now()}
-    statement = upsert(conn, consents).values(user_id=user_id, client_id=client_id, **row)
-    conn.execute(statement.on_conflict_do_update(index_elements=[consents.c.user_id, consents.c.client_id], set_=row))
+    granted = sorted(scopes | scopes_of(conn, user_id, client_id))
+    row = {"user_id": user_id, "client_id": client_id, "scopes": granted, "granted_at": now()}
+    conn.execute(_ADD[conn.dialect.name], row)
 
 
 def withdraw(conn: Connection, user_id: str, client_id: str) -> bool:

@@ -55,6 +55,8 @@ _STANDING = (
     .where(grants.c.id == bindparam("grant_id"))
 )
 
+_INSERT = insert(grants)
+
 
 def find(conn: Connection, grant_id: str) -> Row[Any] | None:
     """Return a grant, or None."""
@@ -75,7 +77,7 @@ def find_standing(conn: Connection, grant_id: str, jti: str) -> Row[Any] | None:
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a grant; the columns by keyword."""
-    conn.execute(insert(grants).values(**values))
+    conn.execute(_INSERT, values)
 
 
 def revoke(conn: Connection, grant_id: str, reason: str) -> bool:

@@ -29,6 +29,11 @@ interactions = db.Table(
 
 _BY_ID = select(interactions).where(interactions.c.id == bindparam("interaction_id"))
 
+_INSERT = insert(interactions)
+_CHANGE = update(interactions).where(
+    (interactions.c.id == bindparam("interaction")) & interactions.c.finished_at.is_(None)
+)
+
 
 def find(conn: Connection, interaction_id: str) -> Row[Any] | None:
     """Return an interaction, or None; finished and expired ones too."""
@@ -37,13 +42,12 @@ def find(conn: Connection, interaction_id: str) -> Row[Any] | None:
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert an interaction; the columns by keyword."""
-    conn.execute(insert(interactions).values(**values))
+    conn.execute(_INSERT, values)
 
 
 def change(conn: Connection, interaction_id: str, **values: Any) -> bool:
     """Update columns of an interaction that is not finished; False when it is."""
-    here = (interactions.c.id == interaction_id) & interactions.c.finished_at.is_(None)
-    return conn.execute(update(interactions).where(here).values(**values)).rowcount == 1
+    return conn.execute(_CHANGE, {"interaction": interaction_id, **values}).rowcount == 1
 
 
 def bind(conn: Connection, interaction_id: str, browser_hash: str) -> bool:

@@ -45,6 +45,8 @@ _BY_COOKIE = (
     .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
 )
 
+_INSERT = insert(sessions)
+
 
 def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     """Return the session of a cookie with its user's name and state; None if ended, expired or the user is not active."""
@@ -57,7 +59,7 @@ def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a session; the columns by keyword."""
-    conn.execute(insert(sessions).values(**values))
+    conn.execute(_INSERT, values)
 
 
 def renew(conn: Connection, session_id: str, old_cookie_hash: str, **values: Any) -> bool:
