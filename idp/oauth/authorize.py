@@ -99,7 +99,7 @@ class OAuthProtocol:
                 details={"scope": scope},
             )
 
-        server.database.writing(work)
+        server.write(work)
         fields = [("code", code)]
         if asked["state"] is not None:
             # RFC 6749 §4.1.2: the exact value received from the client.

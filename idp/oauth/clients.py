@@ -75,7 +75,9 @@ class ClientRegistry:
             row = clients.find(conn, client_id)
         if row is None:
             slug = self._tenant.slug
-            raise NotFound(f"Tenant {slug} has no client {client_id[:LONGEST_ID]}; `idp client list {slug}` shows those there are.")
+            raise NotFound(
+                f"Tenant {slug} has no client {client_id[:LONGEST_ID]}; `idp client list {slug}` shows those there are."
+            )
         return Registered(row)
 
     def create(self, given: Mapping[str, Any], *, by: By) -> Registered:
@@ -100,7 +102,13 @@ class ClientRegistry:
                 metadata=metadata,
                 state="active",
             )
-            _record(conn, "client.created", client_id, by, {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]})
+            _record(
+                conn,
+                "client.created",
+                client_id,
+                by,
+                {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]},
+            )
 
         self._announced(client_id, work)
         return Registered(self.get(client_id).row, secret)
@@ -123,8 +131,14 @@ class ClientRegistry:
             row = clients.find(conn, client_id)
             if row is None:
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
-            profile = self._profile(changes["client_profile"]) if changes.get("client_profile") is not None else row.client_profile
-            merged = {name: value for name, value in ({**row.metadata, **_without_own(changes)}).items() if value is not None}
+            profile = (
+                self._profile(changes["client_profile"])
+                if changes.get("client_profile") is not None
+                else row.client_profile
+            )
+            merged = {
+                name: value for name, value in ({**row.metadata, **_without_own(changes)}).items() if value is not None
+            }
             metadata = client_metadata.validate(merged, profile, self._tenant.settings.signing_algorithms)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
             if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
@@ -194,7 +208,9 @@ class ClientRegistry:
         if wanted is None:
             return f"client-{secrets.token_hex(8)}"
         if not isinstance(wanted, str) or not _CLIENT_ID.fullmatch(wanted):
-            raise InvalidClientMetadata(f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first.")
+            raise InvalidClientMetadata(
+                f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first."
+            )
         # RFC 9700 §4.15: a client must not be able to pass for a user, whose `sub` looks like this.
         if _USER_ID.fullmatch(wanted):
             raise InvalidClientMetadata("client_id must not look like the id of a user; take a name such as acme-web.")
@@ -215,7 +231,9 @@ class ClientRegistry:
     def _new_secret(metadata: Mapping[str, Any], wanted: Any) -> str | None:
         if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
             if wanted is not None:
-                raise InvalidClientMetadata("client_secret does not go with this token_endpoint_auth_method; leave it out.")
+                raise InvalidClientMetadata(
+                    "client_secret does not go with this token_endpoint_auth_method; leave it out."
+                )
             return None
         if wanted is None:
             return opaque.new_secret("cs")

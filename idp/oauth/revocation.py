@@ -56,7 +56,7 @@ def _revoke_refresh_token(server: TenantServer, client: Client, request: TenantR
         if grants.revoke(conn, row.grant_id, "revoked_by_client"):
             _record(conn, request, client, row.user_id, row.grant_id, "refresh_token")
 
-    server.database.writing(work)
+    server.write(work)
 
 
 def _revoke_access_token(server: TenantServer, client: Client, request: TenantRequest, token: str) -> None:
@@ -73,7 +73,7 @@ def _revoke_access_token(server: TenantServer, client: Client, request: TenantRe
         if revoked_tokens.revoke(conn, jti, int(claims["exp"])):
             _record(conn, request, client, claims["sub"], claims.get("grant_id"), "access_token")
 
-    server.database.writing(work)
+    server.write(work)
 
 
 def _record(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
 
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from idp.flow.services import Services
     from idp.keys.envelope import Envelope
     from idp.store.db import Database
+    from idp.store.rows import Connection
     from idp.tenancy.feed import ChangeFeed
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Request
     from idp.web.ratelimit import Limiter
 
     Check = Callable[["TenantServer", TenantRequest], None]
+
+T = TypeVar("T")
 
 CLIENTS_CACHED = 10_000
 SERVERS_CACHED = 4_096
@@ -139,6 +142,12 @@ class TenantServer(AuthorizationServer):
                 self._clients.clear()
             self._clients[client_id] = found
         return found
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that records an audit event, and note that the tenant has something to chain."""
+        result = self.database.writing(work)
+        self.services.spool.touch(self.tenant.id)
+        return result
 
     # -- checks and grants ----------------------------------------------------------------------------------------
 

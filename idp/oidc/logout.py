@@ -135,7 +135,7 @@ def _confirmed(server: TenantServer, http: Request) -> Response:
 
 def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: Row[Any] | None) -> Response:
     if current is not None:
-        server.database.writing(lambda conn: session.end(conn, http, current, reason="logout"))
+        server.write(lambda conn: session.end(conn, http, current, reason="logout"))
     if asked.redirect_to is not None:
         response = redirect(303, asked.redirect_to)
     else:

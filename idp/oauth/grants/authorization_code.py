@@ -117,7 +117,7 @@ class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):
                 details={"grant_type": "authorization_code", "scope": row.scope},
             )
 
-        self.server.database.writing(work)
+        self.server.write(work)
         return 200, response, self.TOKEN_RESPONSE_HEADER
 
     # Consumed above, in the transaction; Authlib's own moment would be after the answer.

@@ -116,7 +116,7 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
             )
             return True
 
-        return response if self.server.database.writing(work) else None
+        return response if self.server.write(work) else None
 
 
 def _reuse(row: Row[Any]) -> Any:
