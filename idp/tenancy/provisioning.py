@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from idp import opaque
 from idp.errors import Conflict, Invalid, NotFound, StorageUnavailable
 from idp.store import placement
-from idp.store.control import domains, pending_work, tenants
+from idp.store.control import audit_checkpoints, domains, pending_work, tenants
 from idp.tenancy import settings as tenant_settings
 from idp.tenancy.context import entered
 from idp.tenancy.issuer import check_domain, check_slug, issuer_of
@@ -176,6 +176,7 @@ class Provisioning:
         def work(conn: Connection) -> None:
             domains.delete_of(conn, tenant_id)
             pending_work.delete_of(conn, tenant_id)
+            audit_checkpoints.delete_of(conn, tenant_id)
             tenants.delete(conn, tenant_id)
 
         with self._feed.announced(tenant_id, "tenant"):
