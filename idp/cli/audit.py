@@ -14,7 +14,7 @@ from idp.keys.checkpoints import CheckpointKeys
 
 @click.group()
 def audit() -> None:
-    """The audit log of a tenant."""
+    """Verify the audit log of a tenant."""
 
 
 @audit.command()

@@ -11,31 +11,39 @@ import time
 from typing import TYPE_CHECKING
 
 from idp.jobs.companion import Companion
+from idp.web import metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from idp.cli.commands import Output
     from idp.settings import Settings
+    from idp.web.metrics import Listener
 
 PATIENCE = 60.0  # seconds that the first answer may take
-DEMO_LISTEN = ("127.0.0.1", 8001)
 
 
 class Beside:
     """The companions of one server process."""
 
-    def __init__(self, settings: Settings, address: tuple[str, int], *, is_tls: bool, with_demo: bool, out: Output) -> None:
-        """Prepare; nothing is started yet."""
+    def __init__(
+        self, settings: Settings, address: tuple[str, int], *, is_tls: bool, demo: tuple[str, int] | None, out: Output
+    ) -> None:
+        """Prepare; nothing is started yet. ``demo`` is where the demo relying party listens."""
         self._settings, self._address, self._is_tls, self._out = settings, address, is_tls, out
-        self._with_demo = with_demo
+        self._demo = demo
+        self._metrics: Listener | None = None
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._running: list[Companion] = []
 
-    def start(self) -> None:
-        """Start the demo at once and the worker when the server answers: it must not delay the first answer."""
-        if self._with_demo:
-            self._run("demo-rp", "--listen", f"{DEMO_LISTEN[0]}:{DEMO_LISTEN[1]}")
-        threading.Thread(target=self._greet_and_work, name="beside", daemon=True).start()
+    def start(self, is_forked: Callable[[], bool]) -> None:
+        """Start everything once ``is_forked`` says that the server's workers have been forked.
+
+        Until then nothing may run in a thread: a lock that it holds at that moment (of an import, for instance) would be
+        held in the worker for ever.
+        """
+        threading.Thread(target=self._start_all, args=(is_forked,), name="beside", daemon=True).start()
 
     def stop(self) -> None:
         """End the companions."""
@@ -43,21 +51,28 @@ class Beside:
         with self._guard:
             for companion in self._running:
                 companion.stop()
+        if self._metrics is not None:
+            self._metrics.close()
 
-    def _greet_and_work(self) -> None:
-        is_up = self._wait(self._address, self._is_tls, "/health/live")
-        if is_up and self._with_demo:
-            self._wait(DEMO_LISTEN, False, "/")
+    def _start_all(self, is_forked: Callable[[], bool]) -> None:
+        while not is_forked():
+            time.sleep(0.01)
+        self._metrics = metrics.listen(self._settings)
+        if self._demo is not None:
+            self._run("demo-rp", "--listen", f"{self._demo[0]}:{self._demo[1]}")
+        is_up = self._wait(self._address, "/health/live", is_tls=self._is_tls)
+        if is_up and self._demo is not None:
+            self._wait(self._demo, "/", is_tls=False)
         if self._stopping.is_set():
             return
         if is_up:
             self._greet()
-        self._run("worker")
+        self._run("worker")  # last, for it must not delay the first answer
 
     def _greet(self) -> None:
         from idp.cli import greeting
 
-        document = greeting.document(self._settings, self._address, is_tls=self._is_tls, with_demo=self._with_demo)
+        document = greeting.document(self._settings, self._address, is_tls=self._is_tls, demo=self._demo)
         self._out.result(document, lambda: greeting.show(document))
         sys.stdout.flush()
 
@@ -69,11 +84,11 @@ class Beside:
             self._running.append(companion)
             companion.start()
 
-    def _wait(self, address: tuple[str, int], is_tls: bool, path: str) -> bool:
+    def _wait(self, address: tuple[str, int], path: str, *, is_tls: bool) -> bool:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and not self._stopping.is_set():
             try:
-                connection = _connection(address, is_tls)
+                connection = _connection(address, is_tls=is_tls)
                 connection.request("GET", path, headers={"Host": "localhost"})
                 if connection.getresponse().status < 500:
                     return True
@@ -83,7 +98,7 @@ class Beside:
         return False
 
 
-def _connection(address: tuple[str, int], is_tls: bool) -> http.client.HTTPConnection:
+def _connection(address: tuple[str, int], *, is_tls: bool) -> http.client.HTTPConnection:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104 - compared, not bound
     if not is_tls:
         return http.client.HTTPConnection(host, address[1], timeout=2)

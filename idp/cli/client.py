@@ -124,7 +124,9 @@ def enable(out: Output, tenant: str, client_id: str) -> None:
 @client.command()
 @click.argument("tenant")
 @click.argument("client_id")
-@click.option("--yes", "confirmation", metavar="CLIENT_ID", help="The client_id once more, to do it without being asked.")
+@click.option(
+    "--yes", "confirmation", metavar="CLIENT_ID", help="The client_id once more, to do it without being asked."
+)
 @json_option
 def delete(out: Output, tenant: str, client_id: str, confirmation: str | None) -> None:
     """Delete a client for good, with the consents given to it; its grants end."""

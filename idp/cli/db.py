@@ -35,12 +35,16 @@ def status(out: Output) -> None:
     """Say which schema each database has, and which this release serves."""
     settings = read_settings()
     require_installation(settings)
-    rows = [_state(*target) for target in _targets(settings)]
+    rows = [state_of(*target) for target in targets(settings)]
     document = {"control": migrate.head("control"), "tenant": migrate.head("tenant"), "databases": rows}
 
     def show() -> None:
         behind = [row for row in rows if row["state"] != "current"]
-        table(["database", "schema", "state"], [[row["database"], row["version"] or "none", row["state"]] for row in behind], "")
+        table(
+            ["database", "schema", "state"],
+            [[row["database"], row["version"] or "none", row["state"]] for row in behind],
+            "",
+        )
         click.echo(f"{len(rows) - len(behind)} of {len(rows)} databases have this release's schema.")
         if any(row["state"] == "behind" for row in behind):
             click.echo("A tenant is upgraded when it is first used; `idp db upgrade` upgrades all of them now.")
@@ -49,23 +53,28 @@ def status(out: Output) -> None:
 
 
 @db.command()
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that upgrade tenants.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that upgrade tenants."
+)
 @json_option
 def upgrade(out: Output, jobs: int) -> None:
     """Bring every database to this release's schema; may be broken off and repeated."""
     settings = read_settings()
     require_installation(settings)
-    control, *others = _targets(settings)
+    control, *others = targets(settings)
     failures = [(control[0], reason)] if (reason := upgrade_one(*control)) else []
     if failures:
         raise Failed(f"The control database was not upgraded: {reason}")
-    waiting = [target for target in others if _state(*target)["state"] != "current"]
+    waiting = [target for target in others if state_of(*target)["state"] != "current"]
     with progress(out, "databases", len(waiting)) as advance:
         for name, why in _upgraded(waiting, jobs):
             if why:
                 failures.append((name, why))
             advance()
-    document = {"upgraded": len(waiting) - len(failures), "failed": [{"tenant": name, "reason": why} for name, why in failures]}
+    document = {
+        "upgraded": len(waiting) - len(failures),
+        "failed": [{"tenant": name, "reason": why} for name, why in failures],
+    }
     if failures:
         out.result(document, lambda: table(["tenant", "reason"], [list(each) for each in failures], ""))
         raise Failed(f"{len(failures)} databases were not upgraded; see the reasons, then repeat `idp db upgrade`.")
@@ -78,7 +87,9 @@ def upgrade_one(name: str, kind: str, url: str) -> str:
     try:
         migrate.check(database, kind)
     except IdpError as error:
-        return "it cannot be reached or is locked" if error.title == StorageUnavailable.title else error.title.rstrip(".")
+        return (
+            "it cannot be reached or is locked" if error.title == StorageUnavailable.title else error.title.rstrip(".")
+        )
     except Exception as error:  # noqa: BLE001 - one broken database must not keep the others from being upgraded
         return f"{type(error).__name__} while the schema of {name} was changed; it is as it was"
     finally:
@@ -97,7 +108,8 @@ def _upgraded(waiting: list[Target], jobs: int) -> Iterator[tuple[str, str]]:
             yield running[done], done.result()
 
 
-def _targets(settings: Settings) -> list[Target]:
+def targets(settings: Settings) -> list[Target]:
+    """Return every database, the control database first."""
     control = Database(settings.control_url)
     try:
         with control.reading() as conn:
@@ -107,7 +119,8 @@ def _targets(settings: Settings) -> list[Target]:
     return [(CONTROL, "control", settings.control_url), *((row.slug, "tenant", row.database_url) for row in rows)]
 
 
-def _state(name: str, kind: str, url: str) -> dict[str, Any]:
+def state_of(name: str, kind: str, url: str) -> dict[str, Any]:
+    """Return one database, its version, and whether that is this release's."""
     database = Database(url)
     try:
         found = migrate.version(database)

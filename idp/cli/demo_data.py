@@ -68,13 +68,20 @@ def fill(installation: Installation) -> list[str]:
         if key not in planned and not _has_user(installation, slug, username):
             planned[key] = {"tenant": slug, "username": username, "password": credentials.new_password()}
     if "demo_rp" not in planned and not _has_client(installation):
-        planned["demo_rp"] = {"tenant": TENANT, "client_id": RP_CLIENT, "client_secret": opaque.new_secret("cs"), "url": RP_URL}
+        planned["demo_rp"] = {
+            "tenant": TENANT,
+            "client_id": RP_CLIENT,
+            "client_secret": opaque.new_secret("cs"),
+            "url": RP_URL,
+        }
     if planned != known:
         credentials.write(installation.settings, planned)
         made.append(f"credentials in {credentials.path(installation.settings)}")
-    for key in PEOPLE:
-        if key in planned and _make_person(installation, key, str(planned[key]["password"])):
-            made.append(f"the user {PEOPLE[key][1]} of {PEOPLE[key][0]}")
+    made += [
+        f"the user {person[1]} of {person[0]}"
+        for key, person in PEOPLE.items()
+        if key in planned and _make_person(installation, key, str(planned[key]["password"]))
+    ]
     if "demo_rp" in planned and _make_client(installation, str(planned["demo_rp"]["client_secret"])):
         made.append(f"the client {RP_CLIENT}")
     return made

@@ -59,7 +59,7 @@ def demo_rp(
 
 def _base_url(listen: str) -> str:
     host, colon, port = listen.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:  # noqa: PLR2004
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise click.UsageError("--listen must be HOST:PORT, such as localhost:8001")
     # One name for one machine: the redirect URI is compared as text.
     return f"http://{'localhost' if host in ('', '127.0.0.1', '[::1]', 'localhost') else host}:{port}"

@@ -48,13 +48,17 @@ def _document(installation: Installation, found: FoundRefusal) -> dict[str, Any]
     refusal: dict[str, Any] = flat.pop("refusal")
     received, registered = refusal["received"], list(refusal["registered"])
     near = _nearest(received, registered)
-    return flat | refusal | {
-        "registered": registered,
-        "fix": fixes.sentence(found),
-        "remark": remark,
-        "commands": commands,
-        "difference": _difference(received, near) if received and near else None,
-    }
+    return (
+        flat
+        | refusal
+        | {
+            "registered": registered,
+            "fix": fixes.sentence(found),
+            "remark": remark,
+            "commands": commands,
+            "difference": _difference(received, near) if received and near else None,
+        }
+    )
 
 
 def _nearest(received: str | None, registered: list[str]) -> str | None:

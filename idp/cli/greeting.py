@@ -13,19 +13,25 @@ if TYPE_CHECKING:
     from idp.settings import Settings
 
 
-def document(settings: Settings, address: tuple[str, int], *, is_tls: bool, with_demo: bool) -> dict[str, Any]:
+def document(
+    settings: Settings, address: tuple[str, int], *, is_tls: bool, demo: tuple[str, int] | None
+) -> dict[str, Any]:
     """Return what there is to say, as a document."""
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     found: dict[str, Any] = {
         "listening": f"{'https' if is_tls else 'http'}://{host}:{address[1]}",
         "public_url": settings.public_url,
     }
-    if with_demo and not settings.is_production:
+    if demo is not None:
         known = credentials.read(settings)
-        found["demo"] = known.get("demo_rp", {}).get("url")
+        found["demo"] = f"http://localhost:{demo[1]}"
         found["people"] = [
             {"what": what, **{name: known[key].get(name) for name in ("tenant", "username", "password")}}
-            for key, what in (("demo_user", "a user"), ("demo_admin", "an administrator"), ("platform_admin", "platform administrator"))
+            for key, what in (
+                ("demo_user", "a user"),
+                ("demo_admin", "an administrator"),
+                ("platform_admin", "platform administrator"),
+            )
             if key in known
         ]
         found["credentials"] = str(credentials.path(settings))
@@ -39,7 +45,9 @@ def show(found: dict[str, Any]) -> None:
         people = [each for each in found["people"] if each["tenant"] == "demo" and each["what"] == "a user"]
         for each in people:
             facts([("  user", str(each["username"])), ("  password", str(each["password"]))])
-        click.echo(f"\n  The identity provider is at {found['public_url']}; more credentials are in {found['credentials']}.")
+        click.echo(
+            f"\n  The identity provider is at {found['public_url']}; more credentials are in {found['credentials']}."
+        )
         click.echo("  A refused sign-in shows an id: `.venv/bin/idp explain ID`. Ctrl-C stops everything.\n")
         return
     click.echo(f"AuthSec serves {found['public_url']} (listening on {found['listening']}). Ctrl-C stops it.")

@@ -41,7 +41,9 @@ def list_(out: Output, tenant: str) -> None:
 
     def show() -> None:
         names = ("created_at", "activated_at", "retired_at", "revoked_at")
-        rows = [[each["kid"], each["alg"], each["state"], *(moment(each[name]) for name in names)] for each in documents]
+        rows = [
+            [each["kid"], each["alg"], each["state"], *(moment(each[name]) for name in names)] for each in documents
+        ]
         table(["kid", "alg", "state", "created", "signs since", "retired", "revoked"], rows, "There are no keys.")
 
     out.result(documents, show)
@@ -49,18 +51,28 @@ def list_(out: Output, tenant: str) -> None:
 
 @keys.command()
 @click.argument("tenant")
-@click.option("--alg", "algorithms", multiple=True, type=click.Choice(list(ALGORITHMS)), help="Only this algorithm; may be repeated.")
+@click.option(
+    "--alg",
+    "algorithms",
+    multiple=True,
+    type=click.Choice(list(ALGORITHMS)),
+    help="Only this algorithm; may be repeated.",
+)
 @json_option
 def rotate(out: Output, tenant: str, algorithms: tuple[str, ...]) -> None:
     """Replace the keys that sign by those that come next; what the former ones signed stays valid."""
     with opened_tenant(tenant) as place:
         unused = [alg for alg in algorithms if alg not in place.tenant.settings.signing_algorithms]
         if unused:
-            raise Failed(f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms in `idp tenant show {tenant}`.")
+            raise Failed(
+                f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms in `idp tenant show {tenant}`."
+            )
         installation = place.installation
 
         def change() -> Rotation:
-            return rotation.rotate_now(place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), algorithms)
+            return rotation.rotate_now(
+                place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), algorithms
+            )
 
         _changed(out, place, change, "keys.rotated")
 
@@ -78,7 +90,9 @@ def revoke(out: Output, tenant: str, kid: str | None) -> None:
         installation = place.installation
 
         def change() -> Rotation:
-            return rotation.revoke(place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), kid)
+            return rotation.revoke(
+                place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), kid
+            )
 
         _changed(out, place, change, "keys.revoked")
 
@@ -108,7 +122,10 @@ def rewrap(out: Output) -> None:
         raise Failed(
             f"Not rewrapped: {named}; a database cannot be reached, or the master key that sealed it is not in IDP_MASTER_KEY. Keep all master keys and repeat."
         )
-    out.result(document, f"{total} secrets of {len(tenants)} tenants were sealed anew; former master keys are no longer needed.")
+    out.result(
+        document,
+        f"{total} secrets of {len(tenants)} tenants were sealed anew; former master keys are no longer needed.",
+    )
 
 
 def _rewrap_own(installation: Installation) -> int:
@@ -124,7 +141,9 @@ def _changed(out: Output, place: Place, change: Callable[[], Rotation], kind: st
         steps = [f"{step.change} {step.alg} {step.kid}" for step in done.transitions]
         if steps:
             place.database.writing(
-                lambda conn: audit.record(conn, kind, outcome="success", actor=OPERATOR.actor, details={"transitions": steps})
+                lambda conn: audit.record(
+                    conn, kind, outcome="success", actor=OPERATOR.actor, details={"transitions": steps}
+                )
             )
     if kind == "keys.revoked" and steps:
         # The newest checkpoint of the audit log may carry the signature that is believed no more: seal it anew.
@@ -133,7 +152,12 @@ def _changed(out: Output, place: Place, change: Callable[[], Rotation], kind: st
         chain_events(place.database, installation.store.control, place.tenant.id, seals.sign)
     transitions = [{"kid": step.kid, "alg": step.alg, "change": step.change} for step in done.transitions]
     document = {"transitions": transitions, "warning": done.warning or None, "keys": _documents(place)}
-    out.result(document, lambda: table(["kid", "alg", "change"], [list(step.values()) for step in transitions], "Nothing had to change."))
+    out.result(
+        document,
+        lambda: table(
+            ["kid", "alg", "change"], [list(step.values()) for step in transitions], "Nothing had to change."
+        ),
+    )
     if done.warning and not out.is_json:
         out.note(done.warning)
 

@@ -50,7 +50,9 @@ def require_installation(settings: Settings) -> None:
     Envelope.open(settings)
     path = control_file(settings)
     if path is not None and not path.exists():
-        raise Failed(f"There is no control database at {path}; run `idp init`, or check IDP_DATA_DIR and IDP_DATABASE_URL.")
+        raise Failed(
+            f"There is no control database at {path}; run `idp init`, or check IDP_DATA_DIR and IDP_DATABASE_URL."
+        )
     control = Database(settings.control_url)
     try:
         if migrate.version(control) is None:
@@ -83,7 +85,9 @@ def opened_tenant(slug: str) -> Iterator[Place]:
     with opened() as installation:
         tenant = installation.provisioning.find(slug)
         if tenant.state in ("creating", "deleting"):
-            raise Failed(f"The tenant {slug} is being made or deleted; wait a moment, or delete it: idp tenant delete {slug}")
+            raise Failed(
+                f"The tenant {slug} is being made or deleted; wait a moment, or delete it: idp tenant delete {slug}"
+            )
         with entered(installation.store, tenant) as database:
             migrate.check(database, "tenant")
             yield Place(installation, tenant, database)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
-import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from idp.cli.commands import Failed, Output, json_option
+from idp.settings import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +24,20 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--listen", default="", metavar="HOST:PORT", help="Where to listen; by default the port of IDP_PUBLIC_URL on 127.0.0.1.")
+@click.option(
+    "--listen",
+    default="",
+    metavar="HOST:PORT",
+    help="Where to listen; by default the port of IDP_PUBLIC_URL on 127.0.0.1.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate chain in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Private key of the certificate in PEM.")
 @click.option("--tls-self-signed", is_flag=True, help="Serve TLS with a certificate made here; for trying things only.")
 @click.option("--demo", is_flag=True, help="Start the demo relying party too, and say where to click.")
+@click.option(
+    "--demo-listen", default="127.0.0.1:8001", show_default=True, metavar="HOST:PORT", help="Where the demo listens."
+)
 @json_option
 def serve(
     out: Output,
@@ -41,6 +48,7 @@ def serve(
     tls_key: Path | None,
     tls_self_signed: bool,
     demo: bool,
+    demo_listen: str,
 ) -> None:
     """Serve this installation until Ctrl-C or SIGTERM; `idp init` makes one."""
     from idp.cli.opening import read_settings, require_installation
@@ -48,27 +56,36 @@ def serve(
     settings = read_settings()
     if demo and settings.is_production:
         raise click.UsageError("--demo is not for IDP_ENV=production")
-    host, port = _address(listen, settings)
+    host, port = parse_address("--listen", listen) if listen else default_address(settings)
+    demo_address = parse_address("--demo-listen", demo_listen) if demo else None
     certificate = _certificate(settings, tls_cert, tls_key, is_self_signed=tls_self_signed)
     require_installation(settings)
     _require_right_key(settings)
-    _require_free(host, port)
+    _require_free("--listen", host, port)
+    if demo_address is not None:
+        _require_free("--demo-listen", *demo_address)
+    if settings.metrics_listen:
+        _require_free("IDP_METRICS_LISTEN", *parse_address("IDP_METRICS_LISTEN", settings.metrics_listen))
     from idp.web import logs, metrics
 
     logs.configure(settings)
     metrics.prepare(settings)
-    _run(out, settings, (host, port), workers, certificate, demo=demo)
+    _run(out, settings, (host, port), workers, certificate, demo_address)
 
 
 def _run(
-    out: Output, settings: Settings, address: tuple[str, int], workers: int, certificate: tuple[Path, Path] | None, *, demo: bool
+    out: Output,
+    settings: Settings,
+    address: tuple[str, int],
+    workers: int,
+    certificate: tuple[Path, Path] | None,
+    demo: tuple[str, int] | None,
 ) -> None:
     import granian
     from granian.log import LogLevels
 
     import idp.app  # noqa: F401 - once here, so that the workers, which are forks, need not
     from idp.cli.beside import Beside
-    from idp.web import metrics
     from idp.web.server import granian_options
 
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
@@ -84,17 +101,14 @@ def _run(
         ssl_key=certificate[1] if certificate else None,
         **granian_options(),
     )
-    listener = metrics.listen(settings)
-    beside = Beside(settings, address, is_tls=certificate is not None, with_demo=demo, out=out)
-    server.on_startup(beside.start)
+    beside = Beside(settings, address, is_tls=certificate is not None, demo=demo, out=out)
+    server.on_startup(lambda: beside.start(lambda: len(server.wrks) == workers))
     try:
         server.serve(target_loader=_loader(os.getpid()), wrap_loader=False)
     except KeyboardInterrupt:  # a second Ctrl-C while workers finish what they do
         pass
     finally:
         beside.stop()
-        if listener is not None:
-            listener.close()
 
 
 def _loader(parent: int) -> Callable[[], Any]:
@@ -114,37 +128,44 @@ def _granian_logging() -> dict[str, Any]:
     return {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": plain, "granian.access": plain}}
 
 
-def _address(listen: str, settings: Settings) -> tuple[str, int]:
-    if not listen:
-        from urllib.parse import urlsplit
+def default_address(settings: Settings) -> tuple[str, int]:
+    """Return where to listen when nothing is said: loopback, at the port of a public address on this machine, else 8000."""
+    url = urlsplit(settings.public_url)
+    name = url.hostname or ""
+    if name in LOOPBACK_HOSTS or name.endswith(".localhost"):
+        return "127.0.0.1", url.port or (443 if url.scheme == "https" else 80)
+    return "127.0.0.1", 8000
 
-        url = urlsplit(settings.public_url)
-        is_local = url.hostname is not None and (url.hostname in ("localhost", "127.0.0.1", "::1") or url.hostname.endswith(".localhost"))
-        return "127.0.0.1", (url.port or (443 if url.scheme == "https" else 80)) if is_local else 8000
-    host, colon, port = listen.rpartition(":")
+
+def parse_address(option: str, text: str) -> tuple[str, int]:
+    """Return the address of this machine that HOST:PORT names; raises click's UsageError."""
+    host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise click.UsageError("--listen must be HOST:PORT, such as 127.0.0.1:8000")
+        raise click.UsageError(f"{option} must be HOST:PORT, such as 127.0.0.1:8000")
     try:
-        found = socket.getaddrinfo(host or "0.0.0.0", int(port), type=socket.SOCK_STREAM)  # noqa: S104 - asked for by name
+        found = socket.getaddrinfo(host or "0.0.0.0", int(port), type=socket.SOCK_STREAM)  # noqa: S104 - an empty host asks for it
     except OSError:
-        raise click.UsageError(f"--listen names {host}, which is no address of this machine") from None
+        raise click.UsageError(f"{option} names {host}, which is no address of this machine") from None
     addresses = sorted({str(each[4][0]) for each in found}, key=lambda address: (":" in address, address))
     return addresses[0], int(port)
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(option: str, host: str, port: int) -> None:
     """Raise when something listens there: the workers share the port, so that the kernel would share it with strangers too."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
             probe.listen(1)
         except PermissionError:
-            raise Failed(f"Port {port} needs privileges; choose one above 1023 with --listen, behind a proxy.") from None
+            raise Failed(
+                f"Port {port} needs privileges; choose one above 1023 with {option}, behind a proxy."
+            ) from None
         except OSError as error:
-            raise Failed(f"Cannot listen on {host}:{port} ({error.strerror}); stop what listens there, or choose --listen HOST:PORT.") from None
+            raise Failed(
+                f"Cannot listen on {host}:{port} ({error.strerror}); stop what listens there, or choose another {option} HOST:PORT."
+            ) from None
 
 
 def _require_right_key(settings: Settings) -> None:
@@ -160,7 +181,9 @@ def _require_right_key(settings: Settings) -> None:
         control.close()
 
 
-def _certificate(settings: Settings, cert: Path | None, key: Path | None, *, is_self_signed: bool) -> tuple[Path, Path] | None:
+def _certificate(
+    settings: Settings, cert: Path | None, key: Path | None, *, is_self_signed: bool
+) -> tuple[Path, Path] | None:
     if is_self_signed:
         if cert or key:
             raise click.UsageError("--tls-self-signed does not go with --tls-cert and --tls-key")

@@ -43,7 +43,9 @@ def list_(out: Output) -> None:
         found = installation.provisioning.list_all()
         documents = [_summary(each) for each in found]
     rows = [[each.slug, each.name, each.state, each.issuer] for each in found]
-    out.result(documents, lambda: table(["slug", "name", "state", "issuer"], rows, "There are no tenants; run `idp init`."))
+    out.result(
+        documents, lambda: table(["slug", "name", "state", "issuer"], rows, "There are no tenants; run `idp init`.")
+    )
 
 
 @tenant.command()
@@ -125,7 +127,9 @@ def delete(out: Output, slug: str, confirmation: str | None) -> None:
     """Delete a tenant and its database for good."""
     with opened() as installation:
         found = installation.provisioning.find(slug)
-        warning = f"This deletes tenant {found.slug} ({found.name}) with its users, clients, keys and audit log for good."
+        warning = (
+            f"This deletes tenant {found.slug} ({found.name}) with its users, clients, keys and audit log for good."
+        )
         confirm(found.slug, confirmation, warning)
         installation.provisioning.delete(found)
     out.result({"id": found.id, "slug": found.slug, "state": "deleted"}, f"{found.slug} is deleted.")

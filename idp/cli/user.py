@@ -91,7 +91,11 @@ def list_(out: Output, tenant: str) -> None:
             [each["username"], each["claims"].get("name", ""), each["state"], ", ".join(each["roles"]), each["id"]]
             for each in documents
         ]
-        table(["username", "name", "state", "roles", "id"], rows, "There are no users; make one: idp user create TENANT EMAIL")
+        table(
+            ["username", "name", "state", "roles", "id"],
+            rows,
+            "There are no users; make one: idp user create TENANT EMAIL",
+        )
         if total > len(rows):
             click.echo(f"{total - len(rows)} more are not shown.")
 
@@ -140,7 +144,9 @@ def disable(out: Output, tenant: str, username: str) -> None:
     with opened_tenant(tenant) as place:
         row = _find(place, username)
         accounts.disable_user(place.database, row.id, by=OPERATOR)
-        out.result(_document(place, _by_id(place, row.id)), f"{row.username} is disabled; sessions and tokens have ended.")
+        out.result(
+            _document(place, _by_id(place, row.id)), f"{row.username} is disabled; sessions and tokens have ended."
+        )
 
 
 @user.command()
@@ -164,7 +170,9 @@ def delete(out: Output, tenant: str, username: str, confirmation: str | None) ->
     """Delete a user for good, with consents and roles; sessions and tokens end now."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        confirm(row.username, confirmation, f"This deletes the user {row.username} of tenant {place.tenant.slug} for good.")
+        confirm(
+            row.username, confirmation, f"This deletes the user {row.username} of tenant {place.tenant.slug} for good."
+        )
         accounts.delete_user(place.database, row.id, by=OPERATOR)
         out.result({"id": row.id, "username": row.username, "state": "deleted"}, f"{row.username} is deleted.")
 
