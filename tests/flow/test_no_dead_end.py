@@ -129,6 +129,24 @@ def test_twenty_clicks_at_once_are_one_answer(any_server: EchoServer) -> None:
     assert any_server.answers == [page.interaction]
 
 
+def test_a_sign_in_that_another_tab_finished_meanwhile(any_server: EchoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Must show, S093: finished while the password was judged: the page says so, and no session was made on the side."""
+    browser = Browser(any_server)
+    page = browser.authorize()
+    hasher = any_server.services.hasher
+    real = hasher.verify
+
+    def slow(stored, password):
+        any_server.database.writing(lambda conn: interactions.change(conn, page.interaction, finished_at=1))
+        return real(stored, password)
+
+    monkeypatch.setattr(hasher, "verify", slow)
+    late = browser.log_in(page)
+    assert (late.status, late.title) == (410, "This sign-in is already finished")
+    assert any_server.rows("SELECT id FROM sessions") == []
+    assert "s-acme" not in browser.cookies
+
+
 def test_an_expired_sign_in_begins_again(browser: Browser) -> None:
     """Must show: after half an hour the form is not taken, the page says why and leads to a new sign-in."""
     page = browser.authorize(state="e")
