@@ -35,12 +35,14 @@ class RecordingApp(FlaskOAuth2App):
 class Application:
     """One registered client at one issuer."""
 
-    def __init__(self, issuer: str, client_id: str, client_secret: str, base_url: str, ca_bundle: str | None) -> None:
+    def __init__(
+        self, issuer: str, client_id: str, client_secret: str, base_url: str, ca_bundle: str | None, scope: str
+    ) -> None:
         """Take the registration; ``base_url`` is where browsers reach the application."""
         self.issuer, self.client_id, self.base_url = issuer.rstrip("/"), client_id, base_url.rstrip("/")
         self.redirect_uri = f"{self.base_url}/callback"
         self.signed_out_uri = f"{self.base_url}/signed-out"
-        self._secret, self._ca_bundle = client_secret, ca_bundle
+        self._secret, self._ca_bundle, self._scope = client_secret, ca_bundle, scope
 
     def begin(self, visit: Visit, prompt: str | None) -> Response:
         """Send the browser to the identity provider; ``prompt`` is login, none or nothing."""
@@ -175,7 +177,7 @@ class Application:
             client_secret=self._secret,
             server_metadata_url=f"{self.issuer}{DISCOVERY}",
             client_kwargs={
-                "scope": SCOPE,
+                "scope": self._scope,
                 "code_challenge_method": "S256",
                 "trace": visit.trace,
                 "ca_bundle": self._ca_bundle,
@@ -195,7 +197,7 @@ class Application:
             access_token=token["access_token"],
             id_token=id_token,
             claims=claims,
-            scope=token.get("scope") or (earlier.scope if earlier else SCOPE),
+            scope=token.get("scope") or (earlier.scope if earlier else self._scope),
             refresh_token=token.get("refresh_token") or (earlier.refresh_token if earlier else None),
             keys=visit.client.fetch_jwk_set(),
             userinfo=earlier.userinfo if earlier else None,

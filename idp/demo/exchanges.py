@@ -219,7 +219,7 @@ def in_words(error: Exception) -> str:
 def _document(response: requests.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -76,12 +76,13 @@ class Problem(Exception):
     status: int = 400
 
 
-def refused(code: str, description: str | None, reference: str | None = None, status: int = 400) -> Problem:
-    """Return the problem behind an OAuth error."""
-    title, explanation = _TITLES.get(code, _OTHER)
-    found = _REFERENCE.search(description or "")
-    text = _IN_TEXT.sub("", description or "")[:_LONGEST] or None
-    return Problem(title, explanation, code[:_LONGEST], text, found.group() if found else reference, status=status)
+def refused(code: object, description: object, reference: str | None = None) -> Problem:
+    """Return the problem behind an OAuth error; neither part can be trusted to be a text."""
+    error, text = str(code)[:_LONGEST], str(description or "")
+    title, explanation = _TITLES.get(error, _OTHER)
+    found = _REFERENCE.search(text)
+    shown = _IN_TEXT.sub("", text)[:_LONGEST] or None
+    return Problem(title, explanation, error, shown, found.group() if found else reference)
 
 
 def wrong_state() -> Problem:
@@ -139,7 +140,7 @@ def from_error(error: Exception, issuer: str, reference: str | None) -> Problem:
     if isinstance(error, JoseError):
         return _invalid_id_token(error)
     if isinstance(error, AuthlibBaseError):
-        return refused(str(error.error or "unexpected_answer"), error.description or None, reference)
+        return refused(error.error or "unexpected_answer", error.description, reference)
     return Problem(
         "The answer could not be understood",
         "The identity provider sent something that is not what the specification says.",
@@ -155,7 +156,7 @@ def _from_answer(answer: requests.Response, reference: str | None) -> Problem:
     except ValueError:
         document = None
     if isinstance(document, dict) and isinstance(document.get("error"), str):
-        return refused(document["error"], str(document.get("error_description", "")), reference, status=502)
+        return refused(document["error"], document.get("error_description"), reference)
     return Problem(
         "The identity provider answered with an error",
         "The request itself was refused; the issuer’s address or its tenant may be wrong."

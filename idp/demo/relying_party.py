@@ -16,10 +16,10 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, redirect, request
+from flask import Flask, Response, abort, redirect, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from idp.demo.application import Application
+from idp.demo.application import SCOPE, Application
 from idp.demo.routes import Site
 from idp.demo.visits import Visits
 from idp.errors import SettingError
@@ -27,7 +27,7 @@ from idp.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from werkzeug.wrappers import Response
+    from werkzeug.wrappers import Response as AnyResponse
 
 _LARGEST_BODY = 64 * 1024
 _WATCH = 0.5  # seconds between two looks for the parent
@@ -41,14 +41,19 @@ def create_app(
     *,
     ca_bundle: str | None = None,
     hint: str | None = None,
+    scope: str = SCOPE,
 ) -> Flask:
     """Return the application of one client at ``issuer``; browsers reach it at ``base_url`` (http://localhost:8001).
 
     Registered have to be ``{base_url}/callback`` and, for after the logout, ``{base_url}/signed-out``. An empty secret is a
     public client. ``ca_bundle`` is a file with the root certificates to trust instead of the system's; ``hint`` a sentence
-    for the first page, such as where the password is to be found.
+    for the first page, such as where the password is to be found; ``scope`` what is asked for. Raises
+    :class:`SettingError` when ``issuer`` or ``base_url`` is no web address.
     """
-    application = Application(issuer, client_id, client_secret, base_url, ca_bundle)
+    for what, url in (("issuer", issuer), ("address of the application", base_url)):
+        if not _is_web_address(url):
+            raise SettingError(f"{url} cannot be the {what}; give http(s)://host[:port] without query or fragment.")
+    application = Application(issuer, client_id, client_secret, base_url, ca_bundle, scope)
     address = urlsplit(application.base_url)
     app = Flask("idp.demo", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
@@ -57,7 +62,7 @@ def create_app(
     app.session_interface = Visits(f"demo-rp-{port}", is_secure=address.scheme == "https")
 
     @app.before_request
-    def at_home() -> Response | None:
+    def at_home() -> AnyResponse | None:
         """Keep to one origin: the cookie, the redirect URI and the forms belong to ``base_url``."""
         if request.method == "POST":
             # SameSite=Lax is no protection between ports of one host.
@@ -68,6 +73,14 @@ def create_app(
         elif request.host != address.netloc:
             return redirect(f"{application.base_url}{request.full_path.removesuffix('?')}", 307)
         return None
+
+    @app.after_request
+    def bare(response: Response) -> Response:
+        """Send redirects without the page that Flask writes for them: it would repeat an address that may hold an ID token."""
+        if 300 <= response.status_code < 400:
+            response.set_data(b"")
+            response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "same-origin"})
+        return response
 
     app.register_blueprint(Site(application, hint).blueprint())
     return app
@@ -108,6 +121,17 @@ class _Quiet(WSGIRequestHandler):
     def version_string(self) -> str:
         """Return the name in the field Server."""
         return "demo"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_plain = not (parts.query or parts.fragment or "@" in parts.netloc or "\\" in url) and parts.port != 0
+    except ValueError:
+        return False
+    return (
+        is_plain and url.isascii() and url.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
+    )
 
 
 def _listener(listen: str) -> socket.socket:

@@ -66,7 +66,7 @@ def _id_token(tokens: Tokens) -> Card:
     return Card(
         "id-token",
         "ID token",
-        "It says who signed in, to this application only. Signature, issuer, audience, expiry and nonce were checked.",
+        "It says who signed in, to this application only. The application checked its signature, issuer, audience and expiry, and after a sign-in the nonce.",
         _badges(found, is_revoked=False),
         found.header,
         found.payload,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import requests
 from werkzeug.serving import make_server
@@ -44,9 +47,14 @@ from granian import Granian
 from idp.web.server import granian_options
 Granian("idp.app:create_front", address="127.0.0.1", port=int(sys.argv[1]), workers=1, factory=True, **granian_options()).serve()
 """
-# The names of the secrets in a visit, to be looked for in pages.
 CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
 
 
 def free_port() -> int:
@@ -92,7 +100,13 @@ class IdentityProvider:
                 password=PASSWORD,
                 email=EMAIL,
                 by=accounts.By("operator"),
-                claims={"name": NAME, "given_name": "Ada", "family_name": "Lovelace", "locale": "en-GB", "email_verified": True},
+                claims={
+                    "name": NAME,
+                    "given_name": "Ada",
+                    "family_name": "Lovelace",
+                    "locale": "en-GB",
+                    "email_verified": True,
+                },
             )
         installation.close()
 
@@ -123,7 +137,9 @@ class IdentityProvider:
     def start(self) -> None:
         """Serve, and wait until it answers."""
         environ = {key: value for key, value in os.environ.items() if not key.startswith("IDP_")} | self.environ
-        self.process = subprocess.Popen([sys.executable, "-c", SERVE, str(self.port)], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(self.port)], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL
+        )
         until = time.monotonic() + 20
         while time.monotonic() < until:
             try:
@@ -166,6 +182,45 @@ class Demo:
         return {secret for visit in self.visits for secret in visit.trace.mask._seen}
 
 
+class Person:
+    """Somebody with a browser without scripts: follows redirects, keeps cookies, fills in forms, and remembers every page."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.seen: list[requests.Response] = []
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        """Open an address of the demo, or any."""
+        return self._see(self.session.get(path if "://" in path else self.url + path, timeout=15, **more))
+
+    def post(self, path: str, data: dict[str, str] | None = None, **more: Any) -> requests.Response:
+        """Press a button of the demo."""
+        headers = {"Origin": self.url, "Sec-Fetch-Site": "same-origin"} | more.pop("headers", {})
+        return self._see(self.session.post(self.url + path, data=data or {}, headers=headers, timeout=15, **more))
+
+    def submit(self, page: requests.Response, **values: str) -> requests.Response:
+        """Send the form of a page of the identity provider."""
+        action = html.unescape(re.search(r'<form[^>]* action="([^"]+)"', page.text)[1])  # type: ignore[index]
+        hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
+        address = urljoin(page.url, action)
+        headers = {"Origin": "/".join(address.split("/")[:3]), "Sec-Fetch-Site": "same-origin"}
+        return self._see(self.session.post(address, data=hidden | values, headers=headers, timeout=15))
+
+    def sign_in(self, path: str = "/sign-in", *, consent: str = "approve") -> requests.Response:
+        """Sign in as Ada, from the demo's button to the page that the demo shows then."""
+        page = self.get(path)
+        if 'name="password"' in page.text:
+            page = self.submit(page, username=EMAIL, password=PASSWORD)
+        if 'id="consent-approve"' in page.text:
+            page = self.submit(page, action=consent)
+        return page
+
+    def _see(self, page: requests.Response) -> requests.Response:
+        self.seen += [*page.history, page]
+        return page
+
+
 @contextmanager
 def identity_provider(folder: Path, port: int = 0) -> Iterator[IdentityProvider]:
     """An identity provider while the block runs."""
@@ -179,7 +234,9 @@ def identity_provider(folder: Path, port: int = 0) -> Iterator[IdentityProvider]
 
 
 @contextmanager
-def demo_application(idp: IdentityProvider, port: int = 0, *, issuer: str | None = None, **options: Any) -> Iterator[Demo]:
+def demo_application(
+    idp: IdentityProvider, port: int = 0, *, issuer: str | None = None, **options: Any
+) -> Iterator[Demo]:
     """The demo application in a thread while the block runs, registered at the identity provider under its port."""
     port = port or free_port()
     url, client_id = f"http://localhost:{port}", options.pop("client_id", f"demo-{port}")
@@ -197,7 +254,11 @@ def demo_application(idp: IdentityProvider, port: int = 0, *, issuer: str | None
 
 def main() -> None:
     """Serve both until Ctrl-C."""
-    with tempfile.TemporaryDirectory() as folder, identity_provider(Path(folder), 18900) as idp, demo_application(idp, 18901) as demo:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        identity_provider(Path(folder), 18900) as idp,
+        demo_application(idp, 18901) as demo,
+    ):
         sys.stdout.write(f"{demo.url}  {EMAIL}  {PASSWORD}\n")
         sys.stdout.flush()
         signal.pause()
