@@ -15,7 +15,7 @@ from idp.oauth.introspection import required_token
 from idp.oauth.request import from_body
 from idp.oauth.token import signing_algorithms
 from idp.store.tenant import grants, refresh_tokens, revoked_tokens
-from idp.tokens.mint import ACCESS_TOKEN_TYPE
+from idp.tokens import verification
 from idp.tokens.refresh import PREFIX
 from idp.web.http import json_response
 
@@ -60,17 +60,15 @@ def _revoke_refresh_token(server: TenantServer, client: Client, request: TenantR
 
 
 def _revoke_access_token(server: TenantServer, client: Client, request: TenantRequest, token: str) -> None:
-    issuer = server.tenant.issuer
     try:
-        claims = server.keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer)
+        claims = verification.verified_claims(server.keys, server.tenant.issuer, token)
     except InvalidToken:
         return
-    jti = claims.get("jti")
-    if claims.get("client_id") != client.client_id or not isinstance(jti, str):
+    if claims["client_id"] != client.client_id:
         return
 
     def work(conn: Connection) -> None:
-        if revoked_tokens.revoke(conn, jti, int(claims["exp"])):
+        if revoked_tokens.revoke(conn, claims["jti"], claims["exp"]):
             _record(conn, request, client, claims["sub"], claims.get("grant_id"), "access_token")
 
     server.write(work)

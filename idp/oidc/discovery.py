@@ -42,7 +42,9 @@ def _cached(server: TenantServer, http: Request, name: str, max_age: int) -> Res
     if found is None:
         found = server.documents[name] = _build(server, name, max_age)
     body, headers = found
-    if http.headers.get("if-none-match") == headers[2][1]:
+    # RFC 9110 §13.1.2: a list of entity tags, weak ones too, or any.
+    wanted = http.headers.get("if-none-match")
+    if wanted is not None and (headers[2][1] in wanted or wanted == "*"):
         return Response(304, headers[1:], b"")
     return Response(200, headers, body)
 

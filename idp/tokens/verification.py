@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEEWAY = 0  # the server that issued a token is the one that judges it: no clock to forgive
 
+_REQUIRED = frozenset({"sub", "client_id", "jti", "iat"})
+
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
@@ -33,20 +35,28 @@ class LiveToken:
         return frozenset(self.claims.get("scope", "").split())
 
 
+def verified_claims(keys: TenantKeys, issuer: str, token: str) -> dict[str, Any]:
+    """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`."""
+    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer, leeway=LEEWAY)
+    grant_id = claims.get("grant_id", "-")
+    # RFC 9068 §2.2: these are required; their types the keys have judged.
+    if not claims.keys() >= _REQUIRED or not isinstance(grant_id, str) or not grant_id.isprintable():
+        message = "a claim is missing or of the wrong form"
+        raise InvalidToken(message)
+    return claims
+
+
 def find_live(database: Database, keys: TenantKeys, issuer: str, token: str) -> LiveToken:
     """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason."""
-    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer, leeway=LEEWAY)
-    grant_id, jti = claims.get("grant_id"), claims.get("jti")
-    if not isinstance(jti, str):
-        message = "the token has no jti"
-        raise InvalidToken(message)
+    claims = verified_claims(keys, issuer, token)
+    grant_id, jti = claims.get("grant_id"), claims["jti"]
     with database.reading() as conn:
         if grant_id is None:
             if revoked_tokens.is_revoked(conn, jti):
                 message = "the token was revoked"
                 raise InvalidToken(message)
             return LiveToken(claims, None)
-        standing = grants.find_standing(conn, grant_id, jti) if isinstance(grant_id, str) else None
+        standing = grants.find_standing(conn, grant_id, jti)
     if standing is None:
         message = "the token or its grant was revoked, or its user is not active"
         raise InvalidToken(message)
