@@ -29,7 +29,7 @@ PURPOSES = {
     ),
     "callback": Purpose(
         "Callback",
-        "The browser comes back and brings a code, which is worth nothing without the PKCE verifier.",
+        "The browser comes back with the answer; a code in it is worth nothing without the PKCE verifier.",
         "RFC 6749 §4.1.2, RFC 9207",
     ),
     "code": Purpose(

@@ -137,7 +137,7 @@ class Site:
 
         def work(visit: Visit, tokens: Tokens) -> str:
             self.application.refresh(visit, tokens)
-            return "The tokens are new. The refresh token that was used for it is worth nothing any more."
+            return "The tokens are new, and the refresh token was replaced as well."
 
         return self._act(work)
 

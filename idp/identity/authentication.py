@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from idp import audit, opaque
-from idp.errors import Unavailable
 from idp.identity import lockout
 from idp.identity.accounts import fold, is_username
 from idp.store.tenant import users
@@ -96,23 +95,32 @@ def sign_in(
 ) -> SignedIn | Refused:
     """Judge an attempt; on success ``and_then(conn, user)`` runs in the same transaction and returns a session's id.
 
-    Raises :class:`Unavailable` when too many passwords are waiting; the attempt is then taken back.
+    Raises :class:`~idp.errors.Unavailable` when too many passwords are waiting; the attempt is then not counted.
     """
     key = fold(attempt.username)
     who = lockout.subjects(key, attempt.source)
     database, services = server.database, server.services
-    verdict = database.writing(lambda conn: lockout.count(conn, who, server.tenant.settings))
-    if verdict.source_is_locked:
+    settings = server.tenant.settings
+
+    def counted(conn: Connection) -> lockout.Verdict:
+        return lockout.count(conn, who, settings)
+
+    with database.reading() as conn:
+        is_over = lockout.source_is_over(conn, who, settings)
+    if is_over:
         # Before hashing: the quick answer says nothing of any account, and a flood must not occupy the hasher.
-        if verdict.begins:
-            _failed(server, attempt, "source_locked", None)
-        return Refused("source_locked")
-    user = _find(database, key)
-    try:
-        is_right, new_hash = services.hasher.verify(user.password_hash if user is not None else None, attempt.password)
-    except Unavailable:
-        database.writing(lambda conn: lockout.withdraw(conn, who))
-        raise
+        return _source_locked(server, attempt, database.writing(counted))
+    begun: list[tuple[lockout.Verdict, Row[Any] | None]] = []
+
+    def stored_hash() -> str | None:
+        begun.append((database.writing(counted), _find(database, key)))
+        found = begun[0][1]
+        return found.password_hash if found is not None else None
+
+    is_right, new_hash = services.hasher.verify(stored_hash, attempt.password)
+    verdict, user = begun[0]
+    if verdict.source_is_locked:
+        return _source_locked(server, attempt, verdict)
     reason = _reason(user, is_right, verdict)
     if user is None or reason is not None:
         return _refuse(server, attempt, reason or "unknown_account", user)
@@ -133,6 +141,12 @@ def sign_in(
         return database.writing(work)
     except _Changed:
         return _refuse(server, attempt, "wrong_password", user)
+
+
+def _source_locked(server: SignInServer, attempt: Attempt, verdict: lockout.Verdict) -> Refused:
+    if verdict.begins:
+        _failed(server, attempt, "source_locked", None)
+    return Refused("source_locked")
 
 
 def _find(database: Database, key: str) -> Row[Any] | None:

@@ -1,6 +1,8 @@
 """Lockout: how many sign-ins may fail, by account and by source, before both must wait (NIST SP 800-63B-4 §3.2.2).
 
-Attempts are counted before the password is judged, so that parallel guesses cannot pass the limit together. A lock ends by
+Attempts are counted before the password is judged, so that parallel guesses cannot pass the limit together, but only when the
+hasher's turn has come: so no more attempts than there are processes are counted and not yet judged, and a person who signs in
+on many devices at once is not taken for a guesser. A lock ends by
 itself with its window and nothing prolongs it: nobody can lock an account for good. A source over its limit is refused
 before anything else: it neither uses up the tries of other people's accounts nor occupies the password hasher.
 Must not know passwords or pages.
@@ -70,13 +72,12 @@ def count(conn: Connection, who: Subjects, settings: TenantSettings) -> Verdict:
     return Verdict(by_account > settings.account_attempts, False, by_account == settings.account_attempts + 1)
 
 
+def source_is_over(conn: Connection, who: Subjects, settings: TenantSettings) -> bool:
+    """Say whether a source has used its attempts up, without counting another."""
+    return attempts.peek(conn, who.source)[0] >= settings.source_attempts
+
+
 def succeeded(conn: Connection, who: Subjects) -> None:
     """After a right password: forget the account's failures, give the source its attempt back."""
     attempts.give_back(conn, who.source)
     attempts.reset(conn, who.account)
-
-
-def withdraw(conn: Connection, who: Subjects) -> None:
-    """Take back an attempt that was never judged, because the service was busy."""
-    attempts.give_back(conn, who.source)
-    attempts.give_back(conn, who.account)

@@ -20,7 +20,7 @@ from idp.errors import Invalid, Unavailable
 from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from idp.settings import Settings
     from idp.tenancy.settings import TenantSettings
@@ -62,19 +62,23 @@ class Hasher:
         with self._turn():
             return self._argon2.hash(text.encode())
 
-    def verify(self, stored: str | None, password: str) -> tuple[bool, str | None]:
+    def verify(self, stored: str | Callable[[], str | None] | None, password: str) -> tuple[bool, str | None]:
         """Return (is it right, the hash to store instead when the parameters changed).
 
-        Without ``stored`` the answer is False after the same work. A password outside the limits is wrong at once: how long
+        Without ``stored`` the answer is False after the same work. ``stored`` may be a function that is called when the turn
+        has come, so that what it counts is never more than one attempt a process that is not judged yet. A password outside the limits is wrong at once: how long
         that takes depends on the password alone. Raises :class:`Unavailable` when too many wait.
         """
         text = normalised(password)
         if text is None:
+            if callable(stored):
+                stored()
             return False, None
         with self._turn():
-            if not self._matches(stored or self._dummy, text) or stored is None:
+            known = stored() if callable(stored) else stored
+            if not self._matches(known or self._dummy, text) or known is None:
                 return False, None
-            return True, None if self._argon2.is_current(stored) else self._argon2.hash(text.encode())
+            return True, None if self._argon2.is_current(known) else self._argon2.hash(text.encode())
 
     def _matches(self, stored: str, text: str) -> bool:
         try:

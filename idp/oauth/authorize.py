@@ -18,7 +18,7 @@ from idp.flow.interaction import AlreadyFinished
 from idp.oauth import errors, response_modes
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
-from idp.store.tenant import authorization_codes, grants
+from idp.store.tenant import authorization_codes, grants, sessions
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -81,7 +81,8 @@ class OAuthProtocol:
         scope = " ".join(asked["scopes"])
 
         def work(conn: Connection) -> None:
-            if not context.finish(conn):
+            # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
+            if sessions.find_open(conn, session.id) is None or not context.finish(conn):
                 raise AlreadyFinished
             grant_id = _create_grant(conn, server, client, session, scope)
             _create_code(conn, server, client, asked, code, grant_id)

@@ -60,7 +60,7 @@ def current() -> Database:
 def _is_full(error: BaseException) -> bool:
     """Say whether a PostgreSQL server refused a connection because of their number (53300; libpq gives the text alone)."""
     text = str(getattr(error, "orig", ""))
-    return "too many clients" in text or "connection slots" in text
+    return any(words in text for words in ("too many clients", "too many connections", "connection slots"))
 
 
 def _unavailable(error: BaseException) -> StorageUnavailable:

@@ -45,6 +45,9 @@ _BY_COOKIE = (
     .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
 )
 
+_OPEN = (
+    select(sessions).where((sessions.c.id == bindparam("session")) & sessions.c.ended_at.is_(None)).with_for_update()
+)
 _INSERT = insert(sessions)
 
 
@@ -55,6 +58,11 @@ def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     if found is None or found.ended_at is not None or found.user_state != "active":
         return None
     return found if at < found.expires_at and at < found.idle_expires_at else None
+
+
+def find_open(conn: Connection, session_id: str) -> Row[Any] | None:
+    """Return a session that has not ended, or None; within a write transaction nobody else ends it until that is over."""
+    return conn.execute(_OPEN, {"session": session_id}).first()
 
 
 def create(conn: Connection, **values: Any) -> None:
