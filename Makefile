@@ -15,7 +15,7 @@ help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## install on first use, then serve http://localhost:8000 and the demo relying party
-	@$(BIN)/idp init
+	@$(BIN)/idp init >/dev/null
 	@exec $(BIN)/idp serve --demo $(ARGS)
 
 test: $(VENV)/.installed-test  ## the whole suite (ARGS="-k pkce" and so on are passed to pytest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from idp.settings import Settings
     from idp.web.metrics import Listener
 
+_COMMAND = (sys.executable, "-m", "idp.cli")
+STOP_SECONDS = 3.0
 PATIENCE = 60.0  # seconds that the first answer may take
 
 
@@ -32,10 +35,24 @@ class Beside:
         """Prepare; nothing is started yet. ``demo`` is where the demo relying party listens."""
         self._settings, self._address, self._is_tls, self._out = settings, address, is_tls, out
         self._demo = demo
+        self._demo_process: subprocess.Popen[bytes] | None = None
         self._metrics: Listener | None = None
         self._stopping = threading.Event()
         self._guard = threading.Lock()
-        self._running: list[Companion] = []
+        self._worker: Companion | None = None
+
+    def start_demo(self) -> None:
+        """Start the demo relying party, if it is wanted; call it before there is any thread."""
+        if self._demo is not None:
+            command = [
+                *_COMMAND,
+                "demo-rp",
+                "--listen",
+                f"{self._demo[0]}:{self._demo[1]}",
+                "--parent",
+                str(os.getpid()),
+            ]
+            self._demo_process = subprocess.Popen(command)  # noqa: S603 - our own program
 
     def start(self, is_forked: Callable[[], bool]) -> None:
         """Start everything once ``is_forked`` says that the server's workers have been forked.
@@ -49,17 +66,22 @@ class Beside:
         """End the companions."""
         self._stopping.set()
         with self._guard:
-            for companion in self._running:
-                companion.stop()
+            if self._worker is not None:
+                self._worker.stop()
+        if self._demo_process is not None:
+            self._demo_process.terminate()
+            try:
+                self._demo_process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._demo_process.kill()
+                self._demo_process.wait()
         if self._metrics is not None:
             self._metrics.close()
 
     def _start_all(self, is_forked: Callable[[], bool]) -> None:
-        while not is_forked():
+        while not is_forked() and not self._stopping.is_set():
             time.sleep(0.01)
         self._metrics = metrics.listen(self._settings)
-        if self._demo is not None:
-            self._run("demo-rp", "--listen", f"{self._demo[0]}:{self._demo[1]}")
         is_up = self._wait(self._address, "/health/live", is_tls=self._is_tls)
         if is_up and self._demo is not None:
             self._wait(self._demo, "/", is_tls=False)
@@ -67,7 +89,7 @@ class Beside:
             return
         if is_up:
             self._greet()
-        self._run("worker")  # last, for it must not delay the first answer
+        self._start_worker()  # last, for it must not delay the first answer
 
     def _greet(self) -> None:
         from idp.cli import greeting
@@ -76,13 +98,11 @@ class Beside:
         self._out.result(document, lambda: greeting.show(document))
         sys.stdout.flush()
 
-    def _run(self, *command: str) -> None:
+    def _start_worker(self) -> None:
         with self._guard:
-            if self._stopping.is_set():
-                return
-            companion = Companion([sys.executable, "-m", "idp.cli", *command, "--parent", str(os.getpid())])
-            self._running.append(companion)
-            companion.start()
+            if not self._stopping.is_set():
+                self._worker = Companion([*_COMMAND, "worker", "--parent", str(os.getpid())])
+                self._worker.start()
 
     def _wait(self, address: tuple[str, int], path: str, *, is_tls: bool) -> bool:
         deadline = time.monotonic() + PATIENCE

@@ -5,13 +5,39 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from idp.settings import Settings
 
+TENANT = "demo"
+RP_CLIENT = "demo-rp"
+
+
+class Person(NamedTuple):
+    """Somebody whom `idp init` makes."""
+
+    tenant: str
+    username: str
+    name: str
+    roles: tuple[str, ...]
+    what: str
+
+
+# By their names in the file.
+PEOPLE = {
+    "demo_user": Person(TENANT, "ada@demo.example", "Ada Lovelace", (), "a user"),
+    "demo_admin": Person(TENANT, "admin@demo.example", "Demo Administrator", ("tenant-admin",), "an administrator"),
+    "platform_admin": Person(
+        "system",
+        "admin@platform.example",
+        "Platform Administrator",
+        ("platform-admin",),
+        "the platform's administrator",
+    ),
+}
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another
 
 

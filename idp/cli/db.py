@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.commands import Failed, Output, json_option, progress, table
-from idp.cli.opening import read_settings, require_installation
+from idp.cli.preflight import read_settings, require_installation
 from idp.errors import IdpError, StorageUnavailable
 from idp.store import migrate
 from idp.store.control import tenants

@@ -10,26 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from idp import opaque
 from idp.cli import credentials
+from idp.cli.credentials import PEOPLE, RP_CLIENT, TENANT
 from idp.cli.opening import OPERATOR
 from idp.errors import Conflict, NotFound
 from idp.identity import accounts
 from idp.oauth import clients
 from idp.store.tenant import clients as stored_clients
 from idp.tenancy.context import entered
-from idp.tenancy.tenant import SYSTEM
 
 if TYPE_CHECKING:
     from idp.installation import Installation
 
-TENANT = "demo"
-RP_CLIENT = "demo-rp"
 RP_URL = "http://localhost:8001"
-# name in the file → tenant, username, name of the person, roles
-PEOPLE: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
-    "demo_user": (TENANT, "ada@demo.example", "Ada Lovelace", ()),
-    "demo_admin": (TENANT, "admin@demo.example", "Demo Administrator", ("tenant-admin",)),
-    "platform_admin": (SYSTEM, "admin@platform.example", "Platform Administrator", ("platform-admin",)),
-}
 # Claims that show in the demo what the standard scopes carry.
 CLAIMS: dict[str, dict[str, Any]] = {
     "demo_user": {
@@ -64,9 +56,13 @@ def fill(installation: Installation) -> list[str]:
     known = credentials.read(installation.settings)
     planned = dict(known)
     made = []
-    for key, (slug, username, _, _) in PEOPLE.items():
-        if key not in planned and not _has_user(installation, slug, username):
-            planned[key] = {"tenant": slug, "username": username, "password": credentials.new_password()}
+    for key, person in PEOPLE.items():
+        if key not in planned and not _has_user(installation, person.tenant, person.username):
+            planned[key] = {
+                "tenant": person.tenant,
+                "username": person.username,
+                "password": credentials.new_password(),
+            }
     if "demo_rp" not in planned and not _has_client(installation):
         planned["demo_rp"] = {
             "tenant": TENANT,
@@ -78,7 +74,7 @@ def fill(installation: Installation) -> list[str]:
         credentials.write(installation.settings, planned)
         made.append(f"credentials in {credentials.path(installation.settings)}")
     made += [
-        f"the user {person[1]} of {person[0]}"
+        f"the user {person.username} of {person.tenant}"
         for key, person in PEOPLE.items()
         if key in planned and _make_person(installation, key, str(planned[key]["password"]))
     ]
@@ -88,7 +84,7 @@ def fill(installation: Installation) -> list[str]:
 
 
 def _make_person(installation: Installation, key: str, password: str) -> bool:
-    slug, username, name, roles = PEOPLE[key]
+    slug, username, name, roles, _ = PEOPLE[key]
     if _has_user(installation, slug, username):
         return False
     tenant = installation.provisioning.find(slug)

@@ -25,7 +25,7 @@ def demo_rp(
     out: Output, listen: str, tenant: str | None, client_id: str | None, client_secret: str | None, parent: int | None
 ) -> None:
     """Run a small relying party that signs in and shows tokens, requests and responses; for trying things only."""
-    from idp.cli.opening import read_settings
+    from idp.cli.preflight import read_settings
 
     settings = read_settings()
     if settings.is_production:
@@ -66,7 +66,7 @@ def _base_url(listen: str) -> str:
 
 
 def _issuer(settings: Settings, slug: str) -> str:
-    from idp.cli.opening import require_installation
+    from idp.cli.preflight import require_installation
     from idp.store.control import tenants
     from idp.store.db import Database
 

@@ -9,7 +9,7 @@ import click
 from idp.cli import doctor_data, doctor_node
 from idp.cli.commands import Failed, Output, json_option
 from idp.cli.doctor_node import Finding
-from idp.cli.opening import read_settings
+from idp.cli.preflight import read_settings
 from idp.errors import IdpError, SettingError
 
 if TYPE_CHECKING:

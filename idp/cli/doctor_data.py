@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.cli.db import state_of, targets
 from idp.cli.doctor_node import Finding
-from idp.cli.opening import require_installation
+from idp.cli.preflight import require_installation
 from idp.clock import now
 from idp.errors import StorageUnavailable
 from idp.keys.envelope import CannotUnseal, Envelope

@@ -26,12 +26,8 @@ def document(
         known = credentials.read(settings)
         found["demo"] = f"http://localhost:{demo[1]}"
         found["people"] = [
-            {"what": what, **{name: known[key].get(name) for name in ("tenant", "username", "password")}}
-            for key, what in (
-                ("demo_user", "a user"),
-                ("demo_admin", "an administrator"),
-                ("platform_admin", "platform administrator"),
-            )
+            {"what": person.what, **{name: known[key].get(name) for name in ("tenant", "username", "password")}}
+            for key, person in credentials.PEOPLE.items()
             if key in known
         ]
         found["credentials"] = str(credentials.path(settings))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idp.cli import credentials
 from idp.cli.commands import Failed, Output, json_option
-from idp.cli.opening import opened, read_settings
+from idp.cli.preflight import is_complete, read_settings
 from idp.errors import Conflict, NotFound, StorageUnavailable
 from idp.keys.envelope import MASTER_KEY_FILE, create_master_key
 from idp.store import placement
@@ -36,14 +37,9 @@ def init(out: Output) -> None:
     settings = read_settings()
     made: list[str] = []
     with _alone(settings, made):
-        _make_secrets_and_control(settings, made)
-        with opened(settings) as installation:
-            _tenant(installation, SYSTEM, "Platform administration", made)
-            if not settings.is_production:
-                from idp.cli import demo_data
-
-                _tenant(installation, demo_data.TENANT, "Demo", made)
-                made += demo_data.fill(installation)
+        if not is_complete(settings):
+            _make_secrets_and_control(settings, made)
+            _furnish(settings, made)
     document = {"data_dir": str(settings.data_dir.resolve()), "public_url": settings.public_url, "made": made}
     out.result(document, f"Made: {', '.join(made)}." if made else "Everything is there already.")
     if settings.is_production and made:
@@ -91,6 +87,17 @@ def _make_secrets_and_control(settings: Settings, made: list[str]) -> None:
         made.append(f"the master key {key_file} (keep a copy of it elsewhere)")
     if is_new:
         made.append("the control database")
+
+
+def _furnish(settings: Settings, made: list[str]) -> None:
+    from idp.cli import demo_data
+    from idp.cli.opening import opened
+
+    with opened(settings) as installation:
+        _tenant(installation, SYSTEM, "Platform administration", made)
+        if not settings.is_production:
+            _tenant(installation, credentials.TENANT, "Demo", made)
+            made += demo_data.fill(installation)
 
 
 def _tenant(installation: Installation, slug: str, name: str, made: list[str]) -> Tenant:

@@ -51,7 +51,7 @@ def serve(
     demo_listen: str,
 ) -> None:
     """Serve this installation until Ctrl-C or SIGTERM; `idp init` makes one."""
-    from idp.cli.opening import read_settings, require_installation
+    from idp.cli.preflight import read_settings, require_installation, require_right_key
 
     settings = read_settings()
     if demo and settings.is_production:
@@ -60,7 +60,7 @@ def serve(
     demo_address = parse_address("--demo-listen", demo_listen) if demo else None
     certificate = _certificate(settings, tls_cert, tls_key, is_self_signed=tls_self_signed)
     require_installation(settings)
-    _require_right_key(settings)
+    require_right_key(settings)
     _require_free("--listen", host, port)
     if demo_address is not None:
         _require_free("--demo-listen", *demo_address)
@@ -81,14 +81,16 @@ def _run(
     certificate: tuple[Path, Path] | None,
     demo: tuple[str, int] | None,
 ) -> None:
+    from idp.cli.beside import Beside
+
+    beside = Beside(settings, address, is_tls=certificate is not None, demo=demo, out=out)
+    beside.start_demo()  # a process of its own, which gets ready while this one imports
     import granian
     from granian.log import LogLevels
 
     import idp.app  # noqa: F401 - once here, so that the workers, which are forks, need not
-    from idp.cli.beside import Beside
     from idp.web.server import granian_options
 
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     server = granian.Granian(
         "idp.app:create_front",
         address=address[0],
@@ -101,7 +103,6 @@ def _run(
         ssl_key=certificate[1] if certificate else None,
         **granian_options(),
     )
-    beside = Beside(settings, address, is_tls=certificate is not None, demo=demo, out=out)
     server.on_startup(lambda: beside.start(lambda: len(server.wrks) == workers))
     try:
         server.serve(target_loader=_loader(os.getpid()), wrap_loader=False)
@@ -166,19 +167,6 @@ def _require_free(option: str, host: str, port: int) -> None:
             raise Failed(
                 f"Cannot listen on {host}:{port} ({error.strerror}); stop what listens there, or choose another {option} HOST:PORT."
             ) from None
-
-
-def _require_right_key(settings: Settings) -> None:
-    from idp.keys.envelope import Envelope
-    from idp.store import migrate
-    from idp.store.db import Database
-
-    control = Database(settings.control_url)
-    try:
-        migrate.check(control, "control")
-        control.writing(Envelope.open(settings).check)
-    finally:
-        control.close()
 
 
 def _certificate(

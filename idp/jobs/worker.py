@@ -273,5 +273,6 @@ def run_process(worker: Worker, parent: int | None = None) -> None:
         deadline.start()
 
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    # Beside a server, Ctrl-C reaches the whole group: the server decides when its worker stops.
+    signal.signal(signal.SIGINT, stop if parent is None else signal.SIG_IGN)
     worker.run(lambda: parent is not None and os.getppid() != parent)
