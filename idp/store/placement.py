@@ -68,10 +68,19 @@ def drop(settings: Settings, database_url: str) -> None:
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         for suffix in _SUFFIXES:
-            Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+            _unlink(Path(f"{url.database}{suffix}"))
         return
     with _server(settings) as conn:
         conn.exec_driver_sql(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)')
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # gone already, or its folder never was one
+    except OSError as error:
+        raise StorageUnavailable from error
 
 
 def _touch(path: Path) -> None:
@@ -100,7 +109,7 @@ def _create_sqlite(settings: Settings, tenant_id: str) -> None:
         for each in (path, folder):  # a tenant that was announced outlives a power cut
             _sync(each)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        _unlink(path)
         raise StorageUnavailable from error
 
 

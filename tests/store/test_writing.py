@@ -321,7 +321,10 @@ def test_a_commit_waits_for_the_disk(place) -> None:
             asked = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
             assert {name: conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked} == asked
         else:
-            shown = {name: conn.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "transaction_isolation")}
+            shown = {
+                name: conn.exec_driver_sql(f"SHOW {name}").scalar()
+                for name in ("synchronous_commit", "transaction_isolation")
+            }
             assert shown == {"synchronous_commit": "on", "transaction_isolation": "read committed"}
             assert conn.exec_driver_sql("SHOW lock_timeout").scalar() == "3s"
             assert conn.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"

@@ -92,7 +92,12 @@ class Served:
         self.port = free_port()
         self.folder, self.count = folder, workers
         self.log = folder / "server.log"
-        given = {"IDP_PUBLIC_URL": f"http://localhost:{self.port}", "IDP_ARGON2_MEMORY_KIB": "7168", "IDP_LOG_LEVEL": "warning", **environ}
+        given = {
+            "IDP_PUBLIC_URL": f"http://localhost:{self.port}",
+            "IDP_ARGON2_MEMORY_KIB": "7168",
+            "IDP_LOG_LEVEL": "warning",
+            **environ,
+        }
         self.house = House(folder / "var", **given)
         self.environ = {"IDP_DATA_DIR": str(folder / "var"), **given}
         self._process: subprocess.Popen[bytes] | None = None
@@ -106,7 +111,16 @@ class Served:
         outer = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "idp.cli", "serve", "--listen", f"127.0.0.1:{self.port}", "--workers", str(self.count)],
+                [
+                    sys.executable,
+                    "-m",
+                    "idp.cli",
+                    "serve",
+                    "--listen",
+                    f"127.0.0.1:{self.port}",
+                    "--workers",
+                    str(self.count),
+                ],
                 env={**outer, **self.environ, **environ},
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
@@ -199,7 +213,12 @@ class Served:
         if kept is not None:
             try:
                 return kept.send(method, target, lines, body)
-            except (http.client.RemoteDisconnected, http.client.CannotSendRequest, BrokenPipeError, ConnectionResetError):
+            except (
+                http.client.RemoteDisconnected,
+                http.client.CannotSendRequest,
+                BrokenPipeError,
+                ConnectionResetError,
+            ):
                 if method != "GET":  # it may have been done: whoever asked decides
                     self._wires.wire = None
                     raise
@@ -218,7 +237,14 @@ class Served:
         """Get a path below the tenant's issuer."""
         return self.send("GET", tenant.base_path + path, headers=headers, host=tenant.host, **more)
 
-    def post(self, tenant: Tenant, path: str, form: dict[str, str] | list[tuple[str, str]], headers: dict[str, str] | None = None, **more: Any) -> Answer:
+    def post(
+        self,
+        tenant: Tenant,
+        path: str,
+        form: dict[str, str] | list[tuple[str, str]],
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Answer:
         """Post a form to a path below the tenant's issuer."""
         return self.send("POST", tenant.base_path + path, form=form, headers=headers, host=tenant.host, **more)
 
@@ -303,7 +329,9 @@ def eventually(holds: Callable[[], Any], seconds: float, otherwise: Callable[[],
 def sql(url: str) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     """Yield ``run(statement, *parameters)`` on a database by its URL; ``?`` marks a parameter on either kind."""
     if url.startswith("sqlite:///"):
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)) as lite:
+        with contextlib.closing(
+            sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+        ) as lite:
             lite.row_factory = sqlite3.Row
             yield lambda statement, *given: [dict(row) for row in lite.execute(statement, given).fetchall()]
         return
