@@ -22,12 +22,27 @@ modules whose docstring names it, and the tests whose docstring opens with it.
 """
 # How a specification is named, then its sections; "§" may be repeated for several sections of one specification.
 SPEC = (
-    r"RFC \d+|draft-[a-z0-9-]+|OIDC [A-Z][\w-]*(?: (?:[A-Z][\w-]*|\d\.\d))*|OpenID Connect(?: [A-Z][\w-]*)+|"
-    r"OAuth 2\.\d|FAPI [12](?:\.\d)?|NIST SP [\d-]+[A-Z]?|(?:OWASP )?ASVS(?: \d(?:\.\d)?)?|WebAuthn(?: L\d)?|"
-    r"WCAG(?: \d\.\d)?|Fetch|HTML|CSP Level \d"
+    r"RFC \d+|draft-[a-z0-9-]+|OIDC [A-Z][\w-]*(?: [A-Z][\w-]*)*|OAuth 2\.0(?: [A-Z][\w-]*)+|OAuth 2\.1|FAPI [12]\.\d|"
+    r"NIST SP [\d-]+B-4|OWASP ASVS 5\.0|OWASP [A-Z][\w-]*(?: [A-Z][\w-]*)*|WCAG \d\.\d|CSP Level \d|WHATWG URL|"
+    r"Fetch(?: Metadata)?(?= §)|HTML(?= §)|PEP \d+|CVE-\d+-\d+"
 )
-NAMED = re.compile(rf"\b(?P<spec>{SPEC})(?P<sections>(?:,? (?:and )?§+ ?[A-Z]?[\w.]*\w(?:[–-][\w.]*\w)?)*)")
+NAMED = re.compile(rf"\b(?P<spec>{SPEC})(?P<sections>(?:,? (?:and |to )?§+ ?[\w.]*\w(?:[–-][\w.]*\w)?)*)")
 SECTION = re.compile(r"§+ ?([\w.]*\w(?:[–-][\w.]*\w)?)")
+# One name for each specification, whatever the docstring calls it.
+SPELLINGS = [
+    (re.compile(r"OpenID Connect (?=[A-Z])"), "OIDC "),
+    (re.compile(r"(OIDC [A-Z][\w-]*(?: [A-Z][\w-]*)*) 1\.0"), r"\1"),
+    (re.compile(r"(?<!NIST )\bSP 800-63B"), "NIST SP 800-63B"),
+    (re.compile(r"(?:OWASP )?\bASVS(?: 5\.0(?:\.0)?)?,?(?: §?V?(?=\d))?"), "OWASP ASVS 5.0 §"),
+    (re.compile(r"\bCSP ?3\b"), "CSP Level 3"),
+]
+# Rules of the project's own design, by how their tests begin.
+OWN = [
+    (re.compile(r"Architecture"), "Architecture"),
+    (re.compile(r"Interfaces"), "Commands, settings and addresses"),
+    (re.compile(r"(?:case )?S\d{3}|Security|Browser rules|Reliability"), "Security and reliability"),
+    (re.compile(r"Issue|Must show"), "What the product must show"),
+]
 
 
 @dataclass
@@ -41,7 +56,10 @@ class Proof:
 def named(text: str) -> list[tuple[str, str]]:
     """The (specification, section) pairs that a text names; the section is empty when the whole is meant."""
     pairs = []
-    for match in NAMED.finditer(re.sub(r"\s+", " ", text)):
+    text = re.sub(r"\s+", " ", text)
+    for spelling, name in SPELLINGS:
+        text = spelling.sub(name, text)
+    for match in NAMED.finditer(text):
         sections = SECTION.findall(match["sections"]) or [""]
         pairs += [(match["spec"], section) for section in sections]
     return pairs
@@ -50,6 +68,12 @@ def named(text: str) -> list[tuple[str, str]]:
 def opening(docstring: str) -> str:
     """What a test's docstring says before its first colon, the place of the sections."""
     return re.split(r":(?:\s|$)", docstring, maxsplit=1)[0] if ":" in docstring else ""
+
+
+def rule(head: str) -> str:
+    """The heading under which a test of one of our own rules stands."""
+    known = (name for pattern, name in OWN if pattern.match(head))
+    return next(known, head.split(",", maxsplit=1)[0].strip() or "Other")
 
 
 def functions(tree: ast.Module) -> list[ast.FunctionDef]:
@@ -69,7 +93,7 @@ def collect(root: Path) -> tuple[dict[str, dict[str, Proof]], dict[str, list[str
             for spec, section in pairs:
                 proofs[spec][section].tests.append(f"`{place}::{test.name}`")
             if not pairs:
-                own[head.split(",")[0].strip() or "Other"].append(f"`{place}::{test.name}`")
+                own[rule(head)].append(f"`{place}::{test.name}`")
     for path in sorted((root / "idp").rglob("*.py")):
         place = path.relative_to(root).as_posix()
         for spec, section in named(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""):

@@ -27,6 +27,9 @@ def test_the_committed_page_is_current(name: str) -> None:
         ),
         ("OIDC Core §3.1.2.1: prompt", [("OIDC Core", "3.1.2.1")]),
         ("RFC 9207: iss", [("RFC 9207", "")]),
+        ("ASVS 7.2.4, S093: a session", [("OWASP ASVS 5.0", "7.2.4")]),
+        ("OpenID Connect Discovery 1.0 §3 and §4.3: members", [("OIDC Discovery", "3"), ("OIDC Discovery", "4.3")]),
+        ("SP 800-63B-4 §3.2.2: the lock", [("NIST SP 800-63B-4", "3.2.2")]),
         ("Isolation: a code", []),
     ],
 )
