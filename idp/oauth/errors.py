@@ -17,7 +17,7 @@ from idp.oauth.client_auth import claimed_id
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
-from idp.web.http import Response, html_response, json_response
+from idp.web.http import MalformedInput, Response, html_response, json_response
 
 if TYPE_CHECKING:
     from idp.oauth.request import TenantRequest
@@ -73,6 +73,10 @@ class InvalidRedirectUriError(OAuth2Error):
 def record(server: TenantServer, http: Request, error: BaseException, code: str, client_id: str | None) -> None:
     """Leave a refusal's record in the worker's spool."""
     refusal = refusal_of(error)
+    if refusal is None and isinstance(error, MalformedInput):
+        refusal = Refusal(
+            "body", "RFC 6749 Appendix B", error.title, "Send a form body: application/x-www-form-urlencoded."
+        )
     if refusal is None:
         text = getattr(error, "description", None) or str(error)
         refusal = Refusal(check=code, spec="RFC 6749 §5.2", reason=text, fix="See the description of the error.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from authlib.oauth2.rfc6749 import InvalidGrantError
+from authlib.oauth2.rfc6749 import InvalidGrantError, UnauthorizedClientError
 
 from idp.errors import refused
 from idp.oauth.client_auth import METHODS
@@ -25,6 +25,15 @@ class TenantGrant:
     TOKEN_ENDPOINT_AUTH_METHODS: tuple[str, ...] = METHODS
     server: TenantServer
     request: TenantRequest
+
+    GRANT_TYPE: str
+
+    def authenticate_token_endpoint_client(self) -> Client:
+        """Return the authenticated client, if it is registered for this grant type."""
+        client: Client = self.server.authenticate_client(self.request, self.TOKEN_ENDPOINT_AUTH_METHODS, "token")
+        if not client.check_grant_type(self.GRANT_TYPE):
+            raise _unauthorized_client(self.GRANT_TYPE, client.grant_types)
+        return client
 
     def generate_token(self, authorization: Authorization) -> dict[str, Any]:
         """Return the token response of the one mint."""
@@ -76,3 +85,16 @@ def invalid_grant(
     if defence is not None:
         error.defence = defence
     return error
+
+
+def _unauthorized_client(grant_type: str, registered: frozenset[str]) -> UnauthorizedClientError:
+    """Return the error for a grant type the client did not register."""
+    return refused(
+        UnauthorizedClientError("The client is not registered for this grant type."),
+        check="grant_type",
+        spec="RFC 6749 §5.2",
+        reason="the client did not register this grant type",
+        fix="Add it to the client's grant_types: idp client update TENANT CLIENT_ID",
+        received=grant_type,
+        registered=tuple(sorted(registered)),
+    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from authlib.oauth2.rfc6749 import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
-from idp.errors import refused
 from idp.oauth import scopes
 from idp.oauth.grants.base import TenantGrant
 from idp.tokens.authorization import Authorization
@@ -22,8 +20,6 @@ class ClientCredentials(TenantGrant, ClientCredentialsGrant):
     def validate_token_request(self) -> None:
         """Authenticate the client and decide the scope."""
         client = self.request.client = self.authenticate_token_endpoint_client()
-        if not client.check_grant_type(self.GRANT_TYPE):
-            raise unauthorized_client(self.GRANT_TYPE, client.grant_types)
         requested = scopes.split(self.request.payload.scope)
         self.request.scope = " ".join(scopes.for_client(requested, client.scopes))
 
@@ -41,16 +37,3 @@ class ClientCredentials(TenantGrant, ClientCredentialsGrant):
             correlation_id=http.correlation_id,
         )
         return 200, response, self.TOKEN_RESPONSE_HEADER
-
-
-def unauthorized_client(grant_type: str, registered: frozenset[str]) -> UnauthorizedClientError:
-    """Return the error for a grant type the client did not register."""
-    return refused(
-        UnauthorizedClientError("The client is not registered for this grant type."),
-        check="grant_type",
-        spec="RFC 6749 §5.2",
-        reason="the client did not register this grant type",
-        fix="Add it to the client's grant_types: idp client update TENANT CLIENT_ID",
-        received=grant_type,
-        registered=tuple(sorted(registered)),
-    )
