@@ -130,7 +130,12 @@ def _is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return (
-        is_plain and url.isascii() and url.isprintable() and " " not in url and parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_plain
+        and url.isascii()
+        and url.isprintable()
+        and " " not in url
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
     )
 
 

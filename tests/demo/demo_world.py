@@ -237,9 +237,9 @@ def identity_provider(folder: Path, port: int = 0) -> Iterator[IdentityProvider]
 def demo_application(
     idp: IdentityProvider, port: int = 0, *, issuer: str | None = None, **options: Any
 ) -> Iterator[Demo]:
-    """The demo application in a thread while the block runs, registered at the identity provider under its port."""
+    """The demo application in a thread while the block runs, registered at the identity provider as a new client."""
     port = port or free_port()
-    url, client_id = f"http://localhost:{port}", options.pop("client_id", f"demo-{port}")
+    url, client_id = f"http://localhost:{port}", options.pop("client_id", f"demo-{opaque.new_id()[:8]}")
     if options.pop("registered", True):
         idp.register(url, client_id, **options.pop("metadata", {}))
     app = create_app(issuer or idp.issuer, client_id, options.pop("secret", SECRET), url, **options)

@@ -13,23 +13,22 @@ from idp.demo.masking import KINDS, Mask
 
 TOKEN = "rt_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF" + "0123456789x"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0." + "s" * 60
-long_secrets = st.text(
-    st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."), min_size=12, max_size=200
-)
+# Without lower-case letters no secret is by chance one of the words that describe it.
+secrets = st.text(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), min_size=12, max_size=200)
 
 
-@given(st.sampled_from(sorted(KINDS)), long_secrets)
+@given(st.sampled_from(sorted(KINDS)), secrets)
 def test_a_secret_by_its_name_shows_its_kind_and_at_most_eleven_characters(name, secret):
-    """RFC 6749 §10: whatever its form, a secret is named and shortened; a short one shows nothing."""
+    """RFC 6749 §10: whatever it is, a secret is named and shortened; a short one and the most precious kinds show nothing."""
     shown = Mask().value(name, secret)
-    assert secret not in shown
     assert KINDS[name] in shown
     assert f"{len(secret)} characters" in shown
-    if len(secret) < 32 or name in ("client_secret", "code_verifier"):
-        assert shown.startswith("••••••••")
+    nothing = len(secret) < 32 or name in ("client_secret", "code_verifier", "password", "client_assertion")
+    hidden = "x" * len(secret) if nothing else secret[:7] + "x" * (len(secret) - 11) + secret[-4:]
+    assert Mask().value(name, hidden) == shown
 
 
-@given(long_secrets)
+@given(secrets)
 def test_a_secret_that_was_seen_is_masked_everywhere(secret):
     """RFC 6749 §10: in a text, in nested JSON under an innocent name, in a field of HTTP."""
     mask = Mask()

@@ -54,7 +54,7 @@ def test_every_action_is_recorded_and_shown(demo, person):
     before = demo.visits[-1].tokens
     page = person.post("/refresh")
     after = demo.visits[-1].tokens
-    assert "The tokens are new." in page.text
+    assert "The tokens are new" in page.text
     assert before.access_token != after.access_token
     assert before.refresh_token != after.refresh_token
     for kind in ("access", "refresh"):

@@ -78,6 +78,15 @@ def test_a_wrong_discovery_document_begins_nothing(provider, person, document):
     assert code_of(page) in ("issuer_mismatch", "unexpected_answer")
 
 
+@pytest.mark.parametrize("suffix", ["/", "/t/other", "?"])
+def test_a_document_that_is_right_but_for_the_issuer_begins_nothing(provider, person, suffix):
+    """OpenID Connect Discovery §4.3: the issuer is compared as text; nobody is sent to endpoints of another one."""
+    provider.say(DISCOVERY, provider.metadata() | {"issuer": provider.issuer + suffix})
+    page = person.get("/sign-in")
+    assert (page.status_code, code_of(page)) == (502, "issuer_mismatch")
+    assert provider.issuer + suffix in page.text
+
+
 @pytest.mark.parametrize("missing", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"])
 def test_a_document_without_an_endpoint(provider, person, missing):
     """OpenID Connect Discovery §3: what is missing ends in a page; without userinfo the person is signed in all the same."""
