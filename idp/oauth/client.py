@@ -14,6 +14,7 @@ from idp.clock import now
 from idp.identity.claims import STANDARD_SCOPES
 from idp.oauth import redirect_uri
 from idp.oauth.profiles import PROFILES
+from idp.web import cors
 
 if TYPE_CHECKING:
     from idp.store.rows import Row
@@ -57,9 +58,7 @@ class Client(ClientMixin):
     @cached_property
     def origins(self) -> frozenset[str]:
         """The origins of the registered redirect URIs: scripts there may read the client's answers (CORS)."""
-        return frozenset(
-            redirect_uri.origin_of(uri) for uri in self.redirect_uris if uri.startswith(("https:", "http:"))
-        )
+        return frozenset(origin for origin in map(cors.origin_of, self.redirect_uris) if origin is not None)
 
     @cached_property
     def presentation(self) -> dict[str, str | None]:
