@@ -118,7 +118,7 @@ def test_the_limit_of_files_is_never_lowered() -> None:
 
 
 def test_a_full_server_gets_idle_connections_back(tmp_path: Path) -> None:
-    """Security S113: 12 tenants used in turn work on a PostgreSQL that allows this role 8 connections."""
+    """Security S113: 7 tenants used in turn work on a PostgreSQL that allows this role 5 connections."""
     with environment("postgresql") as environ:
         url = make_url(environ["IDP_DATABASE_URL"])
         role = f"{url.database}_few"
@@ -126,11 +126,11 @@ def test_a_full_server_gets_idle_connections_back(tmp_path: Path) -> None:
         rows(environ["IDP_DATABASE_URL"], f'ALTER DATABASE "{url.database}" OWNER TO "{role}"')
         house = House(tmp_path / "var", IDP_DATABASE_URL=url.set(username=role).render_as_string(hide_password=False))
         try:
-            tenants = [house.tenant(f"t{i}") for i in range(12)]
-            rows(environ["IDP_DATABASE_URL"], f'ALTER ROLE "{role}" CONNECTION LIMIT 8')
+            tenants = [house.tenant(f"t{i}") for i in range(7)]
+            rows(environ["IDP_DATABASE_URL"], f'ALTER ROLE "{role}" CONNECTION LIMIT 5')
             house.installation.store.close_idle(0)
             for _ in range(2):
-                assert [ask(house, tenant) for tenant in tenants] == [401] * 12
+                assert [ask(house, tenant) for tenant in tenants] == [401] * 7
         finally:
             rows(environ["IDP_DATABASE_URL"], f'ALTER ROLE "{role}" CONNECTION LIMIT -1')
             for tenant in house.installation.provisioning.list_all():

@@ -285,7 +285,7 @@ def test_closing_leaves_no_file_open(lite) -> None:
 
 def _target(descriptor: Path) -> str:
     try:
-        return os.readlink(descriptor)
+        return str(descriptor.readlink())
     except OSError:
         return ""
 

@@ -186,7 +186,7 @@ class Served:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def send(  # noqa: PLR0913 - the parts of a request
+    def send(
         self,
         method: str,
         url: str,
@@ -386,5 +386,5 @@ def _sockets(pid: int) -> set[str]:
     with contextlib.suppress(OSError):
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                found.add(os.readlink(entry))
+                found.add(str(entry.readlink()))
     return found
