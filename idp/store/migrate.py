@@ -67,6 +67,7 @@ def upgrade(database: Database, kind: str, target: str = "head") -> None:
     from alembic import command
 
     def work(conn: Connection) -> None:
+        conn.exec_driver_sql("SELECT 1")  # SQLAlchemy must know of our transaction, else Alembic ends it with its own
         if database.kind == "postgresql":
             # The other node's upgrade, and this one's statements, may take longer than a request may.
             conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
