@@ -70,8 +70,8 @@ def _method_not_allowed(server: TenantServer, endpoint: Endpoint, http: Request)
         response = errors.page(server, http, 405, "invalid_request", detail=error.title)
     else:
         response = errors.unavailable(server, http, error)
-    # RFC 9110 §15.5.6: a 405 names the methods that are allowed.
-    response.headers.append(
-        ("allow", ", ".join((*endpoint.methods, "HEAD") if "GET" in endpoint.methods else endpoint.methods))
-    )
+    # RFC 9110 §15.5.6: a 405 names the methods that are allowed at this address; a page and its form are two endpoints.
+    here = [one for feature in server.registry.features for one in feature.endpoints if one.path == endpoint.path]
+    allowed = list(dict.fromkeys(method for one in here for method in one.methods))
+    response.headers.append(("allow", ", ".join([*allowed, "HEAD"] if "GET" in allowed else allowed)))
     return response

@@ -15,6 +15,7 @@ _FORBIDDEN_SCHEMES = frozenset(
 _LOOPBACK_URI = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::([0-9]{1,5}))?((?:/[^#]*)?(?:\?[^#]*)?)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 MAX_LENGTH = 2000
+_MOST_COMPARED = 20_000
 
 
 def problem_of(uri: object) -> str | None:
@@ -62,7 +63,7 @@ def closest(requested: str, registered: frozenset[str]) -> tuple[str, ...]:
     """Return the registered URIs, the most similar to the requested one first, for the refusal's record."""
     from difflib import SequenceMatcher
 
-    short = requested[:MAX_LENGTH]
+    short = requested[:300]  # a stranger chooses its length
     return tuple(sorted(registered, key=lambda uri: -SequenceMatcher(None, short, uri).quick_ratio()))
 
 
@@ -70,6 +71,8 @@ def mark_difference(requested: str, registered: str) -> str:
     """Return the requested URI with what differs from a registered one between ``[`` and ``]``, for ``idp explain``."""
     from difflib import SequenceMatcher
 
+    if len(requested) * len(registered) > _MOST_COMPARED:  # the matcher's time grows with the product, or worse
+        return _mark_middle(requested, registered)
     pieces = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, registered, requested, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -79,6 +82,19 @@ def mark_difference(requested: str, registered: str) -> str:
         else:
             pieces.append(f"[{requested[j1:j2]}]")
     return "".join(pieces)
+
+
+def _mark_middle(requested: str, registered: str) -> str:
+    start = _shared(requested, registered)
+    end = min(_shared(requested[::-1], registered[::-1]), min(len(requested), len(registered)) - start)
+    tail, missing = len(requested) - end, registered[start : len(registered) - end]
+    marked = f"{requested[:start]}[{requested[start:tail]}]{requested[tail:]}"
+    return f"{marked} [missing: {missing}]" if missing else marked
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def origin_of(uri: str) -> str:

@@ -28,10 +28,12 @@ RULES = {
 
 
 def check_rate(server: TenantServer, request: TenantRequest) -> None:
-    """Limit the requests of one source, or of one client from one source, to an endpoint."""
+    """Limit the requests of one client from one source to an endpoint; clients that nobody knows count as one."""
     if server.tenant.settings.rate_limits == "off":
         return
-    key = f"{server.tenant.id} {request.http.remote_addr} {request.payload.client_id or ''}"
+    named = request.payload.client_id or ""
+    # A new name for each request would be a new counter for each.
+    key = f"{server.tenant.id} {request.http.remote_addr} {named if server.knows_client(named) else ''}"
     server.limiter.hit(key, RULES[request.endpoint]).require()
 
 
