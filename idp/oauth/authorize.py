@@ -48,8 +48,13 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
     """Return what the interaction keeps of a validated request."""
     data, client = request.payload.data, request.client
     validated: dict[str, Any] = request.validated
+    prompt = validated["prompt"]
+    if client.is_public and not (request.proven_redirect_uri or "").startswith("https:"):
+        # RFC 8252 §8.6: any app can claim a scheme or a loopback port, so an earlier consent speaks for nobody there.
+        prompt = [*prompt, "consent"]
     return {
         **validated,
+        "prompt": prompt,
         "login_hint": data.get("login_hint"),
         "client": client.presentation,
         "return_origin": origin_of(request.proven_redirect_uri or ""),
