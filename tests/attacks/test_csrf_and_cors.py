@@ -232,3 +232,13 @@ def _rows(house: House, tenant: Tenant) -> dict[str, Any]:
             columns = [column for column in table.c if f"{table.name}.{column.name}" not in _UNGUARDED]
             found[table.name] = sorted(map(repr, conn.execute(select(*columns)).all()))
     return found
+
+
+@pytest.mark.parametrize("key", sorted(ENDPOINTS))
+def test_a_405_names_what_is_allowed(cast: Cast, key: str) -> None:
+    """RFC 9110 §15.5.6: every method that is served at the address, of a page and of its form."""
+    path = ENDPOINTS[key].path
+    served = {method for one in ENDPOINTS.values() if one.path == path for method in one.methods}
+    answer = cast.house.send("DELETE", cast.acme.base_path + path)
+    assert answer.status == 405
+    assert set((answer.header("allow") or "").split(", ")) == served | ({"HEAD"} if "GET" in served else set())

@@ -104,6 +104,27 @@ def test_https_ports_are_not_free(cast: Cast) -> None:
     )
 
 
+def test_an_earlier_consent_speaks_for_no_app(cast: Cast) -> None:
+    """RFC 8252 §8.6: another app can claim the same scheme or port, so a public client there is consented to each time."""
+    app = native(cast, "asked", "http://127.0.0.1/cb", "com.example.asked:/cb", "https://asked.example/cb")
+    for uri, is_asked in (
+        ("http://127.0.0.1:5000/cb", True),
+        ("com.example.asked:/cb", True),
+        ("https://asked.example/cb", False),
+    ):
+        browser = cast.browser()
+        browser.sign_in(app, redirect_uri=uri)
+        answer = browser.follow(browser.authorize(app, verifier="v" * 43, redirect_uri=uri))
+        assert ('id="consent-approve"' in answer.text) is is_asked
+        silent = browser.authorize(app, verifier="v" * 43, redirect_uri=uri, prompt="none")
+        assert ("consent_required" in silent.location) is is_asked
+    confidential = cast.house.client(cast.acme, "not-asked", redirect_uris=["http://127.0.0.1/cb"])
+    browser = cast.browser()
+    browser.sign_in(confidential, redirect_uri="http://127.0.0.1:5000/cb")
+    answer = browser.authorize(confidential, verifier="v" * 43, redirect_uri="http://127.0.0.1:5000/cb")
+    assert "code=" in answer.location, "a client that proves itself at the token endpoint may be remembered"
+
+
 def test_an_apps_own_scheme(cast: Cast) -> None:
     """RFC 8252 §7.1: a private-use scheme, a reversed domain name, receives the code; the pages allow that scheme only."""
     app = native(cast, "scheme", "com.example.app:/oauth")
