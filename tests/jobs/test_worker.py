@@ -262,7 +262,7 @@ def test_a_stopped_worker_hands_its_jobs_back(house: Any, until: Callable[..., b
     began = time.monotonic()
     worker.terminate()
     assert worker.wait(5) == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert row_of(house, "a", "work").claimed_by is None
     assert row_of(house, "a", "work").next_due <= clock.now()
 
@@ -274,7 +274,7 @@ def test_a_job_that_hears_nothing_does_not_hold_the_worker(house: Any, until: Ca
     began = time.monotonic()
     worker.terminate()
     assert worker.wait(5) == 0
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 10
     assert row_of(house, "a", "work").claimed_by is not None
 
 
@@ -321,7 +321,7 @@ def test_the_companion_comes_back_and_goes_at_once(tmp_path: Path, until: Callab
     assert until(lambda: len(pids()) == 2)
     began = time.monotonic()
     companion.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert until(lambda: not _is_running(pids()[1]), 2)
     time.sleep(1.2)
     assert len(pids()) == 2

