@@ -9,7 +9,7 @@ ARGS   ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint bench soak docs lock clean
+.PHONY: help run test setup lint bench soak docs interop lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at ra
 docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
 	$(BIN)/python docs/generate_settings.py
 	$(BIN)/python docs/generate_specs.py
+
+interop: $(VENV)/.installed-test  ## run relying parties of others against the product and write docs/interop.md anew
+	rm -rf var/interop
+	IDP_TEST_INTEROP_RECORDS=$(CURDIR)/var/interop $(BIN)/python -m pytest -n 2 tests/interop --ignore=tests/interop/test_matrix.py
+	$(BIN)/python docs/generate_interop.py var/interop
 
 lock: $(VENV)/.installed-test  ## resolve the dependencies of setup.cfg anew into the two lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

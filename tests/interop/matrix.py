@@ -1,0 +1,133 @@
+"""The matrix client × feature: its rows and columns, and the record that a test which passed leaves of its cell.
+
+docs/interop.md is written from these records (`make interop`), and each test compares its own cell with the committed page: a
+page that says more or less than the run showed fails where the difference is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "interop.md"
+RECORDS = (
+    Path(os.environ["IDP_TEST_INTEROP_RECORDS"]).absolute() if os.environ.get("IDP_TEST_INTEROP_RECORDS") else None
+)
+
+FEATURES = {
+    "discovery": ("Discovery", "OpenID Connect Discovery §4, RFC 8414 §3"),
+    "code": ("Authorization code + PKCE (S256)", "RFC 6749 §4.1, RFC 7636"),
+    "code_http": ("The same over plain HTTP on loopback", "RFC 8252 §8.3"),
+    "id_token": ("ID token: signature, issuer, audience, nonce", "OIDC Core §3.1.3.7"),
+    "rotation": ("Signing keys rotated between two sign-ins", "OIDC Core §10.1.1"),
+    "iss": ("`iss` in the answer; another issuer's is refused", "RFC 9207 §2.4"),
+    "userinfo": ("Userinfo", "OIDC Core §5.3"),
+    "refresh": ("Refresh with rotation", "RFC 6749 §6"),
+    "grace": ("A refresh token sent twice at once", "RFC 9700 §4.14.2"),
+    "reuse": ("A refresh token used again later ends the family", "RFC 9700 §4.14.2"),
+    "introspection": ("Introspection", "RFC 7662"),
+    "revocation": ("Revocation", "RFC 7009"),
+    "basic": ("client_secret_basic", "RFC 6749 §2.3.1"),
+    "post": ("client_secret_post", "RFC 6749 §2.3.1"),
+    "private_key_jwt": ("private_key_jwt, profile strict", "RFC 7523, OIDC Core §9"),
+    "private_key_jwt_oidc": ("private_key_jwt, profile oidc", "RFC 7523, OIDC Core §9"),
+    "public": ("Public client (none)", "RFC 8252, OAuth 2.1"),
+    "client_credentials": ("Client credentials", "RFC 6749 §4.4"),
+    "form_post": ("Response mode form_post", "OAuth 2.0 Form Post Response Mode"),
+    "jwt_access_token": ("Access token checked by its signature at a resource", "RFC 9068 §4"),
+    "denied": ("A person who does not consent", "RFC 6749 §4.1.2.1"),
+    "logout": ("RP-initiated logout", "OIDC RP-Initiated Logout 1.0"),
+}
+
+CLIENTS = {
+    "openid-client": "openid-client",
+    "oauth4webapi": "oauth4webapi",
+    "mod_auth_openidc": "mod_auth_openidc",
+    "authlib": "Authlib",
+}
+
+# What a client cannot do, and why; every other cell has a test.
+CANNOT = {
+    ("oauth4webapi", "logout"): "has no function for it; an application builds the address itself",
+    ("openid-client", "jwt_access_token"): "is a client, not a resource; its authors' oauth4webapi does it",
+    ("authlib", "iss"): "its client does not look at `iss`; what answers for it is a hook of the server's side",
+    ("authlib", "private_key_jwt"): "addresses its assertion to the token endpoint, so the client takes profile oidc",
+    (
+        "mod_auth_openidc",
+        "private_key_jwt",
+    ): "addresses its assertion to the token endpoint, so the client takes profile oidc",
+    ("mod_auth_openidc", "client_credentials"): "signs people in; it asks for no token of its own",
+    ("mod_auth_openidc", "grace"): "refreshes under a lock, never twice at once",
+}
+
+HINTS = (
+    "openid-client and oauth4webapi report a wrong client credential as a challenge (`OAUTH_WWW_AUTHENTICATE_CHALLENGE`): every 401 carries `WWW-Authenticate` (RFC 9110 §15.5.2); the body says `invalid_client`.",
+    "openid-client and oauth4webapi sign private_key_jwt for the issuer, as profile strict asks.",
+    "mod_auth_openidc needs `OIDCPKCEMethod S256` for profile strict, and for private_key_jwt both `OIDCPrivateKeyFiles` and `OIDCPublicKeyFiles` (a certificate) before `OIDCProviderTokenEndpointAuth`; without the second its process crashes.",
+    "mod_auth_openidc guards an API by introspection with the client that the tokens were issued to: a client learns of its own tokens only.",
+    "Authlib's session takes the authentication method for revocation and introspection from `revocation_endpoint_auth_method`, not from `token_endpoint_auth_method`.",
+    "A client that has cached the key set meets no unknown key at a scheduled rotation: the next key is published a day before it signs.",
+)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the clients that are locked."""
+    packages = json.loads((HERE / "node" / "package-lock.json").read_text("utf-8"))["packages"]
+    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi")}
+    return {**node, "authlib": version("authlib")}
+
+
+def showed(client: str, feature: str, client_version: str = "") -> None:
+    """Record a cell for `make interop`, or compare it with the committed page."""
+    assert (client, feature) not in CANNOT
+    if RECORDS is None:
+        assert committed().get((client, feature)) == "yes", "docs/interop.md says otherwise; run: make interop"
+        return
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    record = RECORDS / f"{client}--{feature}.json"
+    part = record.with_suffix(f".{os.getpid()}")
+    part.write_text(
+        json.dumps({"client": client, "feature": feature, "version": client_version or versions()[client]}), "utf-8"
+    )
+    part.replace(record)
+
+
+def committed() -> dict[tuple[str, str], str]:
+    """Read the cells of the committed page."""
+    by_title = {title: name for name, (title, _) in FEATURES.items()}
+    found = {}
+    for line in PAGE.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and cells[0] in by_title:
+            found |= {(client, by_title[cells[0]]): cell for client, cell in zip(CLIENTS, cells[2:], strict=True)}
+    return found
+
+
+def render(shown: set[tuple[str, str]], versions_: dict[str, str]) -> str:
+    """Write the page: what was shown, what a client cannot do (numbered, with the reason), and what no test has shown."""
+    reasons: list[str] = []
+    lines = [
+        "# Relying parties that nobody here wrote",
+        "",
+        "Generated by `make interop` from the tests that ran these clients, unpatched, against `idp serve` with two workers; do not edit.",
+        "Code: `tests/interop/`. A test compares each cell with this page. TLS unless the row says otherwise.",
+        "",
+        f"| | | {' | '.join(CLIENTS.values())} |",
+        "|---|---|" + "---|" * len(CLIENTS),
+        f"| version | | {' | '.join(versions_.get(client, '–') for client in CLIENTS)} |",
+    ]
+    for feature, (title, spec) in FEATURES.items():
+        cells = []
+        for client, name in CLIENTS.items():
+            if (client, feature) in CANNOT:
+                reasons.append(f"{name} {CANNOT[client, feature]}.")
+                cells.append(f"no ({len(reasons)})")
+            else:
+                cells.append("yes" if (client, feature) in shown else "not shown")
+        lines.append(f"| {title} | {spec} | {' | '.join(cells)} |")
+    lines += ["", "What a client cannot do:", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
+    lines += ["", "What to know when connecting one:", "", *(f"- {hint}" for hint in HINTS), ""]
+    return "\n".join(lines)
