@@ -88,6 +88,8 @@ def _run(
     import granian
     from granian.log import LogLevels
 
+    import encodings.idna  # noqa: F401 - before threads exist: a worker forked while one imports it would wait for ever
+
     import idp.app  # noqa: F401 - once here, so that the workers, which are forks, need not
     from idp.web.server import granian_options
 
