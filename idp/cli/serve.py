@@ -85,10 +85,10 @@ def _run(
 
     beside = Beside(settings, address, is_tls=certificate is not None, demo=demo, out=out)
     beside.start_demo()  # a process of its own, which gets ready while this one imports
+    import encodings.idna  # noqa: F401 - before threads exist: a worker forked while one imports it would wait for ever
+
     import granian
     from granian.log import LogLevels
-
-    import encodings.idna  # noqa: F401 - before threads exist: a worker forked while one imports it would wait for ever
 
     import idp.app  # noqa: F401 - once here, so that the workers, which are forks, need not
     from idp.web.server import granian_options
