@@ -34,16 +34,16 @@ def require_installation(settings: Settings) -> None:
         raise Failed(
             f"There is no control database at {path}; run `idp init`, or check IDP_DATA_DIR and IDP_DATABASE_URL."
         )
-    with closing(Database(settings.control_url)) as control:
-        try:
+    try:
+        with closing(Database(settings.control_url)) as control:
             if migrate.version(control) is None:
                 raise Failed("The control database is empty; run `idp init`.")
-        except StorageUnavailable as error:
-            if path is None and error.title == StorageUnavailable.title:
-                raise Failed(
-                    "The control database cannot be reached; check IDP_DATABASE_URL and that the database server runs."
-                ) from None
-            raise
+    except StorageUnavailable as error:
+        if path is None and error.title == StorageUnavailable.title:
+            raise Failed(
+                "The control database cannot be reached; check IDP_DATABASE_URL and that the database server runs."
+            ) from None
+        raise
 
 
 def require_right_key(settings: Settings) -> None:
