@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,6 @@ from house import CALLBACK, PASSWORD, Answer, decoded
 from serving import FEED_SECONDS, eventually, rows, scalar, together
 
 from idp.keys import rotation
-from idp.tokens.refresh import GRACE
 
 if TYPE_CHECKING:
     from conftest import Arena
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 RACERS = 50
+GRACE = 10  # seconds in which a rotated token gets its successor again
 OFFLINE = "openid offline_access"
 
 
@@ -89,7 +92,7 @@ def code_form(grant: Any) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("again", range(2))
 def test_s018_a_code_is_redeemed_once(arena: Arena, again: int) -> None:
     """S018, RFC 6749 §4.1.2: 50 threads over 2 processes: one 200, 49 `invalid_grant`; then everything of the winner is dead."""
     grant = new_grant(arena)
@@ -142,7 +145,7 @@ def refresh_form(token: str) -> dict[str, str]:
     return {"grant_type": "refresh_token", "refresh_token": token}
 
 
-@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("again", range(2))
 def test_s047_one_successor_for_all(arena: Arena, again: int) -> None:
     """S047, RFC 9700 §4.14.2: 50 uses within the grace all get the same successor; there is exactly one living head."""
     tokens = new_tokens(arena)
@@ -387,7 +390,7 @@ def publish_next(arena: Arena, policy: rotation.KeyPolicy) -> None:
 
 
 def test_s042_two_processes_rotate_at_once(arena: Arena) -> None:
-    """S042, security §3: eight rotations over threads and connections: one active and one next key an algorithm, no kid twice."""
+    """S042, security §3: rotations by two commands and four threads at once: one active and one next key an algorithm, no kid twice."""
     house, tenant = arena.served.house, arena.tenant
     policy = rotation.KeyPolicy(("ES256", "RS256"))
     publish_next(arena, policy)
@@ -395,8 +398,16 @@ def test_s042_two_processes_rotate_at_once(arena: Arena) -> None:
     def rotate(_: int) -> object:
         return rotation.rotate_now(house.database(tenant), house.installation.envelope, tenant.id, policy)
 
+    environ = {**os.environ, **arena.served.environ}
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-m", "idp.cli", "keys", "rotate", "acme"], env=environ, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
     with house.installation.feed.announced(tenant.id, "tenant"):
-        together(8, rotate)
+        together(4, rotate)
+    assert [(command.communicate()[0] and command.returncode) for command in commands] == [0, 0]
     states = Counter(
         (row["alg"], row["state"]) for row in rows(tenant.database_url, "SELECT alg, state FROM signing_keys")
     )
