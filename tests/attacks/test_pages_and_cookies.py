@@ -115,6 +115,7 @@ def test_s015_another_browser(cast: Cast, keep: str) -> None:
     for answer in (attacker.post(action, {**fields, "action": "approve"}), attacker.get(action)):
         harmless(answer)
         assert "code=" not in (answer.header("location") or "")
+        assert "consent-approve" not in answer.text, "the page of a sign-in that this browser did not begin"
     assert _consents(cast) == before
     assert "code" in victim.follow(victim.submit(page, action="approve")).params
 
