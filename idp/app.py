@@ -70,6 +70,8 @@ class Router:
     def respond(self, http: Request) -> Response:
         """Answer any request."""
         try:
+            if http.path.startswith(pages.STATIC_PATH):  # the same on every host, a tenant's own included
+                return static_files.serve(http)
             return self._tenant_response(http) or self._platform_response(http)
         except IdpError as error:
             return self._refuse(http, error)
@@ -94,8 +96,6 @@ class Router:
         return self.installation.servers.get(tenant)
 
     def _platform_response(self, http: Request) -> Response:
-        if http.path.startswith(pages.STATIC_PATH):
-            return static_files.serve(http)
         if http.host == self.installation.settings.public_host:
             if http.path == "/":
                 return html_response(200, pages.render("home.html", PLATFORM, http.correlation_id), page_headers())
