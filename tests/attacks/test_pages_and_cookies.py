@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -130,6 +132,24 @@ def test_s015_a_consent_is_spent(cast: Cast) -> None:
     assert again.status == 410
     assert again.header("location") is None
     assert _grants(cast) == before
+
+
+def test_s015_twenty_consents_at_once_are_one_code(any_cast: Cast) -> None:
+    """RFC 6749 §4.1.2, S015: a double click, or twenty, makes one grant; it is finished in the transaction that makes the code."""
+    any_cast.house.user(any_cast.acme, "clicks@example.com")
+    browser, page = _at_consent(any_cast, "clicks@example.com")
+    before = _grants(any_cast)
+    barrier = Barrier(20)
+
+    def click(_number: int) -> Answer:
+        barrier.wait()
+        return browser.submit(page, action="approve")
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(click, range(20)))
+    assert len([one for one in answers if "code=" in (one.header("location") or "")]) == 1
+    assert {one.status for one in answers} <= {303, 410}
+    assert _grants(any_cast) == before + 1
 
 
 def test_s015_an_interaction_that_nobody_began(cast: Cast) -> None:
