@@ -8,7 +8,7 @@ import click
 
 from idp import audit, work
 from idp.cli.commands import Failed, Output, json_option, moment, progress, table
-from idp.cli.opening import OPERATOR, opened, opened_tenant
+from idp.cli.opening import OPERATOR, opened, opened_tenant, record
 from idp.errors import IdpError
 from idp.jobs.chain import chain_events
 from idp.keys import rewrap as rewrapping
@@ -17,6 +17,7 @@ from idp.keys.algorithms import ALGORITHMS
 from idp.keys.checkpoints import CheckpointKeys
 from idp.store.tenant import signing_keys
 from idp.tenancy.context import entered
+from idp.tenancy.tenant import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,7 @@ def rewrap(out: Output) -> None:
                 advance()
         if not failures:
             total += _rewrap_own(installation)
+            record(installation, installation.provisioning.find(SYSTEM), "keys.rewrapped", secrets=total)
     document = {"tenants": len(tenants), "rewrapped": total, "failed": failures}
     if failures:
         named = ", ".join(each["tenant"] for each in failures)

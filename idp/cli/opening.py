@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from idp import audit
 from idp.cli.commands import Failed
 from idp.cli.preflight import read_settings, require_installation
 from idp.identity.accounts import By
@@ -42,6 +43,14 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
         yield installation
     finally:
         installation.close()
+
+
+def record(installation: Installation, tenant: Tenant, kind: str, **details: object) -> None:
+    """Record in a tenant's audit log what the operator did to the tenant itself (its row lies in the control database)."""
+    with entered(installation.store, tenant) as database:
+        database.writing(
+            lambda conn: audit.record(conn, kind, outcome="success", actor=OPERATOR.actor, details=details or None)
+        )
 
 
 @contextmanager

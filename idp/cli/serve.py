@@ -7,7 +7,9 @@ application once for all workers, and ends its children when it ends. Children e
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -106,12 +108,19 @@ def _run(
         **granian_options(),
     )
     server.on_startup(lambda: beside.start(lambda: len(server.wrks) == workers))
+    server.on_startup(lambda: _end_with_terminal(server))
     try:
         server.serve(target_loader=_loader(os.getpid()), wrap_loader=False)
     except KeyboardInterrupt:  # a second Ctrl-C while workers finish what they do
         pass
     finally:
         beside.stop()
+
+
+def _end_with_terminal(server: Any) -> None:
+    """Stop when the terminal is closed; without a terminal SIGHUP replaces the workers, which is granian's meaning of it."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
 
 def _loader(parent: int) -> Callable[[], Any]:

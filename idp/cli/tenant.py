@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.commands import Output, confirm, facts, json_option, table
-from idp.cli.opening import opened
+from idp.cli.opening import opened, record
 from idp.store.control import domains
 from idp.tenancy.settings import TenantSettings
+from idp.tenancy.tenant import SYSTEM
 
 if TYPE_CHECKING:
     from idp.installation import Installation
@@ -32,6 +33,7 @@ def create(out: Output, slug: str, name: str, domain: str | None) -> None:
     """Make a tenant with its database and signing keys."""
     with opened() as installation:
         made = installation.provisioning.create(slug, name, domain)
+        record(installation, made, "tenant.created", issuer=made.issuer)
         out.result(_document(installation, made), f"Tenant {made.slug}: issuer {made.issuer}")
 
 
@@ -73,6 +75,7 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
         wanted[key.strip()] = value
     with opened() as installation:
         changed = installation.provisioning.change_settings(installation.provisioning.find(slug), wanted)
+        record(installation, changed, "tenant.settings_changed", changed=wanted)
         document = _document(installation, changed)
     out.result(document, f"Set for {changed.slug}: {', '.join(wanted)}.")
 
@@ -93,6 +96,7 @@ def set_issuer(out: Output, slug: str, issuer: str, confirmation: str | None) ->
         if new != found.issuer:
             confirm(found.slug, confirmation, "\n".join(consequences(installation, found, new)))
         changed = installation.provisioning.set_issuer(found, domain)
+        record(installation, changed, "tenant.issuer_changed", former=found.issuer, issuer=changed.issuer)
         document = _document(installation, changed)
     out.result(document, f"The issuer of {changed.slug} is {changed.issuer}.")
 
@@ -104,7 +108,9 @@ def suspend(out: Output, slug: str) -> None:
     """Stop serving a tenant: everything of it answers 404 within a second."""
     with opened() as installation:
         installation.provisioning.suspend(installation.provisioning.find(slug))
-        document = _summary(installation.provisioning.find(slug))
+        suspended = installation.provisioning.find(slug)
+        record(installation, suspended, "tenant.suspended")
+    document = _summary(suspended)
     out.result(document, f"{document['slug']} is suspended.")
 
 
@@ -115,7 +121,9 @@ def resume(out: Output, slug: str) -> None:
     """Serve a suspended tenant again."""
     with opened() as installation:
         installation.provisioning.resume(installation.provisioning.find(slug))
-        document = _summary(installation.provisioning.find(slug))
+        resumed = installation.provisioning.find(slug)
+        record(installation, resumed, "tenant.resumed")
+    document = _summary(resumed)
     out.result(document, f"{document['slug']} is served again.")
 
 
@@ -132,6 +140,8 @@ def delete(out: Output, slug: str, confirmation: str | None) -> None:
         )
         confirm(found.slug, confirmation, warning)
         installation.provisioning.delete(found)
+        # Its own log is gone with it.
+        record(installation, installation.provisioning.find(SYSTEM), "tenant.deleted", slug=found.slug, id=found.id)
     out.result({"id": found.id, "slug": found.slug, "state": "deleted"}, f"{found.slug} is deleted.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -11,12 +12,12 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from command import free_port, until
+from command import Program, free_port, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from command import Idp, Program
+    from command import Idp
 
     Serve = Callable[..., Program]
 
@@ -75,6 +76,21 @@ def test_ctrl_c_reaches_the_whole_group(serve: Serve) -> None:
     assert '"error"' not in output
 
 
+def test_a_closed_terminal_ends_it(idp: Idp) -> None:
+    """Interfaces §1: nothing is left over when the terminal of `make run` is closed, which sends SIGHUP to its processes."""
+    leader, follower = os.openpty()
+    program = Program(idp.environ, terminal=follower)
+    try:
+        program.wait()
+        assert until(lambda: "idp.cli worker" in program.commands())
+        program.signal(signal.SIGHUP, group=True)
+        assert until(lambda: not program.family(), 5), program.commands()
+    finally:
+        program.close()
+        os.close(leader)
+        os.close(follower)
+
+
 def test_kill_9_of_the_server_takes_everything_with_it(serve: Serve) -> None:
     """Issue 3: nothing outlives a server that was killed: workers, job process, demo."""
     demo = free_port()
@@ -91,11 +107,8 @@ def test_a_killed_worker_is_replaced(serve: Serve) -> None:
     program = serve("--workers", "2")
     program.wait()
     assert until(lambda: "idp.cli worker" in program.commands())
-    time.sleep(6)  # granian takes a worker that dies within 5.5 s of another's start for a crash loop
     workers = {pid for pid in program.family() if pid != program.process.pid and "idp.cli serve" in _command(pid)}
     assert len(workers) == 2
-    import os
-
     os.kill(next(iter(workers)), signal.SIGKILL)
     assert until(lambda: len({pid for pid in program.family() if "idp.cli serve" in _command(pid)} - workers) >= 2)
     for _ in range(20):

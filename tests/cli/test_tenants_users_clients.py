@@ -103,6 +103,19 @@ def test_the_issuer_moves_only_after_saying_what_breaks(idp: Idp) -> None:
     assert back["issuer"].endswith("/t/acme")
 
 
+def test_what_is_done_to_a_tenant_is_in_its_log(idp: Idp) -> None:
+    """Issue 3 Build 7: each operation leaves an event; a deletion leaves it with the platform, for the log goes too."""
+    idp("tenant", "set", "acme", "rate_limits=off")
+    idp("tenant", "suspend", "acme")
+    idp("tenant", "resume", "acme")
+    idp("tenant", "set-issuer", "acme", "login.acme.example", "--yes", "acme")
+    for kind in ("created", "settings_changed", "suspended", "resumed", "issuer_changed"):
+        assert [event[0] for event in _events(idp, "acme", f"tenant.{kind}")] == ["operator"], kind
+    idp("tenant", "delete", "acme", "--yes", "acme")
+    (event,) = _events(idp, "system", "tenant.deleted")
+    assert json.loads(event[3])["slug"] == "acme"
+
+
 # -- users ------------------------------------------------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ def free_port() -> int:
 class Program:
     """`idp serve` as a process group of its own."""
 
-    def __init__(self, environ: dict[str, str], *arguments: str) -> None:
+    def __init__(self, environ: dict[str, str], *arguments: str, terminal: int = subprocess.DEVNULL) -> None:
         self.url = environ["IDP_PUBLIC_URL"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
         self.began = time.monotonic()
@@ -114,7 +114,7 @@ class Program:
             [sys.executable, "-m", "idp.cli", "serve", *arguments],
             env={**kept, **environ},
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            stdin=terminal,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
