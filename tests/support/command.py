@@ -59,7 +59,7 @@ class Idp:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
         self.environ = environ
-        for name in [name for name in os.environ if name.startswith("IDP_")]:
+        for name in [name for name in os.environ if name.startswith("IDP_") and not name.startswith("IDP_TEST_")]:
             monkeypatch.delenv(name)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
