@@ -221,20 +221,27 @@ class Database:
             heir.turn.release()
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
+        has_begun = False
         try:
             self._file_lock.acquire(LOCK_TIMEOUT)
             try:
                 with self.engine.connect() as connection:
+                    _command(connection, "BEGIN IMMEDIATE")
+                    has_begun = True
                     self._transact(connection, batch)
             finally:
                 self._file_lock.release()
         except (*_LOST, exc.DBAPIError) as error:
+            if not has_begun:
+                # Who came meanwhile has waited too: a file that stays locked must not hold every thread of the worker.
+                with self._guard:
+                    batch += self._queue
+                    self._queue = []
             for job in batch:
                 job.result, job.error = None, _unavailable(error)
 
     def _transact(self, connection: Connection, batch: list[_Job[Any]]) -> None:
         me = threading.get_ident()
-        _command(connection, "BEGIN IMMEDIATE")
         self._writers.add(me)
         try:
             if len(batch) == 1:
