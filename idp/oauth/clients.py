@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 LONGEST_ID = 128
-# RFC 6749 §10.10: a guess must succeed with a probability of at most 2^-128, which is 22 characters of base64url.
-SHORTEST_SECRET, LONGEST_SECRET = 22, 256
+# RFC 6749 §10.10: what we make has 256 bits; what an operator brings is taken from 16 characters on (made at random, 96 bits).
+SHORTEST_SECRET, LONGEST_SECRET = 16, 256
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 _CLIENT_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~:/-]{{0,{LONGEST_ID - 1}}}", re.ASCII)
 _USER_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

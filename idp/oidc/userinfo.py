@@ -10,16 +10,20 @@ from idp.identity.claims import claims_for
 from idp.keys.compact import InvalidToken
 from idp.tokens import verification
 from idp.web.http import FORM_TYPE, json_response
+from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
     from idp.web.http import Request, Response
 
+_RATE = Rule("userinfo", 12000, 60)
 _REALM = 'Bearer realm="userinfo"'
 
 
 def handle(server: TenantServer, http: Request) -> Response:
     """Answer a userinfo request."""
+    if server.tenant.settings.rate_limits != "off":
+        server.limiter.hit(f"{server.tenant.id} {http.remote_addr}", _RATE).require()
     presented = _presented(http)
     if presented is None:
         # RFC 6750 §3.1: without authentication information the answer has no error code.
