@@ -141,7 +141,10 @@ class Router:
                 continue_url=None,
                 continue_label=None,
             )
-            return html_response(error.status, html, page_headers())
+            response = html_response(error.status, html, page_headers())
+            if error.retry_after is not None:
+                response.set("retry-after", str(max(1, error.retry_after)))
+            return response
         return problem(error, http.correlation_id)
 
 

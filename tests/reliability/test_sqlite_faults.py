@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import PASSWORD, Answer
-from serving import Served, rows, scalar
 from services import fill, mounted, small_disk
+from serving import Served, rows, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,11 @@ def test_no_new_tenant_on_a_full_disk(tmp_path: Path) -> None:
         for left in [tenant for tenant in provisioning.list_all() if tenant.slug == "late"]:
             assert left.state == "creating"  # there was no room to forget it either
             provisioning.delete(left)
-        files = {path.name.split(".")[0] for path in (disk / "var" / "tenants").iterdir() if not path.name.startswith("template-")}
+        files = {
+            path.name.split(".")[0]
+            for path in (disk / "var" / "tenants").iterdir()
+            if not path.name.startswith("template-")
+        }
         assert files == {tenant.id for tenant in provisioning.list_all()}
         assert served.get(served.tenant("late"), "/jwks").status == 200
 
@@ -171,7 +175,9 @@ def test_a_read_only_filesystem(tmp_path: Path) -> None:
         served.house.installation.store.close()
         folder = tmp_path / "var" / "tenants"
         with mounted(folder, "--bind", str(folder)):
-            done = subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["mount", "-o", "remount,ro,bind", str(folder)], capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 pytest.skip(f"this machine does not let us mount read-only: {done.stderr.strip()}")
             served.start()
