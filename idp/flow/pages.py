@@ -84,7 +84,9 @@ def client_of(request: Mapping[str, Any]) -> dict[str, Any] | None:
 def restart(server: FlowServer, request: Request, why: Why, interaction: Interaction | None, status: int) -> Response:
     """Answer that this sign-in cannot go on as it is, with the way to begin it again where there is one."""
     onward = restart_url(server.tenant, interaction) if interaction is not None else None
-    return page(server, request, "restart.html", status=status, reason=why, continue_url=onward)
+    # An application that has had its answer takes no second one with the same state: then only it can begin again.
+    client = client_of(interaction.request) if interaction is not None and why == "finished" else None
+    return page(server, request, "restart.html", status=status, reason=why, continue_url=onward, client=client)
 
 
 def restart_url(tenant: Tenant, interaction: Interaction) -> str:

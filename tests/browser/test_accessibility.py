@@ -1,0 +1,103 @@
+"""The served pages under axe-core, in light and dark, and at the width of a phone (WCAG 2.2 AA)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from clients import modules
+from house import PASSWORD
+from walking import ADA, log_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import BrowserContext, Page
+    from site_pair import Site
+
+pytestmark = pytest.mark.slow
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations', 'incomplete']})"
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)], ids=lambda given: f"{given[0]}-{given[1]}")
+def page(request: pytest.FixtureRequest, opened: Callable[..., BrowserContext], pair: Site) -> Page:
+    """A page whose browser lets the checker in beside our policy, which allows no script."""
+    scheme, width = request.param
+    context = opened(color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True, reduced_motion="reduce")
+    return context.new_page()
+
+
+def every_page(page: Page, pair: Site) -> Iterator[str]:
+    """Open one page after the other, and say which it is."""
+    page.goto(f"{pair.roots['acme']}/start?prompt=consent")
+    yield "login"
+    log_in(page, password="wrong")
+    yield "login, wrong password"
+    address = page.url
+    log_in(page)
+    page.wait_for_selector("#consent-approve")
+    yield "consent"
+    page.click("#consent-approve")
+    page.wait_for_selector("#signed-in")
+    page.goto(address)
+    yield "restart"
+    page.goto(address.partition("?")[0])
+    yield "bookmark"
+    page.goto(f"{pair.acme.issuer}/")
+    yield "tenant, signed in"
+    page.goto(f"{pair.acme.issuer}/logout")
+    yield "logout"
+    page.click("#logout-confirm")
+    yield "signed out"
+    page.goto(f"{pair.acme.issuer}/")
+    yield "tenant"
+    page.goto(f"{pair.roots['acme']}/start?redirect_uri=https://evil.example/cb")
+    yield "error"
+    page.goto(f"{pair.acme.issuer}/no-such-page")
+    yield "no such page"
+    page.goto(pair.running.url)
+    yield "platform"
+    pair.running.house.user(pair.acme, email := f"axe{id(page)}@example.com", must_change=True)
+    page.goto(f"{pair.roots['acme']}/start?prompt=login")
+    log_in(page, email)
+    page.wait_for_selector("#password-submit")
+    yield "password"
+
+
+def test_axe_finds_nothing(page: Page, pair: Site) -> None:
+    """WCAG 2.2 §1.4.3, §1.4.10: axe-core has no finding on any page, no page scrolls sideways, each has its one heading."""
+    source = (modules() / "axe-core" / "axe.min.js").read_text("utf-8")
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    findings: dict[str, Any] = {}
+    seen = []
+    for name in every_page(page, pair):
+        seen.append(name)
+        page.wait_for_load_state()
+        page.add_script_tag(content=source)
+        result = page.evaluate(RUN, TAGS)
+        found = [f"{each['id']}: {node['html'][:200]}" for each in result["violations"] for node in each["nodes"]]
+        if found:
+            findings[name] = found
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert page.locator("h1").count() == 1, name
+        assert page.evaluate("[...document.styleSheets].map(sheet => sheet.cssRules.length > 0)") == [True, True], name
+    assert findings == {}
+    assert len(seen) == 13
+
+
+def test_zoomed_to_400_percent(opened: Callable[..., BrowserContext], pair: Site) -> None:
+    """WCAG 2.2 §1.4.10, §2.4.7: at 320 CSS pixels a person signs in with the keyboard alone."""
+    page = opened(viewport={"width": 320, "height": 256}).new_page()
+    page.goto(f"{pair.roots['demo']}/start?prompt=consent")
+    page.keyboard.type(ADA)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#consent-approve")
+    for _ in range(10):
+        if page.evaluate("document.activeElement.id") == "consent-approve":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#signed-in")
