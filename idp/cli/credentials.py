@@ -23,19 +23,17 @@ class Person(NamedTuple):
     username: str
     name: str
     roles: tuple[str, ...]
-    what: str
 
 
 # By their names in the file.
 PEOPLE = {
-    "demo_user": Person(TENANT, "ada@demo.example", "Ada Lovelace", (), "a user"),
-    "demo_admin": Person(TENANT, "admin@demo.example", "Demo Administrator", ("tenant-admin",), "an administrator"),
+    "demo_user": Person(TENANT, "ada@demo.example", "Ada Lovelace", ()),
+    "demo_admin": Person(TENANT, "admin@demo.example", "Demo Administrator", ("tenant-admin",)),
     "platform_admin": Person(
         "system",
         "admin@platform.example",
         "Platform Administrator",
         ("platform-admin",),
-        "the platform's administrator",
     ),
 }
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another

@@ -84,7 +84,7 @@ def fill(installation: Installation) -> list[str]:
 
 
 def _make_person(installation: Installation, key: str, password: str) -> bool:
-    slug, username, name, roles, _ = PEOPLE[key]
+    slug, username, name, roles = PEOPLE[key]
     if _has_user(installation, slug, username):
         return False
     tenant = installation.provisioning.find(slug)

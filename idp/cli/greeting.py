@@ -23,13 +23,10 @@ def document(
         "public_url": settings.public_url,
     }
     if demo is not None:
-        known = credentials.read(settings)
         found["demo"] = f"http://localhost:{demo[1]}"
-        found["people"] = [
-            {"what": person.what, **{name: known[key].get(name) for name in ("tenant", "username", "password")}}
-            for key, person in credentials.PEOPLE.items()
-            if key in known
-        ]
+        # Administrators' passwords stay in the file.
+        user = credentials.read(settings).get("demo_user")
+        found["user"] = {name: user.get(name) for name in ("username", "password")} if user else None
         found["credentials"] = str(credentials.path(settings))
     return found
 
@@ -38,9 +35,8 @@ def show(found: dict[str, Any]) -> None:
     """Print it."""
     if found.get("demo"):
         click.echo(f"\n  Open  {found['demo']}\n")
-        people = [each for each in found["people"] if each["tenant"] == "demo" and each["what"] == "a user"]
-        for each in people:
-            facts([("  user", str(each["username"])), ("  password", str(each["password"]))])
+        if found["user"]:
+            facts([("  user", str(found["user"]["username"])), ("  password", str(found["user"]["password"]))])
         click.echo(
             f"\n  The identity provider is at {found['public_url']}; more credentials are in {found['credentials']}."
         )
