@@ -32,11 +32,16 @@ def launched(playwright: Playwright, pair: Site) -> Browser:
     return playwright.chromium.launch(executable_path=PROGRAM, args=_arguments(pair))
 
 
-def person_with(playwright: Playwright, pair: Site, profile: Path, *, blocks_third_party_cookies: bool) -> BrowserContext:
+def person_with(
+    playwright: Playwright, pair: Site, profile: Path, *, blocks_third_party_cookies: bool
+) -> BrowserContext:
     """Start Chromium with a profile of its own, as a person has it: a context without one blocks third-party cookies always."""
     preferences = profile / "Default" / "Preferences"
     preferences.parent.mkdir(parents=True)
-    mode = {"cookie_controls_mode": int(blocks_third_party_cookies), "block_third_party_cookies": blocks_third_party_cookies}
+    mode = {
+        "cookie_controls_mode": int(blocks_third_party_cookies),
+        "block_third_party_cookies": blocks_third_party_cookies,
+    }
     preferences.write_text(json.dumps({"profile": mode}))
     return playwright.chromium.launch_persistent_context(
         profile, executable_path=PROGRAM, args=_arguments(pair), ignore_https_errors=True

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "interop")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
 
 from chromium import launched
 from site_pair import Site, site
@@ -53,7 +54,10 @@ def opened(chromium: Browser, pair: Site) -> Iterator[Callable[..., BrowserConte
     def make(**options: Any) -> BrowserContext:
         context = chromium.new_context(ignore_https_errors=True, **options)
         context.set_default_timeout(20_000)
-        context.on("console", lambda message: blocked.append(message.text) if "Content Security Policy" in message.text else None)
+        context.on(
+            "console",
+            lambda message: blocked.append(message.text) if "Content Security Policy" in message.text else None,
+        )
         made.append(context)
         return context
 

@@ -61,6 +61,7 @@ class Application:
         """Prepare to serve under a certificate."""
         self.running = running
         self.clients: dict[str, Registered] = {}
+        self.is_deaf = False  # whether answers of the identity provider get lost on the way
         application = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -104,6 +105,9 @@ class Application:
         if registered is None:
             self._send(http_, "<!doctype html><title>rp</title>", status=404)
             return
+        if page == "callback" and self.is_deaf:
+            http_.close_connection = True
+            return
         params = dict(parse_qsl(url.query, keep_blank_values=True))
         if page in ("start", "silent", "framed", "posting"):
             wanted = self._request(registered, root, params)
@@ -112,14 +116,25 @@ class Application:
             if page == "start":
                 self._send(http_, "", status=303, location=address)
             elif page == "posting":
-                fields = "".join(f'<input type="hidden" name="{name}" value="{html.escape(value)}">' for name, value in wanted.items())
+                fields = "".join(
+                    f'<input type="hidden" name="{name}" value="{html.escape(value)}">'
+                    for name, value in wanted.items()
+                )
                 self._send(http_, _POSTING.format(url=target, fields=fields))
             else:
                 self._send(http_, (_SILENT if page == "silent" else _FRAMED).format(url=html.escape(address)))
         elif page == "told":
             self._send(http_, _TELL)
         elif page == "callback":
-            self._send(http_, self._finish(registered, root, dict(parse_qsl(body)) if body is not None else params, "post" if body is not None else "get"))
+            self._send(
+                http_,
+                self._finish(
+                    registered,
+                    root,
+                    dict(parse_qsl(body)) if body is not None else params,
+                    "post" if body is not None else "get",
+                ),
+            )
         else:
             self._send(http_, f"<!doctype html><title>{page}</title><h1 id='{page}'>{page}</h1>")
 
@@ -145,18 +160,34 @@ class Application:
             said = html.escape(params.get("error", "unknown state"))
             return f"<!doctype html><title>refused</title><h1 id='error'>{said}</h1>"
         assert params["iss"] == registered.tenant.issuer
-        form = {"grant_type": "authorization_code", "code": params["code"], "redirect_uri": f"{RP}{root}/callback", "code_verifier": verifier}
-        tokens = self._call(registered.tenant, "POST", "/token", urlencode(form), basic(registered.client_id, registered.secret))
+        form = {
+            "grant_type": "authorization_code",
+            "code": params["code"],
+            "redirect_uri": f"{RP}{root}/callback",
+            "code_verifier": verifier,
+        }
+        tokens = self._call(
+            registered.tenant, "POST", "/token", urlencode(form), basic(registered.client_id, registered.secret)
+        )
         if "id_token" not in tokens:
             return f"<!doctype html><title>refused</title><h1 id='error'>{html.escape(tokens['error'])}</h1>"
         claims = decoded(tokens["id_token"])[1]
         assert claims["nonce"] == params["state"][::-1]
-        userinfo = self._call(registered.tenant, "GET", "/userinfo", None, {"authorization": f"Bearer {tokens['access_token']}"})
+        userinfo = self._call(
+            registered.tenant, "GET", "/userinfo", None, {"authorization": f"Bearer {tokens['access_token']}"}
+        )
         leave = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": f"{RP}{root}/bye", "state": "s"}
         logout = html.escape(f"{registered.tenant.issuer}/logout?{urlencode(leave)}")
-        return _TOKENS.format(claims=html.escape(json.dumps(claims)), userinfo=html.escape(json.dumps(userinfo)), method=method, logout=logout)
+        return _TOKENS.format(
+            claims=html.escape(json.dumps(claims)),
+            userinfo=html.escape(json.dumps(userinfo)),
+            method=method,
+            logout=logout,
+        )
 
-    def _call(self, tenant: Tenant, method: str, path: str, body: str | None, headers: dict[str, str]) -> dict[str, Any]:
+    def _call(
+        self, tenant: Tenant, method: str, path: str, body: str | None, headers: dict[str, str]
+    ) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=str(self.running.authority.file))
         context.check_hostname = False  # the name belongs to 127.0.0.1 in the browser only
         line = http.client.HTTPSConnection("127.0.0.1", self.running.port, timeout=30, context=context)

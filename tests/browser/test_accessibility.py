@@ -20,11 +20,15 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations', 'incomplete']})"
 
 
-@pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)], ids=lambda given: f"{given[0]}-{given[1]}")
+@pytest.fixture(
+    params=[("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)], ids=lambda given: f"{given[0]}-{given[1]}"
+)
 def page(request: pytest.FixtureRequest, opened: Callable[..., BrowserContext], pair: Site) -> Page:
     """A page whose browser lets the checker in beside our policy, which allows no script."""
     scheme, width = request.param
-    context = opened(color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True, reduced_motion="reduce")
+    context = opened(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True, reduced_motion="reduce"
+    )
     return context.new_page()
 
 

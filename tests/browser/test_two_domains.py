@@ -138,7 +138,9 @@ def test_pages_are_not_framed(chromium: Browser, pair: Site) -> None:
     """ASVS 3.4.6: another site cannot put the login page into a frame and have it clicked."""
     context = chromium.new_context(ignore_https_errors=True)
     page = context.new_page()
-    with page.expect_event("console", lambda message: "frame-ancestors" in message.text or "X-Frame-Options" in message.text):
+    with page.expect_event(
+        "console", lambda message: "frame-ancestors" in message.text or "X-Frame-Options" in message.text
+    ):
         page.goto(f"{pair.roots['demo']}/framed")
     assert all("login-submit" not in frame.content() for frame in page.frames if frame != page.main_frame)
     context.close()

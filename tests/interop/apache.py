@@ -64,6 +64,9 @@ Listen 127.0.0.1:{port}
         AuthType openid-connect
         Require valid-user
     </Location>
+    <Location /fresh>
+        OIDCRefreshAccessTokenBeforeExpiry 7200
+    </Location>
     <Location /bye>
         AuthType None
         Require all granted

@@ -24,7 +24,7 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from flask import Flask, jsonify, session
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeySet
 from running import need
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class AuthlibClient:
 
         class Validator(JWTBearerTokenValidator):  # type: ignore[misc]  # Authlib is untyped
             def get_jwks(self) -> Any:
-                return app.fetch_jwk_set()
+                return KeySet.import_key_set(app.fetch_jwk_set())
 
         validator = Validator(self._given["issuer"], audience)
         try:

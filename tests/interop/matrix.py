@@ -53,14 +53,13 @@ CLIENTS = {
 CANNOT = {
     ("oauth4webapi", "logout"): "has no function for it; an application builds the address itself",
     ("openid-client", "jwt_access_token"): "is a client, not a resource; its authors' oauth4webapi does it",
-    ("authlib", "iss"): "its client does not look at `iss`; what answers for it is a hook of the server's side",
+    ("authlib", "iss"): "does not look at `iss`: what it has for RFC 9207 is for servers",
     ("authlib", "private_key_jwt"): "addresses its assertion to the token endpoint, so the client takes profile oidc",
     (
         "mod_auth_openidc",
         "private_key_jwt",
     ): "addresses its assertion to the token endpoint, so the client takes profile oidc",
     ("mod_auth_openidc", "client_credentials"): "signs people in; it asks for no token of its own",
-    ("mod_auth_openidc", "grace"): "refreshes under a lock, never twice at once",
 }
 
 HINTS = (

@@ -54,6 +54,12 @@ class Person:
         self._session.trust_env = False
         self._session.headers.update({"accept": "text/html,application/xhtml+xml", "user-agent": "Mozilla/5.0"})
 
+    def copy(self) -> Person:
+        """Another tab of the same browser, to be used by another thread."""
+        made = Person(self.trust)
+        made._session.cookies.update(self._session.cookies)
+        return made
+
     def open(self, url: str, *, stop_at: str = "") -> Stop:
         """Go to an address and on, as far as pages lead; an address beginning with ``stop_at`` is not opened but returned."""
         form: dict[str, str] | None = None

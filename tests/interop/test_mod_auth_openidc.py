@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -113,6 +114,21 @@ def test_refresh(httpd: Apache, person: Person) -> None:
     assert after["access_token"] != before["access_token"]
     assert after["refresh_token"] != before["refresh_token"]
     show(httpd, "refresh")
+
+
+def test_refreshed_by_many_requests_at_once(httpd: Apache, person: Person) -> None:
+    """RFC 9700 §4.14.2: a page loads eight things at once, and the module refreshes for each; all succeed and the family lives on."""
+    sign_in(httpd, person)
+    tokens = {session_of(httpd, person)["refresh_token"]}
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            stops = list(pool.map(lambda n: person.copy().open(f"{httpd.at['basic']}/fresh?{n}"), range(8)))
+        assert [stop.status for stop in stops] == [200] * 8, httpd.errors
+        assert "invalid_grant" not in httpd.errors
+        tokens.add(session_of(httpd, person)["refresh_token"])
+    assert len(tokens) == 4
+    assert _as_client(httpd, "/introspect", {"token": session_of(httpd, person)["refresh_token"]})["active"] is True
+    show(httpd, "grace")
 
 
 def test_refresh_token_reused(httpd: Apache, person: Person, tls: World) -> None:
