@@ -257,7 +257,8 @@ class Spool(SpoolFile):
         line |= {
             "method": clean(method, 20),
             "path": _withheld(path, LONGEST_FIELD),
-            "client_id": clean(client_id),
+            # Of an unknown client it is whatever was sent, a secret in the wrong place too.
+            "client_id": None if client_id is None else _withheld(client_id, LONGEST_FIELD),
             "source": clean(source),
         }
         self.append(line, share=REFUSALS_SHARE)

@@ -7,6 +7,7 @@ mistake never silently leaves a default in force. Secrets have a ``_FILE`` varia
 from __future__ import annotations
 
 import ipaddress
+import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,9 @@ class Settings:
             raise SettingError(message)
         if self.is_production and environ.get("FLASK_DEBUG", "0") not in ("", "0", "false"):
             message = "FLASK_DEBUG is set, which shows a debugger to everyone; unset it when IDP_ENV=production."
+            raise SettingError(message)
+        if self.is_production and sys.flags.optimize:
+            message = "PYTHONOPTIMIZE (or python -O) is set, which strips the checks of libraries that use assert; unset it when IDP_ENV=production."
             raise SettingError(message)
         if not self.control_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             message = "IDP_DATABASE_URL must start with postgresql+psycopg:// or sqlite:///."

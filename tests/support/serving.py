@@ -106,22 +106,21 @@ class Served:
 
     # -- the processes --------------------------------------------------------------------------------------------
 
+    def command(self) -> list[str]:
+        """The command line, as a user would type it."""
+        listen = f"127.0.0.1:{self.port}"
+        return [sys.executable, "-m", "idp.cli", "serve", "--listen", listen, "--workers", str(self.count)]
+
+    def process_environ(self) -> dict[str, str]:
+        """The environment of the server: this process's, with the installation's settings and no others."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | self.environ
+
     def start(self, **environ: str) -> Self:
         """Start the server and wait until it answers."""
-        outer = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "idp.cli",
-                    "serve",
-                    "--listen",
-                    f"127.0.0.1:{self.port}",
-                    "--workers",
-                    str(self.count),
-                ],
-                env={**outer, **self.environ, **environ},
+                self.command(),
+                env={**self.process_environ(), **environ},
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,

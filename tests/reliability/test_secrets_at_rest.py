@@ -1,0 +1,262 @@
+"""Planted secrets are looked for wherever something is kept: databases, spool, logs, command lines (S118, ASVS 13.3, 16.2.5)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cast import SigningKey, asserted
+from databases import environment
+from house import CALLBACK, PASSWORD
+from serving import Served, rows
+
+from idp import opaque
+from idp.errors import SettingError
+from idp.installation import Installation
+from idp.keys.envelope import MASTER_KEY_FILE, create_master_key
+from idp.keys.signer import sealing_purpose
+from idp.settings import Settings
+
+if TYPE_CHECKING:
+    from house import House, RelyingParty
+
+pytestmark = pytest.mark.slow
+WRONG_PASSWORD = "planted: a password that was mistyped"
+NEW_PASSWORD = "planted: the password of the changed account"
+
+
+def use_everything(served: Served) -> dict[str, str]:
+    """Let every secret be made, used, misused and misplaced; returns them by name."""
+    tenant = served.tenant("acme")
+    rp = with_product_secret(served.client(tenant))
+    post = with_product_secret(served.client(tenant, "post", token_endpoint_auth_method="client_secret_post"))
+    key = SigningKey.new("ES256", "k")
+    signed = served.client(
+        tenant, "signed", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [key.public_jwk]}
+    )
+    assert rp.secret
+    assert post.secret
+    served.house.user(tenant, "changer@example.com", "planted: the first password of it", must_change=True)
+    browser = served.browser(tenant)
+    page = browser.follow(browser.authorize(rp, verifier="v" * 43, scope="openid offline_access"))
+    form_token = page.form[1]["csrf"]
+    browser.submit(page, username="ada@example.com", password=WRONG_PASSWORD)
+    browser.submit(page, username=WRONG_PASSWORD, password="x")
+    browser.submit(page, csrf="x" + form_token, username="ada@example.com", password=PASSWORD)
+    grant = browser.sign_in(rp, scope="openid offline_access")
+    tokens = rp.redeem(grant, code_verifier=grant.verifier).json
+    fresh = rp.refresh(tokens["refresh_token"]).json
+    assertion = asserted(signed, key)["client_assertion"]
+    for _ in range(2):
+        served.post(
+            tenant,
+            "/token",
+            {
+                "grant_type": "client_credentials",
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": assertion,
+            },
+        )
+    assert post.post("/token", {"grant_type": "client_credentials"}).status == 200
+    # the same secrets where they do not belong: each is refused, and each refusal leaves a record
+    spare = browser.sign_in(rp, scope="openid offline_access")
+    misplaced = {
+        "code": spare.code,
+        "redirect_uri": CALLBACK,
+        "client_secret": rp.secret,
+        "refresh_token": fresh["refresh_token"],
+        "token": fresh["access_token"],
+        "password": PASSWORD,
+    }
+    for path in ("/token", "/introspect", "/revoke", "/userinfo", "/authorize", "/logout", "/login", "/nothing"):
+        for secret in [each for each in misplaced.values() if each != PASSWORD]:
+            served.get(
+                tenant,
+                f"{path}?access_token={secret.replace(' ', '+')}&client_id={secret.replace(' ', '+')}&redirect_uri={secret.replace(' ', '+')}",
+            )
+        served.post(tenant, path, {**misplaced, "grant_type": "authorization_code"})
+        served.post(tenant, path, {**misplaced, "grant_type": "password", "username": PASSWORD}, headers=rp.auth)
+    served.post(
+        tenant,
+        "/token",
+        {
+            "grant_type": "authorization_code",
+            "code": spare.code,
+            "redirect_uri": f"https://rp.example/{rp.secret}",
+            "code_verifier": "w" * 43,
+        },
+        headers=rp.auth,
+    )
+    rp.userinfo(tokens["access_token"] + "x")
+    served.get(tenant, "/userinfo", headers={"authorization": f"Bearer {tokens['refresh_token']}"})
+    rp.redeem(grant)  # a reuse: the family is revoked and recorded
+    changer = served.browser(tenant)
+    page = changer.follow(changer.authorize(rp, verifier="v" * 43))
+    page = changer.follow(
+        changer.submit(page, username="changer@example.com", password="planted: the first password of it")
+    )
+    changer.submit(
+        page,
+        new_password=NEW_PASSWORD,
+        repeat_password=NEW_PASSWORD,
+        current_password="planted: the first password of it",
+    )
+    return {
+        "client secret": rp.secret,
+        "client secret in the body": post.secret,
+        "basic credentials": rp.auth["authorization"].partition(" ")[2],
+        "password": PASSWORD,
+        "mistyped password": WRONG_PASSWORD,
+        "first password": "planted: the first password of it",
+        "new password": NEW_PASSWORD,
+        "code": grant.code,
+        "misplaced code": spare.code,
+        "code verifier": grant.verifier,
+        "access token": tokens["access_token"],
+        "ID token": tokens["id_token"],
+        "refresh token": tokens["refresh_token"],
+        "successor": fresh["refresh_token"],
+        "session cookie": browser.cookies["s-acme"],
+        "browser cookie": browser.cookies["b-acme"],
+        "form token": form_token,
+        "assertion": assertion,
+        "assertion's signature": assertion.rpartition(".")[2],
+        "access token's signature": tokens["access_token"].rpartition(".")[2],
+        **private_keys(served.house),
+    }
+
+
+def with_product_secret(rp: RelyingParty) -> RelyingParty:
+    """Give a client a secret as the product makes them: its prefix is what an accident in a wrong place is recognised by."""
+    secret = opaque.new_secret("cs")
+    rows(
+        rp.tenant.database_url,
+        "UPDATE clients SET secret_hash = ? WHERE client_id = ?",
+        opaque.digest(secret),
+        rp.client_id,
+    )
+    return replace(rp, secret=secret)
+
+
+def private_keys(house: House) -> dict[str, str]:
+    """The private parts of every signing key, in the notations they could leak in, and the installation's own keys."""
+    found: dict[str, str] = {
+        "master key": (house.settings.data_dir / MASTER_KEY_FILE).read_text().strip(),
+        "form key": house.installation.services.csrf_key.hex(),
+    }
+    for tenant in house.installation.provisioning.list_all():
+        for row in rows(
+            tenant.database_url, "SELECT kid, alg, sealed_private FROM signing_keys WHERE sealed_private <> ''"
+        ):
+            private = house.installation.envelope.unseal(row["sealed_private"], sealing_purpose(tenant.id, row["kid"]))
+            text = private.decode("utf-8", "replace")
+            d = json.loads(text).get("d") if text.startswith("{") else None
+            found[f"{row['alg']} key {row['kid']}"] = (
+                d or text.strip().splitlines()[len(text.strip().splitlines()) // 2]
+            )
+    assert len(found) >= 4
+    return found
+
+
+def kept(served: Served) -> dict[str, bytes]:
+    """Everything that the installation keeps, by name; the master key's own file is the one exception."""
+    found = {
+        str(path.relative_to(served.folder)): path.read_bytes()
+        for path in served.folder.rglob("*")
+        if path.is_file() and path.name != MASTER_KEY_FILE
+    }
+    for url in databases_of(served):
+        if url.startswith("sqlite"):
+            with sqlite3.connect(url.removeprefix("sqlite:///")) as line:
+                found[f"dump of {url}"] = "\n".join(line.iterdump()).encode()
+            line.close()
+        else:
+            done = subprocess.run(
+                ["pg_dump", "--inserts", url.replace("+psycopg", "")], capture_output=True, check=True
+            )
+            found[f"dump of {url}"] = done.stdout
+            assert b"INSERT INTO" in done.stdout
+    for pid in served.processes():
+        found[f"command line of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return found
+
+
+def databases_of(served: Served) -> list[str]:
+    return [
+        served.house.settings.control_url,
+        *(tenant.database_url for tenant in served.house.installation.provisioning.list_all()),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_s118_no_secret_is_kept_in_clear(tmp_path: Path, kind: str) -> None:
+    """S118: databases (with their logs), dumps, spool, log at level debug, command lines: no planted secret in clear."""
+    with environment(kind) as environ, Served(tmp_path, IDP_LOG_LEVEL="debug", **environ) as served:
+        secrets = use_everything(served)
+        time.sleep(2.5)  # the worker has drained the spool into the databases by now
+        everything = kept(served)
+        leaks = [
+            (name, place)
+            for name, secret in secrets.items()
+            for place, content in everything.items()
+            if secret.encode() in content
+        ]
+        assert leaks == [], "\n".join(
+            f"{name}: {place}: {_around(secrets[name].encode(), everything[place])}" for name, place in leaks
+        )
+        # the places are the right ones: what is not secret is found in them
+        tenant = served.house.installation.provisioning.find("acme")
+        dump = everything[f"dump of {tenant.database_url}"]
+        assert b"ada@example.com" in dump
+        assert b"$argon2id$" in dump
+        assert b"code.reused" in dump
+        assert any(b"acme" in content for place, content in everything.items() if place.endswith("server.log"))
+        assert sum(place.startswith("command line") for place in everything) >= 4
+
+
+def test_s118_files_are_the_owner_s(tmp_path: Path) -> None:
+    """ASVS 13.3: master key, databases and spool are readable by their owner alone."""
+    with Served(tmp_path) as served:
+        rp = served.client(served.tenant("acme"))
+        rp.redeem(served.browser(rp.tenant).sign_in(rp))
+        rp.post("/token", {"grant_type": "client_credentials"})
+        modes = {
+            str(path.relative_to(tmp_path)): path.stat().st_mode & 0o077
+            for path in (tmp_path / "var").rglob("*")
+            if path.is_file()
+        }
+        assert len(modes) >= 5
+        assert {name for name, mode in modes.items() if mode} == set()
+
+
+def test_s118_the_wrong_master_key_starts_nothing(tmp_path: Path) -> None:
+    """S118: under another master key the start is refused with one sentence, and nothing is sealed under it."""
+    served = Served(tmp_path)
+    served.tenant("acme")
+    path = tmp_path / "var" / MASTER_KEY_FILE
+    right = path.read_text()
+    path.unlink()
+    create_master_key(Settings.from_env(served.environ))
+    assert path.read_text() != right
+    with pytest.raises(SettingError, match="master key"):
+        Installation(Settings.from_env(served.environ), "test")
+    done = subprocess.run(
+        served.command(), env=served.process_environ(), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode != 0
+    assert "master key" in done.stderr
+    assert "Traceback" not in done.stderr
+    path.write_text(right)
+    with served:
+        assert served.get(served.house.installation.provisioning.find("acme"), "/jwks").status == 200
+
+
+def _around(secret: bytes, content: bytes) -> bytes:
+    at = content.index(secret)
+    return content[max(0, at - 150) : at + 20]
