@@ -34,7 +34,7 @@ def kinds(installation: Installation) -> tuple[Job, ...]:
         Job("migrate", _migrate, first_due=60),
         purge.TENANT_JOB,
         purge.CONTROL_JOB,
-        Job("rotation", lambda context: _rotate(installation, context), first_due=60),
+        Job("rotation", lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
     )

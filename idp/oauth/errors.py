@@ -105,7 +105,11 @@ def json_error(server: TenantServer, request: TenantRequest, error: OAuth2Error)
     if error.description:
         body["error_description"] = error.description
     body["correlation_id"] = request.http.correlation_id
-    headers = [(name.lower(), value) for name, value in error.get_headers() if name.lower() == "www-authenticate"]
+    headers: list[tuple[str, str]] = []
+    if "Authorization" in request.headers:
+        # RFC 6749 §5.2: the challenge answers who used the Authorization header. To others it would say that Basic is the way,
+        # and clients in the field then report the challenge instead of the error (decision 0005).
+        headers = [(name.lower(), value) for name, value in error.get_headers() if name.lower() == "www-authenticate"]
     return json_response(error.status_code, body, headers)
 
 

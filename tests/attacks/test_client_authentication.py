@@ -234,3 +234,12 @@ def test_any_bytes_in_the_header(cast: Cast, raw: bytes, scheme: str) -> None:
 def _without_id(answer: Answer) -> tuple[object, ...]:
     body = {name: value for name, value in answer.json.items() if name != "correlation_id"}
     return answer.status, tuple(answer.headers), tuple(body.items())
+
+
+def test_only_who_used_the_header_is_challenged(any_cast: Cast) -> None:
+    """RFC 6749 §5.2: the challenge belongs to the Authorization header; credentials in the body get 401 and the error alone."""
+    form = {**FORM, "client_id": "post", "client_secret": "wrong"}
+    for path in ENDPOINTS:
+        answer = any_cast.house.post(any_cast.acme, path, form)
+        refused(any_cast.house, answer, 401, "invalid_client")
+        assert answer.header("www-authenticate") is None

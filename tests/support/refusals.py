@@ -75,8 +75,8 @@ def refused(
     assert answer.header("content-type") == "application/json"
     assert _DESCRIPTION.fullmatch(body.get("error_description", ""))
     assert _ID.fullmatch(body["correlation_id"]), body
-    if status == 401:
-        assert answer.header("www-authenticate"), "RFC 9110 §15.5.2: a 401 has a challenge"
+    if error == "invalid_token":
+        assert answer.header("www-authenticate"), "RFC 6750 §3: a refused bearer token has a challenge"
     return record_of(house, body["correlation_id"])
 
 
