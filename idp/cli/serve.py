@@ -84,6 +84,7 @@ def _run(
     demo: tuple[str, int] | None,
 ) -> None:
     from idp.cli.beside import Beside
+    from idp.cli.respawns import Respawns
 
     beside = Beside(settings, address, is_tls=certificate is not None, demo=demo, out=out)
     beside.start_demo()  # a process of its own, which gets ready while this one imports
@@ -107,6 +108,7 @@ def _run(
         ssl_key=certificate[1] if certificate else None,
         **granian_options(),
     )
+    server.respawned_wrks = Respawns()
     server.on_startup(lambda: beside.start(lambda: len(server.wrks) == workers))
     server.on_startup(lambda: _end_with_terminal(server))
     try:
