@@ -149,6 +149,12 @@ class Served:
         listening = _inodes(self.port, _LISTEN)
         return [pid for pid in _group(self._process.pid) if pid != self._process.pid and listening & _sockets(pid)]
 
+    @property
+    def leader(self) -> int:
+        """The process that was started: it watches over all others."""
+        assert self._process is not None
+        return self._process.pid
+
     def processes(self) -> list[int]:
         """Every process of the server."""
         assert self._process is not None
