@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from house import decoded
 from serving import scalar, together
 
+from idp import opaque
 from idp.oauth.grants.base import TenantGrant
 
 if TYPE_CHECKING:
@@ -75,4 +75,26 @@ def test_a_grant_revoked_meanwhile_gives_nothing_living(any_house: House, monkey
         assert rp.userinfo(answer.json["access_token"]).status == 401
         assert rp.refresh(answer.json["refresh_token"]).status == 400
     assert scalar(acme.database_url, HEADS) == 0
-    assert decoded(tokens["access_token"])[1]["grant_id"]
+
+
+def test_signing_out_while_a_code_is_made(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 3, the soak's "a living grant of an ended session": the session ends after it was read, before the code is stored."""
+    acme = any_house.tenant("acme")
+    rp = any_house.client(acme)
+    browser = any_house.browser(acme)
+    browser.sign_in(rp)
+    other_tab = any_house.browser(acme)
+    other_tab.cookies = dict(browser.cookies)
+    new_secret = opaque.new_secret
+
+    def end_first(prefix: str) -> str:
+        if prefix == "ac":
+            monkeypatch.undo()
+            assert other_tab.submit(other_tab.get(f"{acme.base_path}/logout"), action="logout").status == 200
+        return new_secret(prefix)
+
+    monkeypatch.setattr(opaque, "new_secret", end_first)
+    answer = browser.authorize(rp, verifier="v" * 43)
+    assert answer.status == 410, answer.text
+    living = "SELECT count(*) FROM grants g JOIN sessions s ON s.id = g.session_id WHERE s.ended_at IS NOT NULL AND g.revoked_at IS NULL"
+    assert scalar(acme.database_url, living) == 0

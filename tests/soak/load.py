@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from serving import Served
 
 LOST = (OSError, http.client.HTTPException)
+CHANCE = random.Random()  # noqa: S311 - who does what
 GRACE = 10  # seconds
 MARGIN = 3  # seconds on either side of the grace in which nothing is expected
 SCOPE = "openid profile email offline_access"
@@ -73,7 +74,7 @@ class Ledger:
     def take(self) -> Family | None:
         """A living family for one thread alone."""
         with self._guard:
-            return self.families.pop(random.randrange(len(self.families))) if self.families else None
+            return self.families.pop(CHANCE.randrange(len(self.families))) if self.families else None
 
     def give_back(self, family: Family) -> None:
         with self._guard:
@@ -101,7 +102,7 @@ class Actor:
             users,
             ledger,
         )
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - who does what
 
     def act(self) -> None:
         """Do one thing."""

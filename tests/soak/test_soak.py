@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import checker
 from cast import SigningKey
 from databases import environment
-from load import Actor, Ledger
+from load import CHANCE, Actor, Ledger
 from serving import Served, eventually, rows, scalar
 
 if TYPE_CHECKING:
@@ -38,13 +37,13 @@ USERS = [f"person{i}@example.com" for i in range(6)]
 def kill_at_random(served: Served, until: float, kills: list[int]) -> None:
     """SIGKILL a random worker every two seconds, and now and then the process that does the jobs."""
     while time.monotonic() < until:
-        time.sleep(PAUSE * random.uniform(0.7, 1.3))
+        time.sleep(PAUSE * CHANCE.uniform(0.7, 1.3))
         serving = served.workers()
         others = [pid for pid in served.processes() if pid not in serving and pid != served.leader]
-        pool = others if others and random.random() < 0.15 else serving
+        pool = others if others and CHANCE.random() < 0.15 else serving
         if pool:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(random.choice(pool), signal.SIGKILL)
+                os.kill(CHANCE.choice(pool), signal.SIGKILL)
                 kills.append(int(time.monotonic()))
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.engine import make_url
 
 from idp.errors import Conflict, StorageUnavailable
 from idp.store import placement
-from idp.store.db import Database
 from idp.tenancy.provisioning import Provisioning
 
 if TYPE_CHECKING:
+    from idp.store.db import Database
     from idp.tenancy.tenant import Tenant
 
 
