@@ -14,6 +14,7 @@ from idp.errors import IdpError, StorageUnavailable
 from idp.store import migrate
 from idp.store.control import tenants
 from idp.store.db import Database
+from idp.store.location import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,10 @@ def targets(settings: Settings) -> list[Target]:
             rows = [row for row in tenants.list_all(conn) if row.database_url and row.state in ("active", "suspended")]
     finally:
         control.close()
-    return [(CONTROL, "control", settings.control_url), *((row.slug, "tenant", row.database_url) for row in rows)]
+    return [
+        (CONTROL, "control", settings.control_url),
+        *((row.slug, "tenant", locate(settings, row.database_url)) for row in rows),
+    ]
 
 
 def state_of(name: str, kind: str, url: str) -> dict[str, Any]:

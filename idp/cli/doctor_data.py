@@ -14,6 +14,7 @@ from idp.keys.signer import sealing_purpose
 from idp.store import tables
 from idp.store.control import control_state, pending_work, tenants
 from idp.store.db import Database
+from idp.store.location import locate
 from idp.store.tenant import signing_keys
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from _master_key(control, envelope)
         yield from _schemas(settings)
         yield from _jobs(control)
-        yield from _keys(control, envelope)
+        yield from _keys(settings, control, envelope)
         yield from _demo(control, settings)
     finally:
         control.close()
@@ -106,20 +107,20 @@ def _jobs(control: Database) -> Iterator[Finding]:
         yield Finding("ok", "no job is overdue or failing")
 
 
-def _keys(control: Database, envelope: Envelope) -> Iterator[Finding]:
+def _keys(settings: Settings, control: Database, envelope: Envelope) -> Iterator[Finding]:
     with control.reading() as conn:
         served = [row for row in tenants.list_all(conn) if row.state in ("active", "suspended")]
     broken = 0
     for tenant in served[:MOST_TENANTS]:
-        problem = _key_problem(tenant, envelope)
+        problem = _key_problem(settings, tenant, envelope)
         if problem is not None and (broken := broken + 1) <= 5:
             yield problem
     if not broken:
         yield Finding("ok", f"the signing keys of {min(len(served), MOST_TENANTS)} tenants are there and can be opened")
 
 
-def _key_problem(tenant: Row[Any], envelope: Envelope) -> Finding | None:
-    database = Database(tenant.database_url)
+def _key_problem(settings: Settings, tenant: Row[Any], envelope: Envelope) -> Finding | None:
+    database = Database(locate(settings, tenant.database_url))
     try:
         with database.reading() as conn:
             active = {row.alg: row for row in signing_keys.list_all(conn) if row.state == "active"}

@@ -17,6 +17,7 @@ from idp.settings import Settings
 from idp.store import migrate
 from idp.store.control import control_state, tenants
 from idp.store.db import Database
+from idp.store.location import locate
 from idp.store.tenant import clients, users
 from idp.tenancy.tenant import SYSTEM
 
@@ -73,7 +74,7 @@ def is_complete(settings: Settings) -> bool:
 
 
 def _has_people(slug: str, url: str, settings: Settings) -> bool:
-    with closing(Database(url)) as database:
+    with closing(Database(locate(settings, url))) as database:
         if migrate.version(database) != migrate.head("tenant"):
             return False
         if settings.is_production:

@@ -26,6 +26,7 @@ from sqlalchemy import exc
 from idp.errors import Conflict, NoCurrentTenant, StorageUnavailable
 from idp.store.engines import allow_open_files, open_engine
 from idp.store.file_lock import FileLock
+from idp.store.location import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -352,7 +353,7 @@ class Store:
 
     def _open_tenant(self, tenant_id: str, url: str) -> Database:
         self.close_idle(IDLE)
-        made = Database(url)
+        made = Database(locate(self.settings, url))
         made.make_room = self.close_idle
         with self._guard:
             found = self._open.setdefault(tenant_id, made)

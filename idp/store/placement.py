@@ -22,6 +22,7 @@ from idp.errors import StorageUnavailable
 from idp.store import migrate
 from idp.store.db import Database
 from idp.store.file_lock import SUFFIXES as LOCK_SUFFIXES
+from idp.store.location import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +48,10 @@ def create_control(settings: Settings) -> Database:
 
 
 def url_of(settings: Settings, tenant_id: str) -> tuple[str, str]:
-    """Return (placement, database URL) of the database that :func:`create` makes for a tenant."""
+    """Return (placement, location) of the database that :func:`create` makes for a tenant; see :mod:`idp.store.location`."""
     if settings.uses_sqlite:
-        return "sqlite", f"sqlite:///{settings.data_dir.resolve() / 'tenants' / f'{tenant_id}.db'}"
-    control = make_url(settings.control_url)
-    name = f"{control.database}_{tenant_id}"[:63].lower()
-    return "postgresql", control.set(database=name).render_as_string(hide_password=False)
+        return "sqlite", f"sqlite:tenants/{tenant_id}.db"
+    return "postgresql", f"postgresql:{tenant_id}"
 
 
 def create(settings: Settings, tenant_id: str) -> None:
@@ -65,7 +64,7 @@ def create(settings: Settings, tenant_id: str) -> None:
 
 def drop(settings: Settings, database_url: str) -> None:
     """Remove a tenant's database; it is no error if it is gone already."""
-    url = make_url(database_url)
+    url = make_url(locate(settings, database_url))
     if url.get_backend_name() == "sqlite":
         for suffix in _SUFFIXES:
             _unlink(Path(f"{url.database}{suffix}"))
@@ -151,7 +150,7 @@ def _server(settings: Settings) -> Iterator[Connection]:
 def _create_postgresql(settings: Settings, tenant_id: str) -> None:
     control = make_url(settings.control_url)
     template = f"{control.database}_template_{migrate.head('tenant')}"[:63].lower()
-    name = make_url(url_of(settings, tenant_id)[1]).database
+    name = make_url(locate(settings, url_of(settings, tenant_id)[1])).database
     try:
         with _server(settings) as conn:
             if not conn.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = %s", (template,)).scalar():

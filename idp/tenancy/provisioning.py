@@ -130,12 +130,12 @@ class Provisioning:
         if row is None:
             message = f"There is no tenant {slug_or_id}; `idp tenant list` shows those there are."
             raise NotFound(message)
-        return from_row(row, self._feed.seq)
+        return from_row(row, self._feed.seq, self._settings)
 
     def list_all(self) -> list[Tenant]:
         """Return every tenant, by slug."""
         with self._store.control.reading() as conn:
-            return [from_row(row, self._feed.seq) for row in tenants.list_all(conn)]
+            return [from_row(row, self._feed.seq, self._settings) for row in tenants.list_all(conn)]
 
     def _reserve(
         self, tenant_id: str, slug: str, name: str, issuer: str, host: str | None, stored: dict[str, Any]
@@ -187,7 +187,7 @@ class Provisioning:
             row = tenants.find(conn, tenant_id)
         if row is None:
             raise NotFound
-        return from_row(row, self._feed.seq)
+        return from_row(row, self._feed.seq, self._settings)
 
 
 def _check_name(name: str) -> str:

@@ -98,7 +98,7 @@ class Resolver:
             row = find(conn)
         if row is None or row.state in ("creating", "deleting"):
             return None
-        tenant = from_row(row, revision)
+        tenant = from_row(row, revision, self._settings)
         with self._guard:
             if generation == self._generation:  # else a change came in between: answer, but do not remember
                 if len(self._cache) >= CACHE_SIZE:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from idp.errors import NoCurrentTenant
+from idp.store.location import locate
 from idp.tenancy.settings import TenantSettings
 
 if TYPE_CHECKING:
+    from idp.settings import Settings
     from idp.store.rows import Row
 
 SYSTEM = "system"  # the built-in tenant whose users administer the platform
@@ -51,7 +53,7 @@ class Tenant:
         return self.issuer.startswith("https://")
 
 
-def from_row(row: Row[Any], revision: int) -> Tenant:
+def from_row(row: Row[Any], revision: int, settings: Settings) -> Tenant:
     """Build a tenant from its control row."""
     return Tenant(
         row.id,
@@ -59,7 +61,7 @@ def from_row(row: Row[Any], revision: int) -> Tenant:
         row.name,
         row.state,
         row.issuer,
-        row.database_url,
+        locate(settings, row.database_url),
         TenantSettings.from_json(row.settings),
         revision,
     )
