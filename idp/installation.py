@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from idp import checks, features, work
 from idp.audit import Spool
+from idp.clock import now
 from idp.flow.services import Services
 from idp.identity.passwords import Hasher
 from idp.jobs import schedule
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 _CSRF_KEY = "csrf_key"
+_PROBED = "ready_probe"
 
 
 class Installation:
@@ -101,3 +103,5 @@ class Installation:
         if found not in migrate.versions("control"):
             message = "the control database has another schema"
             raise RuntimeError(message)
+        # A full disk or a database that has become read-only answers reads, and would fail every sign-in.
+        self.store.control.writing(lambda conn: control_state.put(conn, _PROBED, now()))

@@ -160,6 +160,15 @@ class Settings:
         if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
             message = "IDP_REDIS_URL must start with redis://, rediss:// or unix://."
             raise SettingError(message)
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            message = "IDP_TRUSTED_PROXIES must name your proxies: with the whole internet in it every client chooses its own address."
+            raise SettingError(message)
+        if self.ca_bundle and not Path(self.ca_bundle).is_file():
+            message = "IDP_CA_BUNDLE names a file that is not there; check the path."
+            raise SettingError(message)
+        if self.smtp_url and not self.smtp_url.startswith(("smtp://", "smtps://")):
+            message = "IDP_SMTP_URL must start with smtp:// or smtps://."
+            raise SettingError(message)
         if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdigit():
             message = "IDP_METRICS_LISTEN must be HOST:PORT."
             raise SettingError(message)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 MOST_TENANTS = 1000  # that are looked through for a client by that id
-_CLIENT_CHECKS = ("client_id", "client_authentication")
+_UNKNOWN_CLIENT = ("there is no such client", "sub names no client")
 
 
 def sentence(found: FoundRefusal) -> str:
@@ -53,8 +53,10 @@ def advice(installation: Installation, found: FoundRefusal) -> tuple[list[str], 
 
 
 def _named(found: FoundRefusal) -> str | None:
-    received = found.refusal.received
-    return received if found.refusal.check in _CLIENT_CHECKS and received not in AUTH_METHODS else None
+    """Return the client_id that was refused for naming no client; what else was received names none."""
+    refusal = found.refusal
+    unknown = refusal.check == "client_id" or any(words in refusal.reason for words in _UNKNOWN_CLIENT)
+    return refusal.received if unknown and refusal.received not in AUTH_METHODS else None
 
 
 def _change(found: FoundRefusal, row: Row[Any]) -> dict[str, Any] | None:

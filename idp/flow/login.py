@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
-from idp.errors import Unavailable
+from idp.errors import Refusal, Unavailable
 from idp.flow import interaction as interactions
 from idp.flow import pages, session
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
-from idp.identity.authentication import Attempt, Refused, sign_in
+from idp.identity.authentication import Attempt, Reason, Refused, sign_in
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 
 REFUSED = "The email address or the password is not right, or there were too many attempts. Check both, or wait a few minutes and try again"
 _ANOTHER = "The application asks for another account. Sign in with the account that you used there before"
+
+# reason → (what happened, what to do), for `idp explain`
+_WHY: dict[Reason, tuple[str, str]] = {
+    "wrong_password": (
+        "the password is wrong",
+        "Let the person try again, or give a new one: idp user set-password TENANT EMAIL",
+    ),
+    "unknown_account": ("there is no account of this name", "Check the spelling: idp user list TENANT"),
+    "disabled_account": ("the account is disabled", "Enable it: idp user enable TENANT EMAIL"),
+    "account_locked": (
+        "the account had too many failed sign-ins; the right password is refused too until the window ends",
+        "Wait for attempts_window seconds (idp tenant show TENANT); nothing has to be done.",
+    ),
+    "source_locked": (
+        "too many failed sign-ins came from this address; it is refused until the window ends",
+        "Wait for attempts_window seconds, or raise source_attempts where many people share an address.",
+    ),
+}
 
 _Errors = list[tuple[str | None, str]]
 
@@ -94,6 +112,7 @@ class Login:
             page.set("retry-after", str(busy.retry_after))
             return page
         if isinstance(result, Refused):
+            self._record(context, result)
             return self._page(context, shown, [("password", REFUSED)], status=400)
         context.server.services.spool.touch(context.server.tenant.id)
         if not begun:
@@ -101,6 +120,20 @@ class Login:
         context.session = session.find(context.server, begun[0].secret)
         context.set_cookies.append(session.session_cookie(context.server.tenant, begun[0].secret))
         return proceed(context)
+
+    def _record(self, context: Context, refused: Refused) -> None:
+        """Keep for the people who run the tenant what the page tells nobody: which of its reasons it was."""
+        request = context.request
+        context.server.services.spool.refusal(
+            context.server.tenant.id,
+            request.correlation_id,
+            "login_refused",
+            Refusal("sign_in", "NIST SP 800-63B-4 §3.2.2", *_WHY[refused.reason]),
+            request.method,
+            request.path,
+            context.interaction.client_id,
+            request.remote_addr,
+        )
 
     def _page(self, context: Context, username: str | None, errors: _Errors, status: int = 200) -> Response:
         return pages.interaction_page(

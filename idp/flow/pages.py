@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from idp.errors import refusal_of
+from idp.errors import Refusal, refusal_of
+from idp.flow import session
 from idp.web import headers, pages
 from idp.web.branding import Brand
 from idp.web.http import html_response
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 Why = Literal["expired", "other_tab", "finished"]
+_WHY = {
+    "expired": "the sign-in took longer than the tenant's interaction_lifetime, or its id is unknown",
+    "other_tab": "the sign-in belongs to another browser, or to a cookie that another tab has replaced",
+    "finished": "the sign-in has been finished already: the back button, a bookmark or a second click",
+}
 
 
 def brand_of(tenant: Tenant) -> Brand:
@@ -83,10 +89,30 @@ def client_of(request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def restart(server: FlowServer, request: Request, why: Why, interaction: Interaction | None, status: int) -> Response:
     """Answer that this sign-in cannot go on as it is, with the way to begin it again where there is one."""
+    _record_restart(server, request, why, interaction)
     onward = restart_url(server.tenant, interaction) if interaction is not None else None
+    if interaction is not None and why != "other_tab" and interaction.browser_hash:
+        # What was asked (state, nonce, hints) is told to the browser that began it, not to whoever knows the id.
+        browser = session.browser_of(server.tenant, request)
+        onward = onward if interaction.is_bound_to(browser) else None
     # An application that has had its answer takes no second one with the same state: then only it can begin again.
     client = client_of(interaction.request) if interaction is not None and why == "finished" else None
     return page(server, request, "restart.html", status=status, reason=why, continue_url=onward, client=client)
+
+
+def _record_restart(server: FlowServer, request: Request, why: Why, interaction: Interaction | None) -> None:
+    refusal = Refusal("interaction", "OpenID Connect Core §3.1.2.3", _WHY[why], "Begin again from the application.")
+    client_id = interaction.client_id if interaction is not None else None
+    server.services.spool.refusal(
+        server.tenant.id,
+        request.correlation_id,
+        why,
+        refusal,
+        request.method,
+        request.path,
+        client_id,
+        request.remote_addr,
+    )
 
 
 def restart_url(tenant: Tenant, interaction: Interaction) -> str:

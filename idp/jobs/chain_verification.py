@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from idp.jobs.chain import checkpoint_digest, checkpoint_payload, event_hash, genesis
 from idp.store.control import audit_checkpoints as copies
-from idp.store.tenant import audit_checkpoints, audit_events
+from idp.store.tenant import audit_checkpoints, audit_events, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,6 +81,9 @@ def verify_chain(tenant_conn: Connection, control_conn: Connection, tenant_id: s
         marks = _sound_marks(tenant_id, own, known, verify, report)
         report.unchained = audit_events.count_unchained(tenant_conn)
         _Walk(tenant_id, marks, report).over(audit_events.chained(tenant_conn))
+        if not (report.chained or report.unchained or report.checkpoints) and users.count(tenant_conn):
+            what = "the log is empty although the tenant has users, whose creation it records: everything was removed"
+            report.findings.append(Finding("emptied", what))
     return report
 
 

@@ -61,6 +61,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
                 spec=_SPEC,
                 received=str(client_id)[:200],
             )
+        request.named_client_id = client.client_id  # not yet believed; the refusal's record says whom it concerns
         named = data.get("client_id")
         if named is not None and named != client_id:
             raise failure(

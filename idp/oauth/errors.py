@@ -20,6 +20,7 @@ from idp.web.headers import page_headers
 from idp.web.http import MalformedInput, Response, html_response, json_response
 
 if TYPE_CHECKING:
+    from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
     from idp.web.http import Request
@@ -220,4 +221,5 @@ def brand_of(server: TenantServer) -> Brand:
 
 
 def _client_id(request: TenantRequest) -> str | None:
-    return request.client.client_id if request.client is not None else claimed_id(request)
+    client: Client | None = request.client
+    return client.client_id if client is not None else request.named_client_id or claimed_id(request)

@@ -56,6 +56,7 @@ class TenantRequest(OAuth2Request):
         self.headers = {} if authorization is None else {"Authorization": authorization}
         self.payload = Parameters(pairs)
         self.client = None  # type: ignore[assignment]  # see above
+        self.named_client_id: str | None = None
         self.auth_method: str | None = None
         self.user: Any = None
         self.authorization_code: Any = None

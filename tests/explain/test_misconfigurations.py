@@ -44,7 +44,10 @@ class Stage:
         self.theirs: RelyingParty = house.client(self.beta, "beta-rp")
         self.key = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
         self.signing: RelyingParty = house.client(
-            self.acme, "signing", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [self.key.as_dict(private=False)]}
+            self.acme,
+            "signing",
+            token_endpoint_auth_method="private_key_jwt",
+            jwks={"keys": [self.key.as_dict(private=False)]},
         )
         self.plain: RelyingParty = house.client(self.acme, "code-only", grant_types=["authorization_code"])
         self.browser = house.browser(self.acme)
@@ -57,7 +60,15 @@ class Stage:
 
     def assertion(self, key: ECKey | None = None, **claims: Any) -> Answer:
         at = int(time.time())
-        stated = {"iss": "signing", "sub": "signing", "aud": self.acme.issuer, "exp": at + 60, "iat": at, "jti": str(time.monotonic_ns()), **claims}
+        stated = {
+            "iss": "signing",
+            "sub": "signing",
+            "aud": self.acme.issuer,
+            "exp": at + 60,
+            "iat": at,
+            "jti": str(time.monotonic_ns()),
+            **claims,
+        }
         signer = key or self.key
         signed = jwt.encode({"alg": "ES256", "kid": signer.kid}, stated, signer)
         form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION, "client_assertion": signed}
@@ -107,6 +118,24 @@ def _disabled(stage: Stage) -> Answer:
     return stage.ask()
 
 
+def _wrong_password(stage: Stage) -> Answer:
+    page = stage.browser.follow(stage.ask())
+    return stage.browser.submit(page, username="ada@example.com", password="not the password at all")
+
+
+def _locked(stage: Stage) -> Answer:
+    page = stage.browser.follow(stage.ask())
+    for _ in range(11):
+        answer = stage.browser.submit(page, username="ada@example.com", password="not the password at all")
+    return answer
+
+
+def _late_sign_in(stage: Stage) -> Answer:
+    page = stage.browser.follow(stage.ask())
+    with shifted(stage.acme.settings.interaction_lifetime + 1):
+        return stage.browser.submit(page, username="ada@example.com", password="x")
+
+
 # name: (what is done, check, words that the explanation must contain)
 CASES: dict[str, tuple[Act, str, tuple[str, ...]]] = {
     "redirect URI: a slash too much": (lambda s: s.ask(redirect_uri=CALLBACK + "/"), "redirect_uri", (CALLBACK, "^", "idp client update acme rp")),
@@ -137,9 +166,9 @@ CASES: dict[str, tuple[Act, str, tuple[str, ...]]] = {
     "method: none": (lambda s: s.house.post(s.acme, "/token", {"grant_type": "client_credentials", "client_id": "rp"}), "client_authentication", ("none",)),
     "method: two at once": (lambda s: s.token({"grant_type": "client_credentials", "client_secret": "x"}), "client_authentication", ("client_secret_basic and client_secret_post",)),
     "Basic: malformed": (lambda s: s.house.post(s.acme, "/token", {"grant_type": "client_credentials"}, headers={"authorization": "Basic rp:secret"}), "client_authentication", ("base64",)),
-    "assertion: audience": (lambda s: s.assertion(aud=f"{s.acme.issuer}/token"), "client_authentication", ("aud", "/token", "/t/acme")),
+    "assertion: audience": (lambda s: s.assertion(aud=f"{s.acme.issuer}/token"), "client_authentication", ("aud", "/token", "/t/acme", "client signing")),
     "assertion: other tenant's issuer": (lambda s: s.assertion(aud=s.beta.issuer), "client_authentication", ("/t/beta", "/t/acme")),
-    "assertion: clock behind": (lambda s: s.assertion(exp=int(time.time()) - 600), "client_authentication", ("exp", "clock")),
+    "assertion: clock behind": (lambda s: s.assertion(exp=int(time.time()) - 600), "client_authentication", ("exp", "clock", "client signing")),
     "assertion: clock ahead": (lambda s: s.assertion(iat=int(time.time()) + 600, exp=int(time.time()) + 660), "client_authentication", ("future", "clock")),
     "assertion: used twice": (_replayed, "client_authentication", ("used before", "jti")),
     "assertion: another key": (lambda s: s.assertion(key=ECKey.generate_key("P-256", {"kid": "two"})), "client_authentication", ("two", "one")),
@@ -156,6 +185,9 @@ CASES: dict[str, tuple[Act, str, tuple[str, ...]]] = {
     "userinfo: token of another tenant": (_foreign_userinfo, "access_token", ("no key of this tenant",)),
     "userinfo: no openid": (lambda s: s.rp.userinfo(s.token({"grant_type": "client_credentials"}).json["access_token"]), "access_token", ("openid",)),
     "logout: redirect URI": (lambda s: s.browser.get(f"{s.acme.base_path}/logout?client_id=rp&post_logout_redirect_uri=https://rp.example/other"), "post_logout_redirect_uri", ("https://rp.example/other", "https://rp.example/bye")),
+    "sign-in: wrong password": (_wrong_password, "sign_in", ("the password is wrong",)),
+    "sign-in: locked": (_locked, "sign_in", ("too many failed sign-ins",)),
+    "sign-in: took too long": (_late_sign_in, "interaction", ("interaction_lifetime",)),
     "tenant: unknown": (lambda s: s.house.send("GET", "/t/acmee/authorize"), "address", ("acmee", "idp tenant list")),
 }  # fmt: skip
 

@@ -64,8 +64,8 @@ def test_s032_no_scope_about_a_person_and_none_beyond_the_registered(cast: Cast,
 
 
 def test_public_clients_have_no_credentials(cast: Cast) -> None:
-    """RFC 6749 §4.4: confidential clients only, whatever a public one says."""
-    refused(cast.house, cast.public.post("/token", FORM), 401, "invalid_client")
+    """RFC 6749 §4.4, §5.2: confidential clients only; a public one is known, but not authorized for this grant type."""
+    refused(cast.house, cast.public.post("/token", FORM), 400, "unauthorized_client")
 
 
 def test_the_issue_is_an_event(cast: Cast) -> None:

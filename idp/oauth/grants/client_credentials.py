@@ -14,9 +14,6 @@ from idp.tokens.authorization import Authorization
 class ClientCredentials(TenantGrant, ClientCredentialsGrant):
     """Authlib's grant; the event goes to the worker's spool."""
 
-    # RFC 6749 §4.4: for clients that authenticate.
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
-
     def validate_token_request(self) -> None:
         """Authenticate the client and decide the scope."""
         client = self.request.client = self.authenticate_token_endpoint_client()
