@@ -57,7 +57,7 @@ class Router:
         tenant, rest = found
         endpoints = self.hot.get(rest)
         server = (
-            self.installation.servers.cached(tenant) if endpoints is not None else None
+            self.installation.servers.cached(tenant) if endpoints is not None and tenant.state == "active" else None
         )
         if server is None or endpoints is None:
             return None
