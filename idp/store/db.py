@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import exc
 
-from idp.errors import Conflict, NoCurrentTenant, StorageUnavailable
+from idp.errors import Conflict, NoCurrentTenant
+from idp.store.connections import LOST, Reading, command, unavailable
 from idp.store.engines import allow_open_files, open_engine
 from idp.store.file_lock import FileLock
 from idp.store.location import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from sqlalchemy.engine import Connection
 
@@ -46,7 +46,6 @@ IDLE = 60.0  # seconds after which an unused tenant's connections are closed whe
 FILES_A_TENANT = (
     8  # that an open SQLite database needs: itself, its log, its index, the two of the lock, some connections more
 )
-_LOST = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError, OSError)
 
 
 def current() -> Database:
@@ -56,56 +55,6 @@ def current() -> Database:
     except LookupError:
         message = "a tenant's data was asked for outside a tenant"
         raise NoCurrentTenant(message) from None
-
-
-def _is_full(error: BaseException) -> bool:
-    """Say whether a PostgreSQL server refused a connection because of their number (53300; libpq gives the text alone)."""
-    text = str(getattr(error, "orig", ""))
-    return any(words in text for words in ("too many clients", "too many connections", "connection slots"))
-
-
-def _unavailable(error: BaseException) -> StorageUnavailable:
-    problem = StorageUnavailable()
-    problem.__cause__ = error
-    return problem
-
-
-class _Reading:
-    """A connection for reading; errors of the database become :class:`StorageUnavailable`."""
-
-    __slots__ = ("_connection", "_database")
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __enter__(self) -> Connection:
-        try:
-            connection: Connection = self._database.engine.connect()
-        except (*_LOST, exc.DBAPIError) as error:
-            connection = self._connect_again(error)
-        self._connection = connection
-        return connection
-
-    def _connect_again(self, error: BaseException) -> Connection:
-        """Connect once more when the server had no connection left: other tenants' idle ones are closed first."""
-        if self._database.make_room is not None and _is_full(error):
-            self._database.make_room(0.0)
-            try:
-                return self._database.engine.connect()
-            except (*_LOST, exc.DBAPIError) as still:
-                error = still
-        raise _unavailable(error) from error
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, exc.DBAPIError) and not isinstance(
-            error, exc.IntegrityError | exc.ProgrammingError | exc.DataError
-        ):
-            self._connection.invalidate()
-            self._connection.close()
-            raise _unavailable(error) from error
-        self._connection.close()
 
 
 class _Job(Generic[T]):
@@ -133,15 +82,6 @@ class NestedWriting(RuntimeError):
     """``work`` wrote to its own database by another transaction: a defect that would wait for itself for ever."""
 
 
-def _command(connection: Connection, sql: str) -> None:
-    """Run a transaction's command on the driver's connection: SQLAlchemy's way takes 25 µs each, and a write needs up to four."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.execute(sql)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise exc.OperationalError(sql, None, error) from error
-
-
 class Database:
     """One database: the control database or a tenant's."""
 
@@ -160,9 +100,9 @@ class Database:
         self._is_closing = False
         self._writers: set[int] = set()  # threads that are inside a transaction of this database
 
-    def reading(self) -> _Reading:
+    def reading(self) -> Reading:
         """Return a context manager that yields a connection for SELECTs."""
-        return _Reading(self)
+        return Reading(self)
 
     def writing(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction; what it wrote is durable on return.
@@ -227,19 +167,19 @@ class Database:
             self._file_lock.acquire(LOCK_TIMEOUT)
             try:
                 with self.engine.connect() as connection:
-                    _command(connection, "BEGIN IMMEDIATE")
+                    command(connection, "BEGIN IMMEDIATE")
                     has_begun = True
                     self._transact(connection, batch)
             finally:
                 self._file_lock.release()
-        except (*_LOST, exc.DBAPIError) as error:
+        except (*LOST, exc.DBAPIError) as error:
             if not has_begun:
                 # Who came meanwhile has waited too: a file that stays locked must not hold every thread of the worker.
                 with self._guard:
                     batch += self._queue
                     self._queue = []
             for job in batch:
-                job.result, job.error = None, _unavailable(error)
+                job.result, job.error = None, unavailable(error)
 
     def _transact(self, connection: Connection, batch: list[_Job[Any]]) -> None:
         me = threading.get_ident()
@@ -250,7 +190,7 @@ class Database:
             else:
                 for job in batch:
                     self._run_in_savepoint(connection, job)
-            _command(connection, "COMMIT")
+            command(connection, "COMMIT")
         except BaseException:
             self._rollback(connection)
             raise
@@ -261,26 +201,26 @@ class Database:
         """Run the only job of a group: its savepoint is the transaction."""
         try:
             job.result = job.work(connection)
-        except _LOST:
+        except LOST:
             raise
         except Exception as error:  # noqa: BLE001 - handed to the caller
             job.error = error
-            _command(connection, "ROLLBACK")
-            _command(connection, "BEGIN IMMEDIATE")
-            _command(connection, "SAVEPOINT job")
+            command(connection, "ROLLBACK")
+            command(connection, "BEGIN IMMEDIATE")
+            command(connection, "SAVEPOINT job")
             self._defend(connection, job, error)
 
     def _run_in_savepoint(self, connection: Connection, job: _Job[Any]) -> None:
-        _command(connection, "SAVEPOINT job")
+        command(connection, "SAVEPOINT job")
         try:
             job.result = job.work(connection)
-        except _LOST:
+        except LOST:
             raise  # the file itself is in trouble: nobody in this group may be told of success
         except Exception as error:  # noqa: BLE001 - handed to the caller
             job.error = error
-            _command(connection, "ROLLBACK TO job")
+            command(connection, "ROLLBACK TO job")
             self._defend(connection, job, error)
-        _command(connection, "RELEASE job")
+        command(connection, "RELEASE job")
 
     @staticmethod
     def _defend(connection: Connection, job: _Job[Any], error: Exception) -> None:
@@ -289,16 +229,16 @@ class Database:
             return
         try:
             defence(connection)
-        except _LOST:
+        except LOST:
             raise
         except Exception as failed:  # noqa: BLE001 - this caller's alone: the others in the group have done nothing wrong
             job.error = failed
-            _command(connection, "ROLLBACK TO job")
+            command(connection, "ROLLBACK TO job")
 
     @staticmethod
     def _rollback(connection: Connection) -> None:
         try:
-            _command(connection, "ROLLBACK")
+            command(connection, "ROLLBACK")
         except exc.DBAPIError:  # SQLite has rolled back by itself (disk full), or the connection is gone
             connection.invalidate()
 
@@ -307,23 +247,23 @@ class Database:
     def _write_alone(self, work: Callable[[Connection], T]) -> T:
         me = threading.get_ident()
         with self.reading() as connection:
-            _command(connection, "BEGIN")
+            command(connection, "BEGIN")
             self._writers.add(me)
             try:
                 result = work(connection)
-                _command(connection, "COMMIT")
+                command(connection, "COMMIT")
             except exc.OperationalError:
                 raise
             except exc.IntegrityError as error:
-                _command(connection, "ROLLBACK")
+                command(connection, "ROLLBACK")
                 raise Conflict from error
             except BaseException as error:
-                _command(connection, "ROLLBACK")
+                command(connection, "ROLLBACK")
                 defence = getattr(error, "defence", None)
                 if defence is not None:
-                    _command(connection, "BEGIN")
+                    command(connection, "BEGIN")
                     defence(connection)
-                    _command(connection, "COMMIT")
+                    command(connection, "COMMIT")
                 raise
             finally:
                 self._writers.discard(me)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def verified(house: House, tenant: Tenant) -> Report:
     with house.database(tenant).reading() as conn, house.installation.store.control.reading() as control:
-        return verify_chain(conn, control, tenant.id, CheckpointKeys(conn, house.installation.envelope, tenant.id).verify)
+        return verify_chain(
+            conn, control, tenant.id, CheckpointKeys(conn, house.installation.envelope, tenant.id).verify
+        )
 
 
 def test_a_log_without_any_event_is_not_sound(house: House) -> None:
@@ -28,7 +30,7 @@ def test_a_log_without_any_event_is_not_sound(house: House) -> None:
         work.worker(house.installation).run_due()
     assert verified(house, tenant).is_sound
     for name in ("audit_events", "audit_checkpoints"):
-        house.database(tenant).writing(lambda conn, name=name: conn.exec_driver_sql(f"DELETE FROM {name}"))  # noqa: S608
+        house.database(tenant).writing(lambda conn, name=name: conn.exec_driver_sql(f"DELETE FROM {name}"))
     house.installation.store.control.writing(lambda conn: conn.exec_driver_sql("DELETE FROM audit_checkpoints"))
     assert [finding.problem for finding in verified(house, tenant).findings] == ["emptied"]
 

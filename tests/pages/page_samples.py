@@ -121,7 +121,11 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "continue_label": None,
         },
     ),
-    "restart": ("restart.html", ACME, {"reason": "expired", "continue_url": "/t/acme/authorize?i=4f2a", "client": None}),
+    "restart": (
+        "restart.html",
+        ACME,
+        {"reason": "expired", "continue_url": "/t/acme/authorize?i=4f2a", "client": None},
+    ),
     "restart-lost": ("restart.html", ACME, {"reason": "finished", "continue_url": None, "client": None}),
     "tenant": ("tenant.html", ACME, {"account": None, "sign_out_url": None, "issuer": "https://id.example/t/acme"}),
     "tenant-signed-in": (

@@ -37,5 +37,7 @@ def environment(kind: str) -> Iterator[dict[str, str]]:
         yield {"IDP_DATABASE_URL": url.set(database=name).render_as_string(hide_password=False)}
     finally:
         with psycopg.connect(plain, autocommit=True) as connection:
-            for (database,) in connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (name,)).fetchall():
+            for (database,) in connection.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (name,)
+            ).fetchall():
                 connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')  # type: ignore[call-overload]

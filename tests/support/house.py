@@ -109,7 +109,9 @@ class RelyingParty:
 
     def redeem(self, grant: Grant | dict[str, str], **more: str) -> Answer:
         """Redeem a code at the token endpoint."""
-        code, verifier = (grant.code, grant.verifier) if isinstance(grant, Grant) else (grant["code"], grant.get("verifier"))
+        code, verifier = (
+            (grant.code, grant.verifier) if isinstance(grant, Grant) else (grant["code"], grant.get("verifier"))
+        )
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
         if verifier is not None:
             form["code_verifier"] = verifier
@@ -183,7 +185,9 @@ class Browser:
             answer = self.get(target)
         return answer
 
-    def sign_in(self, client: RelyingParty, *, username: str = "ada@example.com", password: str = PASSWORD, **params: str | None) -> Grant:
+    def sign_in(
+        self, client: RelyingParty, *, username: str = "ada@example.com", password: str = PASSWORD, **params: str | None
+    ) -> Grant:
         """Walk a whole sign-in, with whatever pages come, and return the code."""
         verifier = secrets.token_urlsafe(32)
         answer = self.follow(self.authorize(client, verifier=verifier, **params))
@@ -203,7 +207,9 @@ class Browser:
     def _send(self, method: str, url: str, form: dict[str, str] | None, headers: dict[str, str]) -> Answer:
         if self.cookies:
             headers = {**headers, "cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        answer = self.house.send(method, url, form=form, headers=headers, host=self.tenant.host, scheme=urlsplit(self.tenant.issuer).scheme)
+        answer = self.house.send(
+            method, url, form=form, headers=headers, host=self.tenant.host, scheme=urlsplit(self.tenant.issuer).scheme
+        )
         for name, value in answer.headers:
             if name.lower() == "set-cookie":
                 key, _, content = value.partition(";")[0].partition("=")
@@ -219,7 +225,13 @@ class House:
     def __init__(self, folder: Path, **environ: str) -> None:
         """Make the installation in ``folder``; ``environ`` are further IDP_* variables."""
         self.settings = Settings.from_env(
-            {"IDP_DATA_DIR": str(folder), "IDP_ARGON2_MEMORY_KIB": "7168", "IDP_PUBLIC_URL": "http://localhost:8000", "IDP_LOG_LEVEL": "error", **environ}
+            {
+                "IDP_DATA_DIR": str(folder),
+                "IDP_ARGON2_MEMORY_KIB": "7168",
+                "IDP_PUBLIC_URL": "http://localhost:8000",
+                "IDP_LOG_LEVEL": "error",
+                **environ,
+            }
         )
         folder.mkdir(parents=True, exist_ok=True)
         create_master_key(self.settings)
@@ -247,9 +259,22 @@ class House:
 
     def user(self, tenant: Tenant, email: str = "ada@example.com", password: str = PASSWORD, **more: Any) -> str:
         """Make a user and return the id."""
-        claims = more.pop("claims", {"name": "Ada Lovelace", "given_name": "Ada", "phone_number": "+44 1 2345", "address": {"country": "GB"}})
+        claims = more.pop(
+            "claims",
+            {"name": "Ada Lovelace", "given_name": "Ada", "phone_number": "+44 1 2345", "address": {"country": "GB"}},
+        )
         hasher = self.installation.services.hasher
-        return create_user(self.database(tenant), hasher, tenant, username=email, password=password, email=email, by=By("operator"), claims=claims, **more)
+        return create_user(
+            self.database(tenant),
+            hasher,
+            tenant,
+            username=email,
+            password=password,
+            email=email,
+            by=By("operator"),
+            claims=claims,
+            **more,
+        )
 
     def user_id(self, tenant: Tenant, email: str = "ada@example.com") -> str:
         with self.database(tenant).reading() as conn:
@@ -257,7 +282,9 @@ class House:
         assert found is not None
         return str(found.id)
 
-    def client(self, tenant: Tenant, client_id: str = "rp", *, profile: str = "strict", **metadata: Any) -> RelyingParty:
+    def client(
+        self, tenant: Tenant, client_id: str = "rp", *, profile: str = "strict", **metadata: Any
+    ) -> RelyingParty:
         """Register a client; confidential with client_secret_basic unless the metadata say otherwise."""
         given: dict[str, Any] = {
             "client_name": "An application",
@@ -271,7 +298,13 @@ class House:
             given["grant_types"] = [kind for kind in given["grant_types"] if kind != "client_credentials"]
         stored = client_metadata.validate(given, profile, tenant.settings.signing_algorithms)
         secret = secrets.token_urlsafe(32) if stored["token_endpoint_auth_method"].startswith("client_secret") else None
-        row = {"client_id": client_id, "client_profile": profile, "secret_expires_at": None, "metadata": stored, "state": "active"}
+        row = {
+            "client_id": client_id,
+            "client_profile": profile,
+            "secret_expires_at": None,
+            "metadata": stored,
+            "state": "active",
+        }
         secret_hash = opaque.digest(secret) if secret else None
         with self.installation.feed.announced(tenant.id, "client", client_id):
             self.database(tenant).writing(lambda conn: clients.create(conn, secret_hash=secret_hash, **row))
@@ -282,13 +315,28 @@ class House:
 
     def get(self, tenant: Tenant, path: str, headers: dict[str, str] | None = None) -> Answer:
         """Get a path below the tenant's issuer, as a program."""
-        return self.send("GET", tenant.base_path + path, headers=headers, host=tenant.host, scheme=urlsplit(tenant.issuer).scheme)
+        return self.send(
+            "GET", tenant.base_path + path, headers=headers, host=tenant.host, scheme=urlsplit(tenant.issuer).scheme
+        )
 
-    def post(self, tenant: Tenant, path: str, form: dict[str, str] | list[tuple[str, str]], headers: dict[str, str] | None = None) -> Answer:
+    def post(
+        self,
+        tenant: Tenant,
+        path: str,
+        form: dict[str, str] | list[tuple[str, str]],
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
         """Post a form to a path below the tenant's issuer, as a program."""
-        return self.send("POST", tenant.base_path + path, form=form, headers=headers, host=tenant.host, scheme=urlsplit(tenant.issuer).scheme)
+        return self.send(
+            "POST",
+            tenant.base_path + path,
+            form=form,
+            headers=headers,
+            host=tenant.host,
+            scheme=urlsplit(tenant.issuer).scheme,
+        )
 
-    def send(  # noqa: PLR0913 - the parts of a request
+    def send(
         self,
         method: str,
         url: str,
@@ -307,7 +355,17 @@ class House:
         if form is not None:
             body = urlencode(form).encode()
             pairs.append(("content-type", "application/x-www-form-urlencoded"))
-        request = Request(method, scheme, host, parts.path, parts.query, Headers.of([("host", host), *pairs]), body or b"", "127.0.0.1", opaque.new_correlation_id())
+        request = Request(
+            method,
+            scheme,
+            host,
+            parts.path,
+            parts.query,
+            Headers.of([("host", host), *pairs]),
+            body or b"",
+            "127.0.0.1",
+            opaque.new_correlation_id(),
+        )
         response = self.router.respond(request)
         return Answer(response.status, response.headers, response.body)
 
