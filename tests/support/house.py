@@ -180,7 +180,7 @@ class Browser:
         """Follow redirects as long as they stay at the tenant."""
         while answer.status in (302, 303):
             target = answer.location
-            if not (target.startswith("/") or target.startswith(self.tenant.origin + "/")):
+            if not (target.startswith(("/", self.tenant.origin + "/"))):
                 break
             answer = self.get(target)
         return answer
