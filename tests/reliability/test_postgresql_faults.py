@@ -181,13 +181,14 @@ def test_a_failover_to_a_read_only_server(site: Site) -> None:
         assert unavailable(site.rp.refresh(tokens["refresh_token"]))
         assert site.rp.introspect(tokens["access_token"])["active"] is True
         assert site.rp.userinfo(tokens["access_token"]).status == 200
+        eventually(lambda: site.ready() == 503, 5)
     finally:
         with psycopg.connect(site.cluster.url.replace("+psycopg", ""), autocommit=True) as line:
             line.execute("SET default_transaction_read_only = off")
             line.execute("ALTER SYSTEM RESET default_transaction_read_only")
             line.execute("SELECT pg_reload_conf()")
     eventually(lambda: str(scalar(control, "SHOW default_transaction_read_only")) == "off", 5)
-    time.sleep(0.3)
+    eventually(lambda: site.ready() == 200, 5)
     assert site.rp.redeem(grant).status == 200
     assert site.rp.refresh(tokens["refresh_token"]).status == 200
 

@@ -95,13 +95,15 @@ def test_many_wait_for_a_locked_database_together(tmp_path: Path) -> None:
 
 
 def test_a_locked_control_database(tmp_path: Path) -> None:
-    """S113: who cannot be configured is still served: tenants answer, both health answers are 200."""
+    """S113: tenants are served on although nothing can be configured; readiness says that something is wrong, liveness does not."""
     with Served(tmp_path) as served:
         acme = served.tenant("acme")
         rp = served.client(acme)
         with locked(tmp_path / "var" / "control.db"):
             assert rp.redeem(served.browser(acme).sign_in(rp)).status == 200
-            assert served.send("GET", "/health/ready").status == 200
+            served.wait_for("/health/ready", 503, 5)
+            assert served.send("GET", "/health/live").status == 200
+        served.wait_for("/health/ready", 200, 10)
         assert served.house.tenant("late").state == "active"
 
 
@@ -128,9 +130,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
         for path in ("/jwks", "/.well-known/openid-configuration"):
             assert served.get(acme, path).status == 200
         assert served.send("GET", "/health/live").status == 200
+        served.wait_for("/health/ready", 503, 5)
         # The event of the hot path cannot be kept: the request is answered all the same, and the log says so.
         assert rp.post("/token", {"grant_type": "client_credentials"}).status == 200
         ballast.unlink()
+        served.wait_for("/health/ready", 200, 5)
         assert scalar(acme.database_url, "SELECT count(*) FROM authorization_codes WHERE used_at IS NULL") == 1
         assert rp.redeem(grant).status == 200
         assert rp.refresh(tokens["refresh_token"]).status == 200

@@ -1,0 +1,79 @@
+"""Many password hashes at once do not take the service away from others (S111)."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from house import PASSWORD
+from serving import Served
+
+if TYPE_CHECKING:
+    from house import Answer
+    from serving import Wire
+
+pytestmark = pytest.mark.slow
+
+
+def resident(pid: int) -> int:
+    """Resident memory in KiB."""
+    return int(
+        next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[
+            1
+        ]
+    )
+
+
+def test_s111_a_flood_of_sign_ins_leaves_the_others_served(tmp_path: Path) -> None:
+    """S111: 60 sign-ins at once on one worker: each is 303 or 503 + Retry-After, memory holds, programs are answered quickly."""
+    with Served(tmp_path, workers=1, IDP_ARGON2_MEMORY_KIB="47104") as served:
+        acme = served.tenant("acme")
+        rp = served.client(acme)
+        forms = []
+        for i in range(60):
+            served.house.user(acme, f"p{i}@example.com") if i < 6 else None
+            browser = served.browser(acme)
+            page = browser.follow(browser.authorize(rp, verifier="v" * 43))
+            action, fields = page.form
+            cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+            headers = {"cookie": cookie, "origin": acme.origin, "accept": "text/html"}
+            forms.append((action, {**fields, "username": f"p{i % 6}@example.com", "password": PASSWORD}, headers))
+        (worker,) = served.workers()
+        before = resident(worker)
+        taken: list[float] = []
+        stop = threading.Event()
+
+        def ask_on() -> None:
+            wire = served.wire()
+            while not stop.is_set():
+                began = time.monotonic()
+                assert (
+                    served.post(acme, "/token", {"grant_type": "client_credentials"}, headers=rp.auth, wire=wire).status
+                    == 200
+                )
+                taken.append(time.monotonic() - began)
+                time.sleep(0.005)
+
+        asking = threading.Thread(target=ask_on)
+        asking.start()
+
+        def sign_in(wire: Wire, i: int) -> Answer:
+            action, fields, headers = forms[i]
+            return served.send("POST", action, form=fields, headers=headers, wire=wire)
+
+        answers, _ = served.race(60, sign_in)
+        peak = resident(worker)
+        stop.set()
+        asking.join()
+        statuses = {answer.status for answer in answers}
+        assert statuses <= {303, 503}, statuses
+        assert all((answer.header("retry-after") or "").isdigit() for answer in answers if answer.status == 503)
+        assert [answer.status for answer in answers].count(303) >= 10
+        assert statistics.quantiles(taken, n=100)[98] < 1.0, "programs waited for people's passwords"
+        assert peak - before < 120 * 1024, "each waiting hash takes its memory"
+        # and afterwards all is as before
+        assert served.browser(acme).sign_in(rp, username="p1@example.com").code
