@@ -319,7 +319,7 @@ def test_the_doctor_names_what_is_wrong_and_the_fix(idp: Idp, monkeypatch) -> No
     assert said("credentials can be read")["fix"].startswith("chmod 600")
     (idp.folder / "credentials").chmod(0o600)
     monkeypatch.setenv("IDP_TRUSTED_PROXIES", "0.0.0.0/0")
-    assert said("trusted as a proxy")["level"] == "error"
+    assert said("must name your proxies")["level"] == "error"
     monkeypatch.delenv("IDP_TRUSTED_PROXIES")
     monkeypatch.setenv("IDP_REDIS_URL", "redis://127.0.0.1:1/0")
     assert "IDP_REDIS_URL" in said("Redis does not answer")["fix"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from cast import discovery
@@ -300,7 +300,7 @@ def test_what_may_be_registered_can_be_sent_to(uri: str) -> None:
         assert uri.isascii()
         assert uri.isprintable()
         assert not set(uri) & set(' #*\\"<>')
-        assert "@" not in uri.partition("://")[2].partition("/")[0].partition("?")[0]
+        assert "@" not in urlsplit(uri).netloc
         assert uri.partition(":")[0] not in ("javascript", "data", "file")
 
 
