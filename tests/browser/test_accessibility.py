@@ -94,8 +94,10 @@ def test_zoomed_to_400_percent(opened: Callable[..., BrowserContext], pair: Site
     """WCAG 2.2 §1.4.10, §2.4.7: at 320 CSS pixels a person signs in with the keyboard alone."""
     page = opened(viewport={"width": 320, "height": 256}).new_page()
     page.goto(f"{pair.roots['demo']}/start?prompt=consent")
+    page.wait_for_selector("#username:focus")
     page.keyboard.type(ADA)
     page.keyboard.press("Tab")
+    page.wait_for_selector("#password:focus")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector("#consent-approve")

@@ -67,7 +67,7 @@ def test_ctrl_c_reaches_the_whole_group(serve: Serve) -> None:
     program.wait()
     program.wait("/", f"http://localhost:{demo}")
     assert until(lambda: "idp.cli worker" in program.commands())
-    time.sleep(1)  # the job process has set up its signals
+    time.sleep(3)  # the job process has set up its signals
     program.signal(signal.SIGINT, group=True)
     output = program.output()
     assert program.process.returncode == 0, output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -173,8 +174,8 @@ def test_s047_the_grace_survives_kill_9(arena: Arena) -> None:
     first = arena.rp.refresh(tokens["refresh_token"]).json
     began = time.monotonic()
     restarted(arena)
+    age(arena, grant_of(tokens), -math.ceil(time.monotonic() - began))  # as if the restart had taken no time
     answers = race(arena, refresh_form(tokens["refresh_token"]))
-    assert time.monotonic() - began < GRACE, "the machine is too slow for this test"
     assert {answer.json["refresh_token"] for answer in answers} == {first["refresh_token"]}
     assert heads(arena, grant_of(tokens)) == 1
 

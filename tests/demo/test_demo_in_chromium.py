@@ -33,10 +33,13 @@ class Hand:
     def sign_in(self) -> None:
         """From the demo's first page to the tokens: the fields have the focus already, so they are only typed into."""
         self.click("#sign-in")
+        self.page.wait_for_selector("#username:focus")
         self.page.keyboard.type(EMAIL)
         self.page.keyboard.press("Tab")
+        self.page.wait_for_selector("#password:focus")
         self.page.keyboard.type(PASSWORD)
         self.click("#login-submit")
+        self.page.wait_for_load_state()
         if self.page.locator("#consent-approve").count():
             self.click("#consent-approve")
 

@@ -165,7 +165,7 @@ class Program:
 
     def output(self) -> str:
         """What was written, once the process has ended."""
-        return self.process.communicate(timeout=20)[0]
+        return self.process.communicate(timeout=60)[0]
 
     def close(self) -> None:
         """End whatever is left."""
