@@ -123,9 +123,3 @@ def snapshot(conn: Connection) -> Iterator[None]:
 def latest_at(conn: Connection) -> int | None:
     """Return when the newest event was recorded, None when there is none."""
     return conn.execute(select(audit_events.c.at).order_by(audit_events.c.seq.desc()).limit(1)).scalar()
-
-
-def recent(conn: Connection, *, limit: int = 100, before: int | None = None) -> Sequence[Row[Any]]:
-    """Return the newest events, newest first; ``before`` is the ``seq`` of the last one of the page before."""
-    query = select(audit_events).order_by(audit_events.c.seq.desc()).limit(limit)
-    return conn.execute(query if before is None else query.where(audit_events.c.seq < before)).all()
