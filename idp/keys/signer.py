@@ -107,8 +107,8 @@ class TenantKeys:
         self._envelope = envelope
         known = sorted((row for row in rows if row.state in PUBLISHED and row.alg in ALGORITHMS), key=_order)
         self.public_jwks: tuple[dict[str, Any], ...] = tuple(row.public_jwk for row in known)
-        self.algorithms: tuple[str, ...] = tuple(row.alg for row in known if row.state == "active")
         self._active = {row.alg: (row.kid, row.sealed_private) for row in known if row.state == "active"}
+        self.algorithms: tuple[str, ...] = tuple(alg for alg in ALGORITHMS if alg in self._active)
         self._jwks = {row.kid: row.public_jwk for row in known}
         self._signers: dict[str, _Signer] = {}
         self._public: dict[str, PreparedKey] = {}

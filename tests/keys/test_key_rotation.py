@@ -213,6 +213,14 @@ def test_rotating_one_algorithm_by_hand(site) -> None:
     exactly_one_active(site, "ES256", "EdDSA")
 
 
+def test_algorithms_stand_in_one_order(site) -> None:
+    """RFC 8414 §2: what discovery lists stands in the same order however old each algorithm's key is."""
+    begin(site, "EdDSA", "RS256", "ES256")
+    with clock.shifted(PUBLISH_AHEAD):
+        act(site, rotate_now, ("RS256",), policy=KeyPolicy(("ES256", "RS256", "EdDSA")))
+    assert site.keys().algorithms == ("ES256", "RS256", "EdDSA")
+
+
 def test_revoking_the_active_key(site) -> None:
     """Security §3 (emergency): its tokens are refused, it leaves the set, and the next key signs, all in one change."""
     begin(site)
