@@ -50,7 +50,7 @@ class Rule(NamedTuple):
 
 # Clocks of nodes may differ by a minute: nothing is deleted in the very second of its end.
 TENANT_RULES = (
-    Rule("sealed answers", refresh_tokens.forget_sealed, 60),
+    Rule("sealed successors", refresh_tokens.forget_sealed, 60),
     Rule("replays", replays.purge_expired, 300),
     Rule("attempts", attempts.purge_expired, 300),
     Rule("revoked tokens", revoked_tokens.purge_expired, 300),

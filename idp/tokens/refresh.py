@@ -1,15 +1,14 @@
-"""Refresh tokens: new ones, and the sealed answer that a client which lost it may have again (RFC 9700 §4.14.2).
+"""Refresh tokens: new ones, and the sealed successor that a client which lost the answer may have again (RFC 9700 §4.14.2).
 
-The answer of a rotation is sealed under a key derived from the refresh token that was presented. The server stores only that
-token's hash, so only who presents the token again can open the answer.
+The successor is sealed under a key derived from the refresh token that was presented. The server stores only that token's hash,
+so only who presents the token again can open it.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
-from typing import Any
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,8 +19,15 @@ from idp import opaque
 
 PREFIX = "rt"
 GRACE = 10  # seconds in which the same refresh token gets the same successor again
-_INFO = b"authsec refresh grace v1"
+_INFO = b"authsec refresh grace v2"
 _NONCE = 12
+
+
+class Successor(NamedTuple):
+    """What a refresh token was rotated to, and the scope that was asked for then."""
+
+    refresh_token: str
+    scope: str
 
 
 def new_refresh_token() -> str:
@@ -29,21 +35,21 @@ def new_refresh_token() -> str:
     return opaque.new_secret(PREFIX)
 
 
-def seal(refresh_token: str, response: dict[str, Any]) -> str:
-    """Return the token response, encrypted under a key derived from the refresh token that was presented for it."""
+def seal(refresh_token: str, successor: Successor) -> str:
+    """Return the successor, encrypted under a key derived from the refresh token that was presented for it."""
     nonce = os.urandom(_NONCE)
-    sealed = AESGCM(_key(refresh_token)).encrypt(nonce, json.dumps(response).encode(), None)
+    sealed = AESGCM(_key(refresh_token)).encrypt(nonce, "\n".join(successor).encode(), None)
     return base64.b64encode(nonce + sealed).decode()
 
 
-def unseal(refresh_token: str, sealed: str) -> dict[str, Any] | None:
-    """Return the token response; None when it was sealed for another token or was altered."""
+def unseal(refresh_token: str, sealed: str) -> Successor | None:
+    """Return the successor; None when it was sealed for another token or was altered."""
     try:
         raw = base64.b64decode(sealed, validate=True)
-        opened: dict[str, Any] = json.loads(AESGCM(_key(refresh_token)).decrypt(raw[:_NONCE], raw[_NONCE:], None))
+        opened = AESGCM(_key(refresh_token)).decrypt(raw[:_NONCE], raw[_NONCE:], None)
     except (InvalidTag, ValueError):
         return None
-    return opened
+    return Successor(*opened.decode().split("\n"))
 
 
 def _key(refresh_token: str) -> bytes:

@@ -20,10 +20,13 @@ HEADS = "SELECT count(*) FROM refresh_tokens r JOIN grants g ON g.id = r.grant_i
 def meet_before_consuming(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Let ``number`` requests wait for one another after reading, before each consumes."""
     barrier, made = threading.Barrier(number), TenantGrant.generate_token
+    met: set[int] = set()
 
     def generate(self: TenantGrant, authorization: Any) -> dict[str, Any]:
         response = made(self, authorization)
-        barrier.wait(10)
+        if threading.get_ident() not in met:  # who lost makes tokens once more
+            met.add(threading.get_ident())
+            barrier.wait(10)
         return response
 
     monkeypatch.setattr(TenantGrant, "generate_token", generate)
@@ -51,7 +54,7 @@ def test_s047_both_have_read_the_refresh_token(any_house: House, monkeypatch: py
     meet_before_consuming(monkeypatch, 3)
     answers: list[Answer] = together(3, lambda _: rp.refresh(tokens["refresh_token"]))
     assert [answer.status for answer in answers] == [200, 200, 200]
-    assert len({answer.body for answer in answers}) == 1
+    assert len({answer.json["refresh_token"] for answer in answers}) == 1
     assert scalar(acme.database_url, HEADS) == 1
 
 

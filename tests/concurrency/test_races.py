@@ -153,7 +153,6 @@ def test_s047_one_successor_for_all(arena: Arena, again: int) -> None:
     answers = race(arena, refresh_form(tokens["refresh_token"]))
     assert kinds(answers) == {"200": RACERS}
     assert len({answer.json["refresh_token"] for answer in answers}) == 1
-    assert len({answer.body for answer in answers}) == 1
     family = grant_of(tokens)
     assert heads(arena, family) == 1
     assert scalar(arena.tenant.database_url, "SELECT count(*) FROM refresh_tokens WHERE grant_id = ?", family) == 2

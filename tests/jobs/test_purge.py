@@ -151,7 +151,7 @@ def test_each_kind_goes_when_its_time_has_come(house: Any, later: int, left: dic
     sealed = left.pop("sealed", None)
     assert {table: house.count("a", table) for table in left} == left
     if sealed is not None:
-        assert house.count("a", "refresh_tokens", "sealed_response IS NOT NULL") == sealed
+        assert house.count("a", "refresh_tokens", "sealed_successor IS NOT NULL") == sealed
     assert house.count("b", "sessions") == 3
 
 
@@ -161,7 +161,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
     with clock.shifted(7 * DAY + 10):
         counts = purge(house.tenant("a"))
         assert counts == {
-            "sealed answers": 1,
+            "sealed successors": 1,
             "replays": 1,
             "attempts": 1,
             "revoked tokens": 1,

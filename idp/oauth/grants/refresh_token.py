@@ -1,6 +1,6 @@
 """The refresh token grant (RFC 6749 §6; RFC 9700 §4.14.2): rotation, reuse detection, and a grace for a lost answer.
 
-Within ten seconds the same refresh token gets the same answer again, for the same client; after that its reuse means that two
+Within ten seconds the same refresh token gets the same successor again, for the same client; after that its reuse means that two
 parties hold it, and the family dies. Never are there two live heads.
 """
 
@@ -12,12 +12,13 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 
 from idp import audit, opaque
 from idp.clock import now
+from idp.errors import Unavailable
 from idp.identity.subject import subject_of
 from idp.oauth import scopes
 from idp.oauth.grants.base import TenantGrant, invalid_grant
 from idp.store.tenant import grants, refresh_tokens
 from idp.tokens.authorization import Authorization
-from idp.tokens.refresh import GRACE, new_refresh_token, seal, unseal
+from idp.tokens.refresh import GRACE, Successor, new_refresh_token, seal, unseal
 
 if TYPE_CHECKING:
     from idp.store.rows import Connection, Row
@@ -41,16 +42,17 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Rotate: make the tokens, then consume the old one and store the new one in one transaction."""
-        if self._again is None:
-            response = self._rotate()
-            if response is None:  # somebody else was faster: their answer is ours too
-                _, response = self._find(self.request.payload.data["refresh_token"])
-        else:
-            response = self._again
-        return 200, response or {}, self.TOKEN_RESPONSE_HEADER
+        response = self._rotate() if self._again is None else None
+        if response is None:
+            # It comes again, or somebody else was faster: their successor is ours too.
+            again = self._again or self._find(self.request.payload.data["refresh_token"])[1]
+            if again is None:  # a token that was used a moment ago is not unused now, unless its database was put back
+                raise Unavailable(retry_after=1)
+            response = self._response(*again)
+        return 200, response, self.TOKEN_RESPONSE_HEADER
 
-    def _find(self, token: str) -> tuple[Row[Any], dict[str, Any] | None]:
-        """Return the token's row, and the answer of its rotation when it comes back within the grace."""
+    def _find(self, token: str) -> tuple[Row[Any], Successor | None]:
+        """Return the token's row, and its successor when it comes back within the grace."""
         client = self.request.client
         with self.server.database.reading() as conn:
             row = refresh_tokens.find(conn, opaque.digest(token))
@@ -63,7 +65,7 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
         self.check_source(row, client)
         at = now()
         if row.used_at is not None:
-            again = unseal(token, row.sealed_response) if row.sealed_response and at - row.used_at <= GRACE else None
+            again = unseal(token, row.sealed_successor) if row.sealed_successor and at - row.used_at <= GRACE else None
             if again is None:
                 error = _reuse(row)
                 self.server.database.writing(error.defence)
@@ -78,23 +80,27 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
             )
         return row, None
 
-    def _rotate(self) -> dict[str, Any] | None:
+    def _response(self, refresh_token: str, scope: str) -> dict[str, Any]:
         row, client = self._row, self.request.client
         authorization = Authorization(
             client_id=client.client_id,
             subject=subject_of(row.user_id),
-            scope=self._scope_granted,
+            scope=scope,
             grant_id=row.grant_id,
             auth_time=row.auth_time,
             acr=row.acr,
             amr=row.amr,
             session_id=row.session_id,
             # OpenID Connect Core §12.2: a refreshed ID token keeps auth_time and has no new nonce.
-            id_token_alg=self.id_token_alg(client, self._scope_granted),
+            id_token_alg=self.id_token_alg(client, scope),
         )
-        response = self.generate_token(authorization)
-        response["refresh_token"] = successor = new_refresh_token()
-        sealed = seal(self.request.payload.data["refresh_token"], response)
+        return {**self.generate_token(authorization), "refresh_token": refresh_token}
+
+    def _rotate(self) -> dict[str, Any] | None:
+        row, client = self._row, self.request.client
+        successor = Successor(new_refresh_token(), self._scope_granted)
+        response = self._response(*successor)
+        sealed = seal(self.request.payload.data["refresh_token"], successor)
         http, settings = self.request.http, self.server.tenant.settings
         # The family's own end is not moved by rotation.
         expires_at = min(now() + settings.refresh_token_idle_lifetime, row.grant_expires_at)
@@ -102,7 +108,7 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
         def work(conn: Connection) -> bool:
             if not refresh_tokens.consume(conn, row.token_hash, sealed):
                 return False
-            refresh_tokens.create(conn, opaque.digest(successor), row.grant_id, expires_at)
+            refresh_tokens.create(conn, opaque.digest(successor.refresh_token), row.grant_id, expires_at)
             audit.record(
                 conn,
                 "token.refreshed",

@@ -13,6 +13,7 @@ from sqlalchemy import Text, bindparam, cast, func, insert, select, update
 
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, number, row_number, text
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,14 @@ audit_events = db.Table(
     bind_key="tenant",
     sqlite_autoincrement=True,
 )
-db.Index("uq_audit_events_chain_seq", audit_events.c.chain_seq, unique=True)
+# Without the events that are not chained yet: they would cost every insert a page.
+db.Index(
+    "uq_audit_events_chain_seq",
+    audit_events.c.chain_seq,
+    unique=True,
+    sqlite_where=audit_events.c.chain_seq.is_not(None),
+    postgresql_where=audit_events.c.chain_seq.is_not(None),
+)
 # What the chainer looks for; empty most of the time, so that it costs next to nothing.
 db.Index(
     "ix_audit_events_unchained",
@@ -50,6 +58,7 @@ db.Index(
 )
 
 _INSERT = insert(audit_events)
+_INSERT_ONE = Prepared(_INSERT)
 # What is hashed. The details are read as the text that is stored: a tampered one may not even be JSON.
 _AS_STORED: Select[Any] = select(
     *[column for column in audit_events.c if column.name != "details"],
@@ -65,9 +74,12 @@ _LINK = (
 )
 
 
-def add(conn: Connection, events: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+def add(conn: Connection, events: Mapping[str, Any] | list[dict[str, Any]]) -> None:
     """Insert one event or many; all columns by name but ``seq``, ``chain_seq`` and ``chain_hash``."""
-    conn.execute(_INSERT, events)
+    if isinstance(events, list):
+        conn.execute(_INSERT, events)
+    else:
+        _INSERT_ONE.execute(conn, events)
 
 
 def unchained(conn: Connection, limit: int) -> Sequence[Row[Any]]:
@@ -106,7 +118,8 @@ def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
 
 def last_number(conn: Connection) -> int:
     """Return the highest number in the chain, 0 when nothing is chained."""
-    return conn.execute(select(func.max(audit_events.c.chain_seq))).scalar() or 0
+    numbered = audit_events.c.chain_seq.is_not(None)
+    return conn.execute(select(func.max(audit_events.c.chain_seq)).where(numbered)).scalar() or 0
 
 
 @contextmanager

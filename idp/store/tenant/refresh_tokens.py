@@ -1,6 +1,6 @@
-"""Refresh tokens: rotated, single use, with the sealed answer of the rotation kept for the grace (RFC 9700 §4.14.2).
+"""Refresh tokens: rotated, single use, with the sealed successor kept for the grace (RFC 9700 §4.14.2).
 
-A rotated token's row stays as a tombstone as long as its grant, so that its reuse is seen. ``sealed_response`` is encrypted
+A rotated token's row stays as a tombstone as long as its grant, so that its reuse is seen. ``sealed_successor`` is encrypted
 under a key derived from the presented token, which is not stored: whoever reads the database cannot open it.
 """
 
@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import identifier, moment, text
+from idp.store.prepared import Prepared
 from idp.store.tenant.grants import grants
 from idp.store.tenant.users import users
 
@@ -26,18 +27,18 @@ refresh_tokens = db.Table(
     moment("issued_at"),
     moment("expires_at"),
     moment("used_at", nullable=True),
-    text("sealed_response", nullable=True),
+    text("sealed_successor", nullable=True),
     bind_key="tenant",
 )
-# Kept answers, to forget them: nearly empty at any time.
+# Kept successors, to forget them: nearly empty at any time.
 db.Index(
     "ix_refresh_tokens_sealed",
     refresh_tokens.c.used_at,
-    sqlite_where=refresh_tokens.c.sealed_response.is_not(None),
-    postgresql_where=refresh_tokens.c.sealed_response.is_not(None),
+    sqlite_where=refresh_tokens.c.sealed_successor.is_not(None),
+    postgresql_where=refresh_tokens.c.sealed_successor.is_not(None),
 )
 
-_BY_HASH = (
+_BY_HASH = Prepared(
     select(
         refresh_tokens,
         grants.c.client_id,
@@ -61,42 +62,42 @@ _BY_HASH = (
     .outerjoin(users, users.c.id == grants.c.user_id)
     .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
 )
-_CONSUME = (
+_CONSUME = Prepared(
     update(refresh_tokens)
     .where((refresh_tokens.c.token_hash == bindparam("token")) & refresh_tokens.c.used_at.is_(None))
-    .values(used_at=bindparam("at"), sealed_response=bindparam("sealed"))
+    .values(used_at=bindparam("at"), sealed_successor=bindparam("sealed"))
 )
-_INSERT = insert(refresh_tokens)
+_INSERT = Prepared(insert(refresh_tokens))
 
 
 def find(conn: Connection, token_hash: str) -> Row[Any] | None:
     """Return a refresh token with its grant and user, or None; used and expired ones too."""
-    return conn.execute(_BY_HASH, {"token_hash": token_hash}).first()
+    return _BY_HASH.execute(conn, {"token_hash": token_hash}).first()
 
 
 def create(conn: Connection, token_hash: str, grant_id: str, expires_at: int) -> None:
     """Insert a refresh token."""
-    conn.execute(
-        _INSERT,
+    _INSERT.execute(
+        conn,
         {
             "token_hash": token_hash,
             "grant_id": grant_id,
             "issued_at": now(),
             "expires_at": expires_at,
             "used_at": None,
-            "sealed_response": None,
+            "sealed_successor": None,
         },
     )
 
 
-def consume(conn: Connection, token_hash: str, sealed_response: str) -> bool:
-    """Use a token up and keep the answer of its rotation; exactly one caller ever gets True."""
-    return conn.execute(_CONSUME, {"token": token_hash, "at": now(), "sealed": sealed_response}).rowcount == 1
+def consume(conn: Connection, token_hash: str, sealed_successor: str) -> bool:
+    """Use a token up and keep its sealed successor; exactly one caller ever gets True."""
+    return _CONSUME.execute(conn, {"token": token_hash, "at": now(), "sealed": sealed_successor}).rowcount == 1
 
 
 def forget_sealed(conn: Connection, before: int, limit: int = 1000) -> int:
-    """Delete the kept answers of rotations before a moment: their grace is over. At most ``limit`` at once."""
-    here = (refresh_tokens.c.used_at < before) & refresh_tokens.c.sealed_response.is_not(None)
+    """Delete the kept successors of rotations before a moment: their grace is over. At most ``limit`` at once."""
+    here = (refresh_tokens.c.used_at < before) & refresh_tokens.c.sealed_successor.is_not(None)
     some = select(refresh_tokens.c.token_hash).where(here).limit(limit)
-    forget = update(refresh_tokens).where(refresh_tokens.c.token_hash.in_(some)).values(sealed_response=None)
+    forget = update(refresh_tokens).where(refresh_tokens.c.token_hash.in_(some)).values(sealed_successor=None)
     return conn.execute(forget).rowcount

@@ -60,7 +60,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("chain_seq IS NULL"),
         postgresql_where=sa.text("chain_seq IS NULL"),
     )
-    op.create_index("uq_audit_events_chain_seq", "audit_events", ["chain_seq"], unique=True)
+    op.create_index(
+        "uq_audit_events_chain_seq",
+        "audit_events",
+        ["chain_seq"],
+        unique=True,
+        sqlite_where=sa.text("chain_seq IS NOT NULL"),
+        postgresql_where=sa.text("chain_seq IS NOT NULL"),
+    )
     op.create_table(
         "authorization_codes",
         sa.Column("code_hash", sa.String(length=255), nullable=False),
@@ -140,7 +147,7 @@ def upgrade() -> None:
         sa.Column("issued_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.Column("sealed_response", sa.String(), nullable=True),
+        sa.Column("sealed_successor", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("token_hash"),
     )
     op.create_index(op.f("ix_refresh_tokens_grant_id"), "refresh_tokens", ["grant_id"], unique=False)
@@ -149,8 +156,8 @@ def upgrade() -> None:
         "refresh_tokens",
         ["used_at"],
         unique=False,
-        sqlite_where=sa.text("sealed_response IS NOT NULL"),
-        postgresql_where=sa.text("sealed_response IS NOT NULL"),
+        sqlite_where=sa.text("sealed_successor IS NOT NULL"),
+        postgresql_where=sa.text("sealed_successor IS NOT NULL"),
     )
     op.create_table(
         "refusals",
