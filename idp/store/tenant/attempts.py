@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, bindparam, case, delete, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, number, prebuilt
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -25,7 +26,9 @@ attempts = db.Table(
     bind_key="tenant",
 )
 
-_FIND = select(attempts.c.count, attempts.c.window_ends_at).where(attempts.c.subject_hash == bindparam("subject"))
+_FIND = Prepared(
+    select(attempts.c.count, attempts.c.window_ends_at).where(attempts.c.subject_hash == bindparam("subject"))
+)
 
 
 def _count_one(insert: Any) -> Any:
@@ -46,13 +49,13 @@ def _count_one(insert: Any) -> Any:
     )
 
 
-_COUNT_ONE = prebuilt(_count_one, attempts)
-_GIVE_BACK = (
+_COUNT_ONE = Prepared(prebuilt(_count_one, attempts))
+_GIVE_BACK = Prepared(
     update(attempts)
     .where((attempts.c.subject_hash == bindparam("subject")) & (attempts.c.count > 0))
     .values(count=attempts.c.count - 1)
 )
-_RESET = delete(attempts).where(attempts.c.subject_hash == bindparam("subject"))
+_RESET = Prepared(delete(attempts).where(attempts.c.subject_hash == bindparam("subject")))
 
 
 def count_one(conn: Connection, subject_hash: str, window: int) -> tuple[int, int]:
@@ -62,13 +65,13 @@ def count_one(conn: Connection, subject_hash: str, window: int) -> tuple[int, in
     """
     at = now()
     row = {"subject": subject_hash, "now": at, "end": at + window}
-    counted = conn.execute(_COUNT_ONE[conn.dialect.name], row).one()
+    counted: Any = _COUNT_ONE.execute(conn, row).first()
     return int(counted[0]), int(counted[1])
 
 
 def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
     """Return (count in the running window, when it ends); (0, 0) when none is running."""
-    found = conn.execute(_FIND, {"subject": subject_hash}).first()
+    found: Any = _FIND.execute(conn, {"subject": subject_hash}).first()
     if found is None or found.window_ends_at <= now():
         return 0, 0
     return int(found[0]), int(found[1])
@@ -76,12 +79,12 @@ def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
 
 def give_back(conn: Connection, subject_hash: str) -> None:
     """Take one attempt back, because it was rightful."""
-    conn.execute(_GIVE_BACK, {"subject": subject_hash})
+    _GIVE_BACK.execute(conn, {"subject": subject_hash})
 
 
 def reset(conn: Connection, subject_hash: str) -> None:
     """Forget a subject's attempts."""
-    conn.execute(_RESET, {"subject": subject_hash})
+    _RESET.execute(conn, {"subject": subject_hash})
 
 
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
+from idp.store.prepared import Prepared
 from idp.store.tenant.grants import grants
 from idp.store.tenant.users import users
 
@@ -30,7 +31,7 @@ authorization_codes = db.Table(
     bind_key="tenant",
 )
 
-_BY_HASH = (
+_BY_HASH = Prepared(
     select(
         authorization_codes,
         grants.c.user_id,
@@ -53,25 +54,25 @@ _BY_HASH = (
     .outerjoin(users, users.c.id == grants.c.user_id)
     .where(authorization_codes.c.code_hash == bindparam("code_hash"))
 )
-_CONSUME = (
+_CONSUME = Prepared(
     update(authorization_codes)
     .where((authorization_codes.c.code_hash == bindparam("code")) & authorization_codes.c.used_at.is_(None))
     .values(used_at=bindparam("at"))
 )
 
-_INSERT = insert(authorization_codes)
+_INSERT = Prepared(insert(authorization_codes))
 
 
 def find(conn: Connection, code_hash: str) -> Row[Any] | None:
     """Return a code with its grant and user, or None; used and expired ones too."""
-    return conn.execute(_BY_HASH, {"code_hash": code_hash}).first()
+    return _BY_HASH.execute(conn, {"code_hash": code_hash}).first()
 
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a code; the columns by keyword."""
-    conn.execute(_INSERT, values)
+    _INSERT.execute(conn, values)
 
 
 def consume(conn: Connection, code_hash: str) -> bool:
     """Use a code up; exactly one caller ever gets True."""
-    return conn.execute(_CONSUME, {"code": code_hash, "at": now()}).rowcount == 1
+    return _CONSUME.execute(conn, {"code": code_hash, "at": now()}).rowcount == 1

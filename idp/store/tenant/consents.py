@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, select
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, prebuilt
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -22,28 +23,32 @@ consents = db.Table(
     bind_key="tenant",
 )
 
-_SCOPES = select(consents.c.scopes).where(
-    (consents.c.user_id == bindparam("user")) & (consents.c.client_id == bindparam("client"))
+_SCOPES = Prepared(
+    select(consents.c.scopes).where(
+        (consents.c.user_id == bindparam("user")) & (consents.c.client_id == bindparam("client"))
+    )
 )
-_ADD = prebuilt(
-    lambda insert: insert.on_conflict_do_update(
-        index_elements=[consents.c.user_id, consents.c.client_id],
-        set_={"scopes": insert.excluded.scopes, "granted_at": insert.excluded.granted_at},
-    ),
-    consents,
+_ADD = Prepared(
+    prebuilt(
+        lambda insert: insert.on_conflict_do_update(
+            index_elements=[consents.c.user_id, consents.c.client_id],
+            set_={"scopes": insert.excluded.scopes, "granted_at": insert.excluded.granted_at},
+        ),
+        consents,
+    )
 )
 
 
 def scopes_of(conn: Connection, user_id: str, client_id: str) -> frozenset[str]:
     """Return the scopes a user has granted to a client."""
-    return frozenset(conn.execute(_SCOPES, {"user": user_id, "client": client_id}).scalar() or ())
+    return frozenset(_SCOPES.execute(conn, {"user": user_id, "client": client_id}).scalar() or ())
 
 
 def add(conn: Connection, user_id: str, client_id: str, scopes: frozenset[str]) -> None:
     """Remember that a user granted scopes to a client, beside those granted earlier."""
     granted = sorted(scopes | scopes_of(conn, user_id, client_id))
     row = {"user_id": user_id, "client_id": client_id, "scopes": granted, "granted_at": now()}
-    conn.execute(_ADD[conn.dialect.name], row)
+    _ADD.execute(conn, row)
 
 
 def withdraw(conn: Connection, user_id: str, client_id: str) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import Boolean, bindparam, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, number, text
+from idp.store.prepared import Prepared
 from idp.store.tenant.revoked_tokens import revoked_tokens
 from idp.store.tenant.users import users
 
@@ -36,7 +37,7 @@ grants = db.Table(
     bind_key="tenant",
 )
 
-_STANDING = (
+_STANDING = Prepared(
     select(
         grants.c.revoked_at,
         grants.c.expires_at,
@@ -55,7 +56,7 @@ _STANDING = (
     .where(grants.c.id == bindparam("grant_id"))
 )
 
-_INSERT = insert(grants)
+_INSERT = Prepared(insert(grants))
 
 
 def find(conn: Connection, grant_id: str) -> Row[Any] | None:
@@ -68,7 +69,7 @@ def find_standing(conn: Connection, grant_id: str, jti: str) -> Row[Any] | None:
 
     None when the grant or user is gone, the grant is revoked, the user is not active, or the token was revoked alone.
     """
-    found: Any = conn.execute(_STANDING, {"grant_id": grant_id, "jti": jti}).first()
+    found: Any = _STANDING.execute(conn, {"grant_id": grant_id, "jti": jti}).first()
     if found is None or found.revoked_at is not None or found.revoked_jti is not None or found.user_state != "active":
         return None
     standing: Row[Any] = found
@@ -77,7 +78,7 @@ def find_standing(conn: Connection, grant_id: str, jti: str) -> Row[Any] | None:
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a grant; the columns by keyword."""
-    conn.execute(_INSERT, values)
+    _INSERT.execute(conn, values)
 
 
 def revoke(conn: Connection, grant_id: str, reason: str) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
@@ -27,37 +28,41 @@ interactions = db.Table(
     bind_key="tenant",
 )
 
-_BY_ID = select(interactions).where(interactions.c.id == bindparam("interaction_id"))
+_BY_ID = Prepared(select(interactions).where(interactions.c.id == bindparam("interaction_id")))
 
-_INSERT = insert(interactions)
-_CHANGE = update(interactions).where(
-    (interactions.c.id == bindparam("interaction")) & interactions.c.finished_at.is_(None)
+_INSERT = Prepared(insert(interactions))
+_CHANGE = Prepared(
+    update(interactions).where((interactions.c.id == bindparam("interaction")) & interactions.c.finished_at.is_(None))
+)
+_BIND = Prepared(
+    update(interactions)
+    .where(
+        (interactions.c.id == bindparam("interaction"))
+        & (interactions.c.browser_hash == "")
+        & interactions.c.finished_at.is_(None)
+    )
+    .values(browser_hash=bindparam("browser"))
 )
 
 
 def find(conn: Connection, interaction_id: str) -> Row[Any] | None:
     """Return an interaction, or None; finished and expired ones too."""
-    return conn.execute(_BY_ID, {"interaction_id": interaction_id}).first()
+    return _BY_ID.execute(conn, {"interaction_id": interaction_id}).first()
 
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert an interaction; the columns by keyword."""
-    conn.execute(_INSERT, values)
+    _INSERT.execute(conn, values)
 
 
 def change(conn: Connection, interaction_id: str, **values: Any) -> bool:
     """Update columns of an interaction that is not finished; False when it is."""
-    return conn.execute(_CHANGE, {"interaction": interaction_id, **values}).rowcount == 1
+    return _CHANGE.execute(conn, {"interaction": interaction_id, **values}).rowcount == 1
 
 
 def bind(conn: Connection, interaction_id: str, browser_hash: str) -> bool:
     """Bind an interaction that belongs to no browser yet; only one caller ever succeeds."""
-    here = (
-        (interactions.c.id == interaction_id)
-        & (interactions.c.browser_hash == "")
-        & interactions.c.finished_at.is_(None)
-    )
-    return conn.execute(update(interactions).where(here).values(browser_hash=browser_hash)).rowcount == 1
+    return _BIND.execute(conn, {"interaction": interaction_id, "browser": browser_hash}).rowcount == 1
 
 
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:

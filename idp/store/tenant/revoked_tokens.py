@@ -8,18 +8,19 @@ from sqlalchemy import bindparam, select
 
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, upsert
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 revoked_tokens = db.Table("revoked_tokens", identifier("jti"), moment("expires_at", index=True), bind_key="tenant")
 
-_IS_REVOKED = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == bindparam("jti"))
+_IS_REVOKED = Prepared(select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == bindparam("jti")))
 
 
 def is_revoked(conn: Connection, jti: str) -> bool:
     """Say whether a token was revoked alone."""
-    return conn.execute(_IS_REVOKED, {"jti": jti}).first() is not None
+    return _IS_REVOKED.execute(conn, {"jti": jti}).first() is not None
 
 
 def revoke(conn: Connection, jti: str, expires_at: int) -> bool:

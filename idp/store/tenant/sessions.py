@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
+from idp.store.prepared import Prepared
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
@@ -39,21 +40,21 @@ db.Index(
     postgresql_where=sessions.c.ended_at.is_not(None),
 )
 
-_BY_COOKIE = (
+_BY_COOKIE = Prepared(
     select(sessions, users.c.username, users.c.state.label("user_state"), users.c.must_change_password)
     .join(users, users.c.id == sessions.c.user_id)
     .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
 )
 
-_OPEN = (
+_OPEN = Prepared(
     select(sessions).where((sessions.c.id == bindparam("session")) & sessions.c.ended_at.is_(None)).with_for_update()
 )
-_INSERT = insert(sessions)
+_INSERT = Prepared(insert(sessions))
 
 
 def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     """Return the session of a cookie with its user's name and state; None if ended, expired or the user is not active."""
-    found = conn.execute(_BY_COOKIE, {"cookie_hash": cookie_hash}).first()
+    found = _BY_COOKIE.execute(conn, {"cookie_hash": cookie_hash}).first()
     at = now()
     if found is None or found.ended_at is not None or found.user_state != "active":
         return None
@@ -62,12 +63,12 @@ def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
 
 def find_open(conn: Connection, session_id: str) -> Row[Any] | None:
     """Return a session that has not ended, or None; within a write transaction nobody else ends it until that is over."""
-    return conn.execute(_OPEN, {"session": session_id}).first()
+    return _OPEN.execute(conn, {"session": session_id}).first()
 
 
 def create(conn: Connection, **values: Any) -> None:
     """Insert a session; the columns by keyword."""
-    conn.execute(_INSERT, values)
+    _INSERT.execute(conn, values)
 
 
 def renew(conn: Connection, session_id: str, old_cookie_hash: str, **values: Any) -> bool:

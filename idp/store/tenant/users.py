@@ -10,6 +10,7 @@ from sqlalchemy import delete as sql_delete
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
+from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,24 +35,25 @@ users = db.Table(
     bind_key="tenant",
 )
 
-_BY_ID = select(users).where(users.c.id == bindparam("user_id"))
-_LOCKED = _BY_ID.with_for_update()  # SQLite has one writer anyway
-_BY_KEY = select(users).where(users.c.username_key == bindparam("username_key"))
+_ONE = select(users).where(users.c.id == bindparam("user_id"))
+_BY_ID = Prepared(_ONE)
+_LOCKED = Prepared(_ONE.with_for_update())  # SQLite has one writer anyway
+_BY_KEY = Prepared(select(users).where(users.c.username_key == bindparam("username_key")))
 
 
 def find(conn: Connection, user_id: str) -> Row[Any] | None:
     """Return a user by id, or None."""
-    return conn.execute(_BY_ID, {"user_id": user_id}).first()
+    return _BY_ID.execute(conn, {"user_id": user_id}).first()
 
 
 def find_locked(conn: Connection, user_id: str) -> Row[Any] | None:
     """Return a user by id, or None; within a write transaction nobody else changes the row until it ends."""
-    return conn.execute(_LOCKED, {"user_id": user_id}).first()
+    return _LOCKED.execute(conn, {"user_id": user_id}).first()
 
 
 def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:
     """Return a user by folded username, or None."""
-    return conn.execute(_BY_KEY, {"username_key": username_key}).first()
+    return _BY_KEY.execute(conn, {"username_key": username_key}).first()
 
 
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
