@@ -64,7 +64,10 @@ class Router:
         endpoint = endpoints.get(method) or next(iter(endpoints.values()))
         inline = endpoint.inline
         return Door(
-            partial(answer, server, endpoint), _never if inline is None else partial(inline, server), endpoint.name
+            partial(answer, server, endpoint),
+            _never if inline is None else partial(inline, server),
+            endpoint.name,
+            not server.database.blocking and not server.limiter.blocking,
         )
 
     def respond(self, http: Request) -> Response:

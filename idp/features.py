@@ -12,7 +12,10 @@ from idp.oidc import authentication_request, discovery, logout, userinfo
 
 
 def _pages() -> tuple[Endpoint, ...]:
-    return tuple(Endpoint("page", path, (method,), handle, audience="person") for method, path, handle in routes.PAGES)
+    return tuple(
+        Endpoint("page", path, (method,), handle, is_hot=True, audience="person")
+        for method, path, handle in routes.PAGES
+    )
 
 
 FEATURES: tuple[Feature, ...] = (

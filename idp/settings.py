@@ -69,7 +69,7 @@ class Settings:
     argon2_memory_kib: int = _setting(47104, "Memory of one password hash in KiB (OWASP: 46 MiB).")
     argon2_time_cost: int = _setting(1, "Passes of one password hash.")
     hash_queue: int = _setting(
-        16, "How many sign-ins may wait for the one password hash at a time of a worker before 503."
+        64, "How many sign-ins may wait for the one password hash at a time of a worker before 503."
     )
     threads: int = _setting(12, "Threads of a worker for requests that may wait.")
     log_level: str = _setting("info", "debug, info, warning or error.")

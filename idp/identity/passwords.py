@@ -10,20 +10,24 @@ from __future__ import annotations
 import base64
 import os
 import threading
+import time
 import unicodedata
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from argon2.exceptions import InvalidHashError
 
+from idp import waiting
 from idp.errors import Invalid, Unavailable
 from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from idp.settings import Settings
     from idp.tenancy.settings import TenantSettings
+
+T = TypeVar("T")
 
 LONGEST = 128  # characters
 LONGEST_BYTES = 1024
@@ -50,17 +54,17 @@ class Hasher:
         self._argon2 = KeptMemory(settings.argon2_memory_kib, settings.argon2_time_cost)
         self._dummy = _dummy_hash(settings.argon2_memory_kib, settings.argon2_time_cost)
         self._queue = settings.hash_queue
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hasher")
         self._slot = threading.Lock()
         self._guard = threading.Lock()
-        self._waiting = 0
+        self._present = 0  # who is hashing or waits for it
 
     def hash(self, password: str) -> str:
         """Return the hash to store; raises :class:`Invalid` for a password outside the limits, :class:`Unavailable` when busy."""
         text = normalised(password)
         if text is None:
             raise Invalid(f"A password has at most {LONGEST} characters and no NUL character.")
-        with self._turn():
-            return self._argon2.hash(text.encode())
+        return self._in_turn(lambda: self._argon2.hash(text.encode()))
 
     def verify(self, stored: str | Callable[[], str | None] | None, password: str) -> tuple[bool, str | None]:
         """Return (is it right, the hash to store instead when the parameters changed).
@@ -74,11 +78,14 @@ class Hasher:
             if callable(stored):
                 stored()
             return False, None
-        with self._turn():
+
+        def judge() -> tuple[bool, str | None]:
             known = stored() if callable(stored) else stored
             if not self._matches(known or self._dummy, text) or known is None:
                 return False, None
             return True, None if self._argon2.is_current(known) else self._argon2.hash(text.encode())
+
+        return self._in_turn(judge)
 
     def _matches(self, stored: str, text: str) -> bool:
         try:
@@ -86,26 +93,25 @@ class Hasher:
         except InvalidHashError:
             return stored != self._dummy and self._matches(self._dummy, text) and False
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._slot.acquire(blocking=False):
-            self._wait()
-        try:
-            yield
-        finally:
-            self._slot.release()
-
-    def _wait(self) -> None:
+    def _in_turn(self, work: Callable[[], T]) -> T:
         with self._guard:
-            if self._waiting >= self._queue:
+            if self._present > self._queue:
                 raise Unavailable
-            self._waiting += 1
+            self._present += 1
+        deadline = time.monotonic() + LONGEST_WAIT
         try:
-            if not self._slot.acquire(timeout=LONGEST_WAIT):
-                raise Unavailable
+            return waiting.elsewhere(self._pool, lambda: self._alone(work, deadline))
         finally:
             with self._guard:
-                self._waiting -= 1
+                self._present -= 1
+
+    def _alone(self, work: Callable[[], T], deadline: float) -> T:
+        if not self._slot.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise Unavailable
+        try:
+            return work()
+        finally:
+            self._slot.release()
 
 
 def _dummy_hash(memory_kib: int, time_cost: int) -> str:

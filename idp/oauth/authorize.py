@@ -178,6 +178,6 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
 AUTHORIZE = Feature(
     name="authorize",
     spec="RFC 6749 §3.1",
-    endpoints=(Endpoint("authorize", "/authorize", ("GET", "POST"), handle, audience="person"),),
+    endpoints=(Endpoint("authorize", "/authorize", ("GET", "POST"), handle, is_hot=True, audience="person"),),
     metadata=_metadata,
 )

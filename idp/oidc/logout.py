@@ -175,6 +175,6 @@ def _refusal(
 LOGOUT = Feature(
     name="rp_initiated_logout",
     spec="OpenID Connect RP-Initiated Logout 1.0",
-    endpoints=(Endpoint("logout", "/logout", ("GET", "POST"), handle, audience="person"),),
+    endpoints=(Endpoint("logout", "/logout", ("GET", "POST"), handle, is_hot=True, audience="person"),),
     metadata=lambda server: {"end_session_endpoint": f"{server.tenant.issuer}/logout"},
 )

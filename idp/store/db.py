@@ -1,9 +1,7 @@
 """Databases: reading, durable writing, the current tenant's database, and the store that opens them.
 
 A write is a function of a connection (``work``) that runs inside one transaction and is durable when :meth:`Database.writing`
-returns. On SQLite, calls that arrive while another commit is under way are grouped into the next transaction, each in a
-SAVEPOINT of its own: one durable commit costs about 0.3 ms whatever it carries. Processes that write to one file take turns
-by :mod:`idp.store.file_lock`.
+returns; on SQLite by :mod:`idp.store.group_commit`, on PostgreSQL in a transaction of its own.
 
 A refusal must not undo its own defence: when ``work`` raises, its changes are rolled back, but if the exception carries a
 ``defence`` (a function of a connection, such as revoking a token family) that is committed before the exception goes on.
@@ -18,15 +16,15 @@ import threading
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import exc
 
 from idp.errors import Conflict, NoCurrentTenant
-from idp.store.connections import LOST, Reading, command, unavailable
+from idp.store.connections import Reading, command
 from idp.store.engines import allow_open_files, open_engine
-from idp.store.file_lock import FileLock
+from idp.store.group_commit import GroupCommit
 from idp.store.location import locate
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ T = TypeVar("T")
 db = SQLAlchemy()
 current_database: ContextVar[Database] = ContextVar("current_database")
 
-LOCK_TIMEOUT = 3.0  # seconds that a writer waits for its turn before 503
 IDLE = 60.0  # seconds after which an unused tenant's connections are closed when another tenant's database is opened
 FILES_A_TENANT = (
     8  # that an open SQLite database needs: itself, its log, its index, the two of the lock, some connections more
@@ -55,27 +52,6 @@ def current() -> Database:
     except LookupError:
         message = "a tenant's data was asked for outside a tenant"
         raise NoCurrentTenant(message) from None
-
-
-class _Job(Generic[T]):
-    """One ``work`` that waits for its turn in a group."""
-
-    __slots__ = ("error", "leads", "result", "turn", "work")
-
-    def __init__(self, work: Callable[[Connection], T]) -> None:
-        self.work = work
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self.leads = False
-        self.turn = threading.Lock()
-        self.turn.acquire()
-
-    def outcome(self) -> T:
-        if isinstance(self.error, exc.IntegrityError):
-            raise Conflict from self.error
-        if self.error is not None:
-            raise self.error
-        return self.result  # type: ignore[return-value]
 
 
 class NestedWriting(RuntimeError):
@@ -93,12 +69,8 @@ class Database:
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()
         self.make_room: Callable[[float], None] | None = None  # closes idle connections to other databases of the store
-        self._queue: list[_Job[Any]] = []
-        self._leading = False
-        self._guard = threading.Lock()
-        self._file_lock = FileLock(str(self.engine.url.database))
-        self._is_closing = False
         self._writers: set[int] = set()  # threads that are inside a transaction of this database
+        self._group = None if self.blocking else GroupCommit(self.engine, self._writers)
 
     def reading(self) -> Reading:
         """Return a context manager that yields a connection for SELECTs."""
@@ -113,136 +85,13 @@ class Database:
         """
         if threading.get_ident() in self._writers:
             raise NestedWriting("a transaction cannot contain another one of the same database")
-        if self.kind != "sqlite":
-            return self._write_alone(work)
-        job = _Job(work)
-        with self._guard:
-            self._queue.append(job)
-            job.leads = not self._leading
-            self._leading = True
-        if not job.leads:
-            job.turn.acquire()  # until a leader has run this job, or hands the lead to it
-        if job.leads:
-            self._lead()
-        return job.outcome()
+        return self._write_alone(work) if self._group is None else self._group.write(work)
 
     def close(self) -> None:
         """Close idle connections and the lock's files; whoever still holds the object may go on using it."""
         self.engine.dispose()
-        with self._guard:
-            if self._leading:
-                self._is_closing = True  # by the leader, when it has finished
-            else:
-                self._file_lock.close()
-
-    # -- SQLite: group commit -------------------------------------------------------------------------------------
-
-    def _lead(self) -> None:
-        with self._guard:
-            batch, self._queue = self._queue, []
-        try:
-            self._run_batch(batch)
-        except BaseException as error:  # noqa: BLE001 - whatever happens, nobody may wait for ever
-            for job in batch:
-                if job.error is None:
-                    job.error = error
-        with self._guard:
-            heir = self._queue[0] if self._queue else None
-            if heir is None:
-                self._leading = False
-                if self._is_closing:
-                    self._is_closing = False
-                    self._file_lock.close()
-            else:
-                heir.leads = True
-        for job in batch:
-            if not job.leads:
-                job.turn.release()
-        if heir is not None:
-            heir.turn.release()
-
-    def _run_batch(self, batch: list[_Job[Any]]) -> None:
-        has_begun = False
-        try:
-            self._file_lock.acquire(LOCK_TIMEOUT)
-            try:
-                with self.engine.connect() as connection:
-                    command(connection, "BEGIN IMMEDIATE")
-                    has_begun = True
-                    self._transact(connection, batch)
-            finally:
-                self._file_lock.release()
-        except (*LOST, exc.DBAPIError) as error:
-            if not has_begun:
-                # Who came meanwhile has waited too: a file that stays locked must not hold every thread of the worker.
-                with self._guard:
-                    batch += self._queue
-                    self._queue = []
-            for job in batch:
-                job.result, job.error = None, unavailable(error)
-
-    def _transact(self, connection: Connection, batch: list[_Job[Any]]) -> None:
-        me = threading.get_ident()
-        self._writers.add(me)
-        try:
-            if len(batch) == 1:
-                self._run_by_itself(connection, batch[0])
-            else:
-                for job in batch:
-                    self._run_in_savepoint(connection, job)
-            command(connection, "COMMIT")
-        except BaseException:
-            self._rollback(connection)
-            raise
-        finally:
-            self._writers.discard(me)
-
-    def _run_by_itself(self, connection: Connection, job: _Job[Any]) -> None:
-        """Run the only job of a group: its savepoint is the transaction."""
-        try:
-            job.result = job.work(connection)
-        except LOST:
-            raise
-        except Exception as error:  # noqa: BLE001 - handed to the caller
-            job.error = error
-            command(connection, "ROLLBACK")
-            command(connection, "BEGIN IMMEDIATE")
-            command(connection, "SAVEPOINT job")
-            self._defend(connection, job, error)
-
-    def _run_in_savepoint(self, connection: Connection, job: _Job[Any]) -> None:
-        command(connection, "SAVEPOINT job")
-        try:
-            job.result = job.work(connection)
-        except LOST:
-            raise  # the file itself is in trouble: nobody in this group may be told of success
-        except Exception as error:  # noqa: BLE001 - handed to the caller
-            job.error = error
-            command(connection, "ROLLBACK TO job")
-            self._defend(connection, job, error)
-        command(connection, "RELEASE job")
-
-    @staticmethod
-    def _defend(connection: Connection, job: _Job[Any], error: Exception) -> None:
-        defence = getattr(error, "defence", None)
-        if defence is None:
-            return
-        try:
-            defence(connection)
-        except LOST:
-            raise
-        except Exception as failed:  # noqa: BLE001 - this caller's alone: the others in the group have done nothing wrong
-            job.error = failed
-            command(connection, "ROLLBACK TO job")
-
-    @staticmethod
-    def _rollback(connection: Connection) -> None:
-        try:
-            command(connection, "ROLLBACK")
-        except exc.DBAPIError:  # SQLite has rolled back by itself (disk full), or the connection is gone
-            connection.invalidate()
-
-    # -- PostgreSQL: a transaction each ---------------------------------------------------------------------------
+        if self._group is not None:
+            self._group.close()
 
     def _write_alone(self, work: Callable[[Connection], T]) -> T:
         me = threading.get_ident()

@@ -39,6 +39,15 @@ class FileLock:
         except BlockingIOError:
             self._acquire_next(deadline)
 
+    def is_free(self) -> bool:
+        """Say whether nobody else holds the lock this moment; True also when that cannot be known yet."""
+        if self._lock < 0:
+            return True
+        is_free = _try(self._lock)
+        if is_free:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        return is_free
+
     def release(self) -> None:
         """Give the lock back."""
         fcntl.flock(self._lock, fcntl.LOCK_UN)

@@ -164,6 +164,7 @@ class Door(NamedTuple):
     handle: Callable[[Request], Response]
     inline: Callable[[Request], bool]
     name: str = "other"
+    is_task: bool = False
 
 
 Doors = Callable[[str, str, str], Door | None]

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from idp import waiting
 from idp.errors import IdpError, Unavailable
 from idp.opaque import new_correlation_id
 from idp.web.access_log import access_log
@@ -116,7 +117,12 @@ class Front:
             if door is not None:
                 request.endpoint = door.name
                 endpoint = "failed"
-                response = door.handle(request) if door.inline(request) else await self._threaded(door.handle, request)
+                if door.inline(request):
+                    response = door.handle(request)
+                elif door.is_task:
+                    response = await self._as_task(door.handle, request)
+                else:
+                    response = await self._threaded(door.handle, request)
             elif path.startswith("/health/") and (found := await self._health_answer(method, path)) is not None:
                 request.endpoint, response = "health", found
             else:
@@ -168,6 +174,15 @@ class Front:
             proto.response_bytes(response.status, headers, response.body)
         else:
             proto.response_empty(response.status, headers)
+
+    async def _as_task(self, handle: Callable[[Request], Response], request: Request) -> Response:
+        if self._busy >= self._most_busy:
+            raise Unavailable(retry_after=1)
+        self._busy += 1
+        try:
+            return await waiting.run(handle, request)
+        finally:
+            self._busy -= 1
 
     async def _threaded(self, handle: Callable[[Request], Response], request: Request) -> Response:
         if self._busy >= self._most_busy:

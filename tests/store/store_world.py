@@ -71,11 +71,11 @@ class Group:
             except BaseException as error:
                 self.outcomes[name] = error
 
-        before = len(self.database._queue)
+        before = len(self.database._group._queue)
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
-        while len(self.database._queue) == before:
+        while len(self.database._group._queue) == before:
             thread.join(0.001)
 
     def go(self) -> dict[str, Any]:

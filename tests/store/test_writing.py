@@ -17,7 +17,7 @@ from sqlalchemy import event, exc
 from store_world import TABLE, Group, note
 
 from idp.errors import Conflict, StorageUnavailable
-from idp.store import db as db_module
+from idp.store import group_commit
 from idp.store.db import Database, NestedWriting
 from idp.store.file_lock import FileLock
 
@@ -216,7 +216,7 @@ def test_a_failing_file_is_told_to_everybody(lite) -> None:
 
 def test_a_lock_that_is_held_ends_in_503(lite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Security S113: a writer that hangs with the lock makes others wait for the time limit, not for ever."""
-    monkeypatch.setattr(db_module, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(group_commit, "LOCK_TIMEOUT", 0.2)
     stranger = FileLock(str(lite.database.engine.url.database))
     stranger.acquire(1)
     with pytest.raises(StorageUnavailable) as caught:

@@ -1,0 +1,101 @@
+"""Waiting without holding a thread: a task steps aside on the event loop while its write is made durable or its hash computed.
+
+A task is ordinary code that runs in a greenlet on the loop's thread. Where it would have to wait it is paused, the loop
+answers others, and it goes on when what it waits for has happened in another thread. Code that does not run as a task blocks
+its own thread at the same places, so that callers write one kind of code. Only what pauses a task may wait: everything else
+that a task does holds the loop. Must not know what is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
+
+T = TypeVar("T")
+
+
+class Task(greenlet):
+    """One call that may be paused; made and continued by the loop's thread alone."""
+
+    loop: asyncio.AbstractEventLoop
+    _paused: asyncio.Future[None]
+
+    def pause(self) -> None:
+        """Step aside until :func:`wake`; called by the task itself, after it was handed to whoever wakes it."""
+        self._paused = self.loop.create_future()
+        self.parent.switch(self._paused)
+
+
+def current() -> Task | None:
+    """Return the task that runs here; None in ordinary code."""
+    found = getcurrent()
+    return found if type(found) is Task else None
+
+
+async def run(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function as a task and return what it returns or raise what it raises."""
+    task = Task(function)
+    task.loop = asyncio.get_running_loop()
+    outcome = task.switch(*arguments)
+    while not task.dead:
+        try:
+            await outcome
+        except BaseException:
+            task.throw(GreenletExit)  # cancelled: nobody waits for the answer any more
+            raise
+        outcome = task.switch()
+    return outcome  # type: ignore[no-any-return]
+
+
+def soon(function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function when the loop, in whose thread this is called, has gone on with what is ready."""
+    asyncio.get_running_loop().call_soon(function, *arguments)
+
+
+def wake(tasks: Iterable[Task]) -> None:
+    """Let paused tasks of one loop go on; may be called from any thread."""
+    woken = list(tasks)
+    if not woken:
+        return
+    if asyncio._get_running_loop() is woken[0].loop:  # noqa: SLF001 - the public one raises where none runs
+        _continue(woken)
+    else:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: its tasks are gone
+            woken[0].loop.call_soon_threadsafe(_continue, woken)
+
+
+def elsewhere(pool: Executor, function: Callable[[], T]) -> T:
+    """Return what a function returns that blocks: for a task it is called in the pool, otherwise here."""
+    task = current()
+    if task is None:
+        return function()
+    outcome: list[tuple[Any, BaseException | None]] = []
+    context = contextvars.copy_context()
+
+    def call() -> None:
+        try:
+            outcome.append((context.run(function), None))
+        except BaseException as error:  # noqa: BLE001 - raised where it was called
+            outcome.append((None, error))
+        wake((task,))
+
+    pool.submit(call)
+    task.pause()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _continue(tasks: list[Task]) -> None:
+    for task in tasks:
+        if not task._paused.done():  # noqa: SLF001 - cancelled otherwise
+            task._paused.set_result(None)  # noqa: SLF001
