@@ -130,24 +130,7 @@ class Router:
             http.remote_addr,
         )
         if landing.prefers_html(http.headers.get("accept")):
-            html = pages.render(
-                "error.html",
-                PLATFORM,
-                http.correlation_id,
-                title=error.title,
-                explanation="The address may be misspelt, or what stood here is gone."
-                if error.status == NotFound.status
-                else "Nothing was changed.",
-                code=error.code,
-                rows=[],
-                advice=["Go back to the application that you came from and begin again there."],
-                continue_url=None,
-                continue_label=None,
-            )
-            response = html_response(error.status, html, page_headers())
-            if error.retry_after is not None:
-                response.set("retry-after", str(max(1, error.retry_after)))
-            return response
+            return _page(error, http.correlation_id)
         return problem(error, http.correlation_id)
 
 
@@ -199,10 +182,35 @@ def create_front() -> Front:
     )
 
 
-def _recorder(installation: Installation) -> partial[None]:
+def _recorder(installation: Installation) -> partial[Response | None]:
     return partial(_record_refusal, installation)
 
 
-def _record_refusal(installation: Installation, correlation_id: str, error: IdpError) -> None:
+def _record_refusal(
+    installation: Installation, correlation_id: str, error: IdpError, accept: str | None
+) -> Response | None:
     refusal = getattr(error, "refusal", None) or Refusal(error.code, "RFC 9110", error.title, "See the answer.")
     installation.spool.refusal(None, correlation_id, error.code, refusal, "", "", None, None)
+    return _page(error, correlation_id) if landing.prefers_html(accept) else None
+
+
+def _page(error: IdpError, correlation_id: str) -> Response:
+    """Return the platform's page for an error."""
+    html = pages.render(
+        "error.html",
+        PLATFORM,
+        correlation_id,
+        title=error.title,
+        explanation="The address may be misspelt, or what stood here is gone."
+        if error.status == NotFound.status
+        else "Nothing was changed.",
+        code=error.code,
+        rows=[],
+        advice=["Go back to the application that you came from and begin again there."],
+        continue_url=None,
+        continue_label=None,
+    )
+    response = html_response(error.status, html, page_headers())
+    if error.retry_after is not None:
+        response.set("retry-after", str(max(1, error.retry_after)))
+    return response

@@ -6,10 +6,15 @@ by field. Must not know an endpoint; never shows an exception's text that is not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from idp.errors import IdpError
 from idp.web.http import Response, json_response
+from idp.web.logs import get_logger
+
+# Told of a refusal's correlation id, the error and the header Accept; may return a page to send instead of a document.
+OnRefusal = Callable[[str, IdpError, str | None], Response | None]
 
 
 class InternalError(IdpError):
@@ -34,3 +39,14 @@ def problem(error: IdpError, correlation_id: str) -> Response:
     if error.retry_after is not None:
         headers.append(("retry-after", str(max(1, error.retry_after))))
     return json_response(error.status, document, headers)
+
+
+def refusal(on_refusal: OnRefusal | None, correlation_id: str, error: IdpError, accept: str | None) -> Response:
+    """Have a refusal recorded, and answer it by the page that is made for it or by a problem document."""
+    page = None
+    if on_refusal is not None:
+        try:
+            page = on_refusal(correlation_id, error, accept)
+        except Exception:  # noqa: BLE001 - the record of a refusal must never turn the refusal into a failure
+            get_logger(__name__).exception("refusal_not_recorded", request_id=correlation_id)
+    return page or problem(error, correlation_id)

@@ -27,7 +27,7 @@ from idp.web.health import LIVE_PATH, READY_PATH, Health
 from idp.web.http import Headers, Request, Response
 from idp.web.logs import configure, get_logger
 from idp.web.metrics import recorder
-from idp.web.problems import InternalError, problem
+from idp.web.problems import InternalError, problem, refusal
 from idp.web.proxies import strip_port
 from idp.web.wsgi import call
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from idp.settings import Settings
     from idp.web.http import Doors
+    from idp.web.problems import OnRefusal
     from idp.web.wsgi import WsgiApp
 
 _CLOSE = ("connection", "close")
@@ -51,7 +52,7 @@ class Front:
         settings: Settings,
         *,
         health: Health | None = None,
-        on_refusal: Callable[[str, IdpError], object] | None = None,
+        on_refusal: OnRefusal | None = None,
         on_close: Callable[[], object] | None = None,
         max_body: int = MAX_BODY_BYTES,
         body_seconds: float = 10.0,
@@ -60,8 +61,8 @@ class Front:
     ) -> None:
         """Build the front of a worker.
 
-        `on_refusal` is told correlation id and error of each refusal that leaves as a problem document. `queue` requests
-        may wait for a thread, more are answered 503. For `drain_seconds` after SIGTERM (default 5 in production, else 0)
+        `on_refusal` is told of each refusal made here, and may return a page for it; else a problem document is sent. `queue`
+        requests may wait for a thread, more are answered 503. For `drain_seconds` after SIGTERM (default 5 in production, else 0)
         readiness answers 503 while requests are still served.
         """
         self._settings = settings
@@ -107,6 +108,7 @@ class Front:
         method, path, endpoint = scope.method, scope.path, "refused"
         scheme, remote = scope.scheme, strip_port(scope.client)
         closing = False
+        headers = None
         try:
             headers = Headers(scope.headers.items())
             query = scope.query_string
@@ -134,7 +136,7 @@ class Front:
             return
         except IdpError as error:
             closing = isinstance(error, BodyTooLarge | BodyTooSlow)
-            response = self._refuse(correlation_id, error)
+            response = refusal(self._on_refusal, correlation_id, error, headers.get("accept") if headers else None)
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id, method=method)
             response = problem(InternalError(), correlation_id)
@@ -147,15 +149,6 @@ class Front:
 
     def _call_app(self, request: Request) -> Response:
         return call(self._app, request)
-
-    def _refuse(self, correlation_id: str, error: IdpError) -> Response:
-        if self._on_refusal is not None:
-            try:
-                self._on_refusal(correlation_id, error)
-            except Exception:  # noqa: BLE001 - see below
-                # The record of a refusal must never turn the refusal into a failure.
-                get_logger(__name__).exception("refusal_not_recorded", request_id=correlation_id)
-        return problem(error, correlation_id)
 
     def _send(
         self, proto: Any, method: str, scheme: str, correlation_id: str, response: Response, *, closing: bool

@@ -16,13 +16,14 @@ from idp.web.entrance import MAX_BODY_BYTES, AmbiguousLength, BodyTooLarge, Entr
 from idp.web.headers import HSTS
 from idp.web.http import Headers, Request, Response
 from idp.web.logs import get_logger
-from idp.web.problems import InternalError, problem
+from idp.web.problems import InternalError, problem, refusal
 from idp.web.proxies import FORWARDED_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from idp.settings import Settings
+    from idp.web.problems import OnRefusal
 
     StartResponse = Callable[..., Callable[[bytes], object]]
     WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -113,7 +114,7 @@ def guarded(
     settings: Settings,
     *,
     max_body: int = MAX_BODY_BYTES,
-    on_refusal: Callable[[str, IdpError], object] | None = None,
+    on_refusal: OnRefusal | None = None,
 ) -> WsgiApp:
     """Give a WSGI application the front's checks of head and body; for servers behind a buffering proxy."""
     entrance = Entrance(settings, max_body=max_body)
@@ -126,9 +127,7 @@ def guarded(
             scheme = request.scheme
             answer = call(app, request)
         except IdpError as error:
-            if on_refusal is not None:
-                on_refusal(correlation_id, error)
-            answer = problem(error, correlation_id)
+            answer = refusal(on_refusal, correlation_id, error, environ.get("HTTP_ACCEPT"))
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id)
             answer = problem(InternalError(), correlation_id)

@@ -77,3 +77,28 @@ def test_s111_a_flood_of_sign_ins_leaves_the_others_served(tmp_path: Path) -> No
         assert peak - before < 120 * 1024, "each waiting hash takes its memory"
         # and afterwards all is as before
         assert served.browser(acme).sign_in(rp, username="p1@example.com").code
+
+
+@pytest.mark.parametrize("kind", ["too large", "wrong host", "too long an address"])
+def test_what_the_front_refuses_a_person_reads_on_a_page(tmp_path: Path, kind: str) -> None:
+    """RFC 9110 §15.5.14, issue 3 §8: the front's own refusals too are a page for browsers and JSON for programs, with an id."""
+    with Served(tmp_path, workers=1) as served:
+        acme = served.tenant("acme")
+        asked = {
+            "too large": ("POST", "/login", {"body": b"a" * 300_000}, 413),
+            "wrong host": ("GET", "/authorize", {"host": "a b"}, 400),
+            "too long an address": ("GET", "/" + "a" * 9000, {}, 414),
+        }
+        method, path, more, status = asked[kind]
+        for accept, media_type in (
+            ("text/html,*/*;q=0.8", "text/html"),
+            ("application/json", "application/problem+json"),
+        ):
+            answer = served.once(method, acme.base_path + path, headers={"accept": accept}, **more)
+            assert answer.status == status
+            assert (answer.header("content-type") or "").startswith(media_type)
+            identifier = answer.header("x-correlation-id")
+            assert identifier
+            assert identifier in answer.text
+            if media_type == "text/html":
+                assert "default-src" in (answer.header("content-security-policy") or "")
