@@ -14,7 +14,7 @@ from flask import Flask
 from flask import Response as FlaskResponse
 from flask import request as flask_request
 
-from idp.errors import IdpError, NotFound, Refusal
+from idp.errors import IdpError, NotFound, Refusal, StorageUnavailable
 from idp.flow import landing, static_files
 from idp.installation import Installation
 from idp.oauth.answering import answer
@@ -112,13 +112,20 @@ class Router:
         raise NotFound
 
     def _refuse(self, http: Request, error: IdpError) -> Response:
-        refusal = Refusal(
-            "address",
-            "the product's addresses",
-            error.title,
-            "Check the address, and the tenant's slug and state: idp tenant list",
-            received=f"{http.host}{http.path}"[:500],
+        check, spec, fix = (
+            (
+                "database",
+                "RFC 9110 §15.6.4",
+                "Nothing was written. Look at the server's log at this moment, and run: idp doctor",
+            )
+            if isinstance(error, StorageUnavailable)
+            else (
+                "address",
+                "the product's addresses",
+                "Check the address, and the tenant's slug and state: idp tenant list",
+            )
         )
+        refusal = Refusal(check, spec, error.title, fix, received=f"{http.host}{http.path}"[:500])
         self.installation.spool.refusal(
             None,
             http.correlation_id,

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import PASSWORD, Answer
+from refusals import record_of
 from services import fill, mounted, small_disk
 from serving import Served, rows, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from house import House, RelyingParty
 
     from idp.tenancy.tenant import Tenant
 
@@ -204,3 +207,16 @@ def test_a_sign_in_during_trouble_goes_on(tmp_path: Path) -> None:
         answer = browser.follow(browser.submit(page, username="ada@example.com", password=PASSWORD))
         assert 'id="consent-approve"' in answer.text
         assert scalar(acme.database_url, "SELECT count(*) FROM sessions") == 1
+
+
+def test_a_database_that_is_gone_is_explained(house: House, acme: Tenant, rp: RelyingParty) -> None:
+    """Issue 3 §8, S113: the refusal's record names the database, not the address, when the tenant cannot be opened at all."""
+    house.restart()
+    path_of(acme).rename(path_of(acme).with_suffix(".away"))
+    answer = rp.post("/token", {"grant_type": "client_credentials"})
+    assert unavailable(answer)
+    record = record_of(house, answer.header("x-correlation-id") or answer.json["request_id"])
+    assert record["check"] == "database"
+    assert "idp doctor" in record["fix"]
+    path_of(acme).with_suffix(".away").rename(path_of(acme))
+    assert rp.post("/token", {"grant_type": "client_credentials"}).status == 200
