@@ -17,7 +17,7 @@ from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-u
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
 T = TypeVar("T")
 
@@ -38,6 +38,11 @@ def current() -> Task | None:
     """Return the task that runs here; None in ordinary code."""
     found = getcurrent()
     return found if type(found) is Task else None
+
+
+def is_loop() -> bool:
+    """Say whether this is the thread of a running loop, task or not."""
+    return asyncio._get_running_loop() is not None  # noqa: SLF001 - the public one raises where none runs
 
 
 async def run(function: Callable[..., T], *arguments: Any) -> T:
@@ -72,8 +77,11 @@ def wake(tasks: Iterable[Task]) -> None:
             woken[0].loop.call_soon_threadsafe(_continue, woken)
 
 
-def elsewhere(pool: Executor, function: Callable[[], T]) -> T:
-    """Return what a function returns that blocks: for a task it is called in the pool, otherwise here."""
+def elsewhere(pool: Executor, function: Callable[[], T], patience: float | None = None) -> T:
+    """Return what a function returns that blocks: for a task it is called in the pool, otherwise here.
+
+    Raises TimeoutError when the pool has not begun with it after ``patience`` seconds.
+    """
     task = current()
     if task is None:
         return function()
@@ -87,12 +95,22 @@ def elsewhere(pool: Executor, function: Callable[[], T]) -> T:
             outcome.append((None, error))
         wake((task,))
 
-    pool.submit(call)
+    future = pool.submit(call)
+    timer = None if patience is None else task.loop.call_later(patience, _give_up, future, task)
     task.pause()
+    if timer is not None:
+        timer.cancel()
+    if future.cancelled():
+        raise TimeoutError
     result, error = outcome[0]
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]
+
+
+def _give_up(future: Future[None], task: Task) -> None:
+    if future.cancel():  # else it has begun, and will end
+        _continue([task])
 
 
 def _continue(tasks: list[Task]) -> None:

@@ -100,7 +100,9 @@ class Hasher:
             self._present += 1
         deadline = time.monotonic() + LONGEST_WAIT
         try:
-            return waiting.elsewhere(self._pool, lambda: self._alone(work, deadline))
+            return waiting.elsewhere(self._pool, lambda: self._alone(work, deadline), LONGEST_WAIT)
+        except TimeoutError:
+            raise Unavailable from None
         finally:
             with self._guard:
                 self._present -= 1

@@ -56,11 +56,6 @@ def required_token(request: TenantRequest) -> str:
     return str(token)
 
 
-def may_run_inline(server: TenantServer, http: Request) -> bool:
-    """Say whether a request surely waits for nothing: reads of SQLite do not."""
-    return not (server.database.blocking or server.limiter.blocking or b"client_assertion" in http.body)
-
-
 def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
     # The kind is told by the token itself; a wrong hint changes nothing (RFC 7662 §2.1).
     return (
@@ -118,7 +113,7 @@ def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str
 INTROSPECTION = Feature(
     name="introspection",
     spec="RFC 7662",
-    endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True, inline=may_run_inline),),
+    endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True),),
     metadata=lambda server: {
         "introspection_endpoint": f"{server.tenant.issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": list(METHODS),

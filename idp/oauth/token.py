@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+from idp.errors import IdpError
 from idp.feature import Endpoint, Feature
-from idp.oauth.client_auth import METHODS
+from idp.oauth.client_auth import METHODS, claimed_id
 from idp.oauth.grants.authorization_code import AuthorizationCode
 from idp.oauth.grants.client_credentials import ClientCredentials
 from idp.oauth.grants.refresh_token import RefreshToken
@@ -31,11 +32,19 @@ def handle(server: TenantServer, http: Request) -> Response:
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:
-    """Say whether a request surely waits for nothing: client credentials of a known client with a secret."""
-    body = http.body
-    if b"grant_type=client_credentials" not in body or b"client_assertion" in body or "origin" in http.headers:
+    """Say whether a request surely waits for nothing: client credentials of a client at hand, with a secret."""
+    if server.limiter.blocking or "origin" in http.headers:
         return False
-    return not server.limiter.blocking
+    try:
+        request = from_body(http, "token")
+    except (IdpError, OAuth2Error):
+        return False
+    sent = request.payload.datalist  # as it will be read: another spelling of a name must not pass for another name
+    return (
+        sent.get("grant_type") == ["client_credentials"]
+        and "client_assertion" not in sent
+        and server.knows_client(claimed_id(request) or "")
+    )
 
 
 def signing_algorithms(server: TenantServer) -> list[str]:

@@ -43,9 +43,12 @@ class FileLock:
         """Say whether nobody else holds the lock this moment; True also when that cannot be known yet."""
         if self._lock < 0:
             return True
-        is_free = _try(self._lock)
-        if is_free:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        try:
+            is_free = _try(self._lock)
+            if is_free:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+        except OSError:  # whoever wants the lock will be told
+            return True
         return is_free
 
     def release(self) -> None:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 LOCK_TIMEOUT = 3.0  # seconds that a writer waits for its turn before 503
 SOON = 0.002  # seconds that the loop itself may wait for the lock
 QUICK = 0.005  # seconds that a group may take on the loop's own thread; on a slower disk other threads write
-WRITERS = 8  # threads of a process that write for tasks
+WRITERS = 16  # threads of a process that write for tasks
 
 
 class _Job(Generic[T]):
@@ -100,6 +100,8 @@ class GroupCommit:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction of its own or of a group; durable on return."""
         job = _Job(work, waiting.current())
+        if job.task is None and waiting.is_loop():
+            raise RuntimeError("a write on the loop's thread, outside of a task, would wait for itself")
         with self._guard:
             self._queue.append(job)
             is_first = not self._leading
@@ -113,7 +115,7 @@ class GroupCommit:
         if not job.leads:
             job.turn.acquire()  # until a leader has run this job, or hands the lead to it
         if job.leads and self._lead():
-            _writers().submit(self._lead_on)
+            self._hand_on()
         return job.outcome()
 
     def close(self) -> None:
@@ -132,7 +134,18 @@ class GroupCommit:
         if self._pace <= QUICK and turns and not self._file_lock.is_free():
             waiting.soon(self._lead_here, turns - 1)
         elif self._pace > QUICK or self._lead(is_quick=True):
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Have a writer thread lead; if there is none to be had, whoever waits is told, for ever is no answer."""
+        try:
             _writers().submit(self._lead_on)
+        except RuntimeError as error:  # no new thread can be started, or the process ends
+            with self._guard:
+                batch, self._queue, self._leading = self._queue, [], False
+            for job in batch:
+                job.error = unavailable(error)
+            self._release(batch)
 
     def _lead_on(self) -> None:
         """Lead for tasks, which cannot, as long as one is the first in the queue."""
@@ -151,8 +164,7 @@ class GroupCommit:
             return True
         except BaseException as error:  # noqa: BLE001 - whatever happens, nobody may wait for ever
             for job in batch:
-                if job.error is None:
-                    job.error = error
+                job.result, job.error = None, error
         with self._guard:
             heir = self._queue[0] if self._queue else None
             if heir is None:
@@ -162,15 +174,19 @@ class GroupCommit:
                     self._file_lock.close()
             else:
                 heir.leads = heir.task is None
-        for job in batch:
-            if job.task is None and not job.leads:
-                job.turn.release()
-        waiting.wake(job.task for job in batch if job.task is not None)
+        self._release(batch)
         if heir is None:
             return False
         if heir.task is None:
             heir.turn.release()
         return heir.task is not None
+
+    @staticmethod
+    def _release(batch: list[_Job[Any]]) -> None:
+        for job in batch:
+            if job.task is None and not job.leads:
+                job.turn.release()
+        waiting.wake(job.task for job in batch if job.task is not None)
 
     def _run_batch(self, batch: list[_Job[Any]], *, is_quick: bool) -> None:
         has_begun = False

@@ -159,7 +159,11 @@ class Response:
 
 
 class Door(NamedTuple):
-    """An endpoint the front can answer without Flask: on the event loop where `inline` says so, else in the thread pool."""
+    """An endpoint the front can answer without Flask.
+
+    On the event loop as a task where `is_task`, or as a plain call where `inline` says that it surely waits for nothing;
+    else in the thread pool.
+    """
 
     handle: Callable[[Request], Response]
     inline: Callable[[Request], bool]

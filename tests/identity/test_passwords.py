@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import unicodedata
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from argon2 import PasswordHasher
 
+from idp import waiting
 from idp.errors import Invalid, Unavailable
 from idp.identity import passwords
 from idp.identity.argon2_memory import KeptMemory
@@ -146,6 +148,33 @@ def test_s111_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(Unavailable):
                 hasher.verify(None, "x")
     assert hasher.verify(None, "x") == (False, None)
+
+
+def test_s111_a_task_does_not_wait_for_ever_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S111: on the event loop too who has waited too long for the hasher gets 503, when the time is over and not when its turn comes."""
+    monkeypatch.setattr(passwords, "LONGEST_WAIT", 0.2)
+    hasher = cheap(hash_queue=10)
+    ended: list[float] = []
+
+    def slow() -> None:
+        time.sleep(0.6)
+
+    def sign_in() -> object:
+        try:
+            return hasher.verify(slow, "x")
+        finally:
+            ended.append(time.monotonic())
+
+    async def main() -> list[object]:
+        return list(await asyncio.gather(*(waiting.run(sign_in) for _ in range(4)), return_exceptions=True))
+
+    began = time.monotonic()
+    first, *others = asyncio.run(main())
+    assert first == (False, None)
+    assert [type(one) for one in others] == [Unavailable] * 3
+    assert sorted(ended)[2] - began < 0.5
+    assert hasher.verify(None, "x") == (False, None)
+    assert hasher._present == 0
 
 
 @pytest.mark.parametrize(

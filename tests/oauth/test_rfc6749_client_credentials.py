@@ -9,6 +9,9 @@ from cast import asserted, discovery, without
 from house import decoded
 from refusals import refused, spooled
 
+from idp.oauth.token import may_run_inline
+from idp.web.http import Headers, Request
+
 if TYPE_CHECKING:
     from cast import Cast
     from house import House, RelyingParty
@@ -92,3 +95,26 @@ def test_a_clients_token_can_be_revoked(cast: Cast) -> None:
     assert cast.basic.post("/revoke", {"token": token}).status == 200
     assert cast.basic.introspect(token) == {"active": False}
     assert cast.basic.introspect(other)["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "is_inline"),
+    [
+        (b"grant_type=client_credentials", True),
+        (b"scope=api&grant_type=client%5Fcredentials", True),
+        (b"x=grant_type=client_credentials&grant_type=refresh_token", False),
+        (b"grant_type=client_credentials&grant_type=refresh_token", False),
+        (b"grant_type=client_credentials&client%5Fassertion=x", False),
+        (b"grant_type=client_credentials&client_id=other", True),  # refused, and for that nothing is waited for either
+        (b"grant_type=%", False),
+    ],
+)
+def test_what_runs_on_the_loop_is_read_as_it_is_answered(cast: Cast, body: bytes, is_inline: bool) -> None:
+    """Architecture §2, S111: only what surely waits for nothing is answered on the loop, however its body is spelled."""
+    server = cast.house.installation.servers.get(cast.acme)
+    server.forget_client(cast.basic.client_id)
+    headers = Headers.of([("content-type", "application/x-www-form-urlencoded"), *cast.basic.auth.items()])
+    http = Request("POST", "http", cast.acme.host, "/token", "", headers, body)
+    assert may_run_inline(server, http) is False, "the client is not at hand"
+    assert server.query_client(cast.basic.client_id)
+    assert may_run_inline(server, http) is is_inline

@@ -211,6 +211,18 @@ def test_s051_idle_and_absolute_end(house: House) -> None:
         assert rp.introspect(token) == {"active": False}
 
 
+def test_s051_the_grace_ends_with_the_family(house: House) -> None:
+    """RFC 9700 §4.14.2, S051: asking again within the grace gives nothing when the family has ended meanwhile."""
+    rp = house.client(
+        house.tenant("acme", access_token_lifetime="60", refresh_token_idle_lifetime="2500", grant_lifetime="2500")
+    )
+    first = rp.redeem(house.browser(rp.tenant).sign_in(rp)).json["refresh_token"]
+    with shifted(2498):
+        assert rp.refresh(first).status == 200
+    with shifted(2501):
+        refused(house, rp.refresh(first), 400, "invalid_grant")
+
+
 def test_a_disabled_person_refreshes_nothing(cast: Cast) -> None:
     """RFC 6749 §6, S045: not even within the grace."""
     user_id = cast.house.user(cast.acme, "off@example.com")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from house import PASSWORD
-from serving import Served
+from serving import Served, together
 
 if TYPE_CHECKING:
     from house import Answer
@@ -102,3 +102,27 @@ def test_what_the_front_refuses_a_person_reads_on_a_page(tmp_path: Path, kind: s
             assert identifier in answer.text
             if media_type == "text/html":
                 assert "default-src" in (answer.header("content-security-policy") or "")
+
+
+def test_a_refresh_in_the_clothes_of_another_grant(tmp_path: Path) -> None:
+    """S111, decision 6: what a body only seems to say never lets a write stand on the loop, where it would wait for itself."""
+    with Served(tmp_path, workers=1) as served:
+        acme = served.tenant("acme", rate_limits="off")
+        rp = served.client(acme, "app", token_endpoint_auth_method="none")
+        heads = [
+            rp.redeem(served.browser(acme).sign_in(rp, scope="openid offline_access")).json["refresh_token"]
+            for _ in range(4)
+        ]
+
+        def refresh(i: int) -> str:
+            head, wire = heads[i], served.wire()
+            for _ in range(60):
+                form = {"client_id": "app", "grant_type": "refresh_token", "refresh_token": head}
+                disguise = {"x": "grant_type=client_credentials"} if i % 2 else {}
+                answer = served.post(acme, "/token", disguise | form, wire=wire)
+                assert answer.status == 200, answer.text
+                head = answer.json["refresh_token"]
+            return head
+
+        assert len(set(together(4, refresh))) == 4
+        assert served.once("GET", "/health/live").status == 200

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 import threading
 import time
@@ -17,7 +19,7 @@ from store_world import Group, note
 from idp import waiting
 from idp.errors import Conflict, StorageUnavailable
 from idp.store import group_commit
-from idp.store.db import NestedWriting
+from idp.store.db import Database, NestedWriting
 from idp.store.file_lock import FileLock
 
 if TYPE_CHECKING:
@@ -289,6 +291,98 @@ def test_tasks_join_the_group_that_a_thread_leads(lite) -> None:
     runner.join(5)
     assert found == ["task"]
     assert lite.names() == {"task", "thread"}
+
+
+def test_a_write_on_the_loop_outside_a_task_is_refused(lite) -> None:
+    """Decision 6: what would wait for the loop that it holds is an error at once, also while tasks write."""
+
+    async def main() -> list[Any]:
+        writing = asyncio.ensure_future(all_of(lambda: lite.database.writing(note("task"))))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="outside of a task"):
+            lite.database.writing(note("inline"))
+        return await writing
+
+    assert asyncio.run(main()) == ["task"]
+    assert lite.names() == {"task"}
+
+
+def test_a_task_that_writes_to_two_databases(lite, tmp_path) -> None:
+    """Decision 6: one after the other; one inside the other would wait for itself, and is refused."""
+    path = tmp_path / "second.db"
+    sqlite3.connect(path).close()
+    second = Database(f"sqlite:///{path}")
+
+    def work(conn: Connection) -> None:
+        conn.exec_driver_sql("CREATE TABLE other (name VARCHAR(50))")
+
+    def inside(_conn: Connection) -> None:
+        second.writing(work)
+
+    outcomes = asyncio.run(
+        all_of(
+            lambda: lite.database.writing(inside), lambda: (lite.database.writing(note("one")), second.writing(work))
+        )
+    )
+    assert [type(outcome) for outcome in outcomes] == [RuntimeError, tuple]
+    second.close()
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOLCK, errno.EIO])
+def test_a_lock_that_fails_by_itself(lite, monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
+    """Security S113: a file system that gives no locks is a 503, and the next write goes on."""
+    lite.database.writing(note("before"))
+
+    def flock(*_: Any) -> None:
+        raise OSError(trouble, os.strerror(trouble))
+
+    monkeypatch.setattr("idp.store.file_lock.fcntl.flock", flock)
+    (outcome,) = asyncio.run(all_of(lambda: lite.database.writing(note("during"))))
+    assert isinstance(outcome, StorageUnavailable)
+    monkeypatch.undo()
+    assert asyncio.run(all_of(lambda: lite.database.writing(note("after")))) == ["after"]
+    assert lite.names() == {"before", "after"}
+
+
+def test_no_thread_to_be_had(lite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security S111: when no thread can be started, whoever waits is told 503, and nobody waits for ever."""
+
+    class Full(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, Full() as full:
+        patch.setattr(group_commit, "_pool", [full])
+        patch.setattr(group_commit, "QUICK", -1)
+        outcomes = asyncio.run(all_of(*(lambda n=n: lite.database.writing(note(f"{n}")) for n in range(3))))
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 3
+    assert asyncio.run(all_of(lambda: lite.database.writing(note("after")))) == ["after"]
+    assert lite.names() == {"after"}
+
+
+def test_who_waits_too_long_for_a_pool_is_told() -> None:
+    """Security S111: patience has an end also for a task whose turn in another thread does not come."""
+    may_go, begun = threading.Event(), []
+    with ThreadPoolExecutor(1) as pool:
+
+        def call(number: int) -> int:
+            def work() -> int:
+                begun.append(number)
+                may_go.wait(5)
+                return number
+
+            return waiting.elsewhere(pool, work, 0.2)
+
+        async def main() -> list[Any]:
+            running = asyncio.ensure_future(all_of(lambda: call(1), lambda: call(2)))
+            await asyncio.sleep(0.4)
+            may_go.set()
+            return await running
+
+        first, second = asyncio.run(main())
+    assert first == 1, "what has begun is waited for"
+    assert isinstance(second, TimeoutError)
+    assert begun == [1]
 
 
 def test_a_closed_database_still_writes_for_tasks(lite) -> None:

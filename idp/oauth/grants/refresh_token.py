@@ -64,21 +64,21 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
             )
         self.check_source(row, client)
         at = now()
+        again = None
         if row.used_at is not None:
             again = unseal(token, row.sealed_successor) if row.sealed_successor and at - row.used_at <= GRACE else None
             if again is None:
                 error = _reuse(row)
                 self.server.database.writing(error.defence)
                 raise error
-            return row, again
-        if at >= row.expires_at or at >= row.grant_expires_at:
+        if (again is None and at >= row.expires_at) or at >= row.grant_expires_at:
             raise invalid_grant(
                 "refresh_token",
                 "the refresh token has expired",
                 "Begin a new authorization request.",
                 received=f"expired at {min(row.expires_at, row.grant_expires_at)}, now {at}",
             )
-        return row, None
+        return row, again
 
     def _response(self, refresh_token: str, scope: str) -> dict[str, Any]:
         row, client = self._row, self.request.client
