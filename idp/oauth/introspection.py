@@ -12,7 +12,7 @@ from idp.errors import refused
 from idp.feature import Endpoint, Feature
 from idp.keys.compact import InvalidToken
 from idp.oauth import errors
-from idp.oauth.request import from_body
+from idp.oauth.request import fields_without_assertion, from_body
 from idp.oauth.token import signing_algorithms
 from idp.store.tenant import refresh_tokens
 from idp.tokens import verification
@@ -54,6 +54,11 @@ def required_token(request: TenantRequest) -> str:
             fix="Send the token in the form body.",
         )
     return str(token)
+
+
+def may_run_inline(server: TenantServer, http: Request) -> bool:
+    """Say whether a request surely waits for nothing: reads of SQLite do not."""
+    return not server.database.blocking and fields_without_assertion(server, http) is not None
 
 
 def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str
 INTROSPECTION = Feature(
     name="introspection",
     spec="RFC 7662",
-    endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True),),
+    endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True, inline=may_run_inline),),
     metadata=lambda server: {
         "introspection_endpoint": f"{server.tenant.issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": list(METHODS),

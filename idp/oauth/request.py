@@ -14,6 +14,7 @@ from idp.errors import Invalid
 
 if TYPE_CHECKING:
     from idp.oauth.client import Client
+    from idp.oauth.server import TenantServer
     from idp.web.http import Request
 
 
@@ -82,6 +83,20 @@ class TenantRequest(OAuth2Request):
 def from_body(http: Request, endpoint: str) -> TenantRequest:
     """Build a request whose parameters are the body's; raises MalformedInput when it is no form."""
     return TenantRequest(http, endpoint, http.form)
+
+
+def fields_without_assertion(server: TenantServer, http: Request) -> list[tuple[str, str]] | None:
+    """Return a form's fields if answering it surely writes nothing: no assertion is spent, no limit is counted elsewhere.
+
+    Read as it will be answered, never by searching the bytes: another spelling of a name must not pass for another name.
+    """
+    if server.limiter.blocking or "origin" in http.headers:
+        return None
+    try:
+        sent = http.form
+    except Invalid:
+        return None
+    return None if any(name == "client_assertion" for name, _ in sent) else sent
 
 
 def from_query_or_body(http: Request, endpoint: str) -> TenantRequest:

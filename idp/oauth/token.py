@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
-from idp.errors import IdpError
 from idp.feature import Endpoint, Feature
 from idp.oauth.client_auth import METHODS, claimed_id
 from idp.oauth.grants.authorization_code import AuthorizationCode
@@ -14,7 +13,7 @@ from idp.oauth.grants.client_credentials import ClientCredentials
 from idp.oauth.grants.refresh_token import RefreshToken
 from idp.oauth.pkce import S256CodeChallenge
 from idp.oauth.profiles import PROFILES
-from idp.oauth.request import from_body
+from idp.oauth.request import fields_without_assertion, from_body
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
@@ -33,18 +32,10 @@ def handle(server: TenantServer, http: Request) -> Response:
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:
     """Say whether a request surely waits for nothing: client credentials of a client at hand, with a secret."""
-    if server.limiter.blocking or "origin" in http.headers:
+    sent = fields_without_assertion(server, http)
+    if sent is None or [value for name, value in sent if name == "grant_type"] != ["client_credentials"]:
         return False
-    try:
-        request = from_body(http, "token")
-    except (IdpError, OAuth2Error):
-        return False
-    sent = request.payload.datalist  # as it will be read: another spelling of a name must not pass for another name
-    return (
-        sent.get("grant_type") == ["client_credentials"]
-        and "client_assertion" not in sent
-        and server.knows_client(claimed_id(request) or "")
-    )
+    return not server.database.blocking or server.knows_client(claimed_id(from_body(http, "token")) or "")
 
 
 def signing_algorithms(server: TenantServer) -> list[str]:

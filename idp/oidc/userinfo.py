@@ -77,6 +77,11 @@ def handle(server: TenantServer, http: Request) -> Response:
     return json_response(200, {"sub": live.claims["sub"], **claims_for(live.standing, live.scopes)})
 
 
+def may_run_inline(server: TenantServer, http: Request) -> bool:
+    """Say whether a request surely waits for nothing: reads of SQLite do not, and nothing is written."""
+    return not (server.database.blocking or server.limiter.blocking or "origin" in http.headers)
+
+
 def _presented(http: Request) -> str | None:
     """Return the token; None when there is none, an empty text when it is presented wrongly (RFC 6750 §2)."""
     found = []
@@ -121,6 +126,10 @@ _DESCRIPTIONS = {
 USERINFO = Feature(
     name="userinfo",
     spec="OpenID Connect Core §5.3",
-    endpoints=(Endpoint("userinfo", "/userinfo", ("GET", "POST"), handle, cors="registered", is_hot=True),),
+    endpoints=(
+        Endpoint(
+            "userinfo", "/userinfo", ("GET", "POST"), handle, cors="registered", is_hot=True, inline=may_run_inline
+        ),
+    ),
     metadata=lambda server: {"userinfo_endpoint": f"{server.tenant.issuer}/userinfo"},
 )

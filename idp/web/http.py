@@ -161,8 +161,8 @@ class Response:
 class Door(NamedTuple):
     """An endpoint the front can answer without Flask.
 
-    On the event loop as a task where `is_task`, or as a plain call where `inline` says that it surely waits for nothing;
-    else in the thread pool.
+    On the event loop as a plain call where `inline` says that it surely waits for nothing, or as a task where `is_task`; else in
+    the thread pool.
     """
 
     handle: Callable[[Request], Response]

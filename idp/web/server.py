@@ -119,10 +119,10 @@ class Front:
             if door is not None:
                 request.endpoint = door.name
                 endpoint = "failed"
-                if door.is_task:
-                    response = await self._as_task(door.handle, request)
-                elif door.inline(request):
+                if door.inline(request):
                     response = door.handle(request)
+                elif door.is_task:
+                    response = await self._as_task(door.handle, request)
                 else:
                     response = await self._threaded(door.handle, request)
             elif path.startswith("/health/") and (found := await self._health_answer(method, path)) is not None:
