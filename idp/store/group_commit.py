@@ -126,7 +126,7 @@ class GroupCommit:
             else:
                 self._file_lock.close()
 
-    def _lead_here(self, turns: int = 2) -> None:
+    def _lead_here(self, turns: int = 6) -> None:
         """Lead for tasks on the loop's own thread while that is quick: two threads of one interpreter hinder each other.
 
         While another process writes, the loop goes on with other requests for some turns: their writes join the group.

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from idp.store.db import current_database
 from idp.tenancy.tenant import current_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from idp.store.db import Database, Store
     from idp.tenancy.tenant import Tenant
 
 
-@contextmanager
-def entered(store: Store, tenant: Tenant) -> Iterator[Database]:
-    """Make ``tenant`` current and yield its database."""
-    database = store.tenant(tenant.id, tenant.database_url)
-    database_token = current_database.set(database)
-    tenant_token = current_tenant.set(tenant)
-    try:
-        yield database
-    finally:
-        current_tenant.reset(tenant_token)
-        current_database.reset(database_token)
+class entered:  # noqa: N801 - used like a function
+    """Make ``tenant`` current for the block, and its database, which the block gets."""
+
+    __slots__ = ("_database", "_database_token", "_tenant", "_tenant_token")
+
+    def __init__(self, store: Store, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._database = store.tenant(tenant.id, tenant.database_url)
+
+    def __enter__(self) -> Database:
+        self._database_token = current_database.set(self._database)
+        self._tenant_token = current_tenant.set(self._tenant)
+        return self._database
+
+    def __exit__(self, *_: object) -> None:
+        current_tenant.reset(self._tenant_token)
+        current_database.reset(self._database_token)
