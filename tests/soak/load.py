@@ -218,8 +218,9 @@ class Actor:
             )
             family.dead = True
             return
+        # The grace began with the first attempt, whose answer may have been lost.
+        family.spent.append((sent, answer.json["refresh_token"], family.unsure_since or at))
         family.unsure_since = None
-        family.spent.append((sent, answer.json["refresh_token"], at))
         family.head, family.access = answer.json["refresh_token"], answer.json["access_token"]
 
     def reuse(self, family: Family) -> None:
@@ -230,6 +231,7 @@ class Actor:
         age = time.monotonic() - at
         if GRACE - MARGIN < age < GRACE + MARGIN:
             return
+        family.dead = age > GRACE  # also if the answer is lost: it may have been done
         answer = self.checked(
             family.rp.post("/token", {"grant_type": "refresh_token", "refresh_token": token}), "reuse"
         )
@@ -237,7 +239,6 @@ class Actor:
             if answer.status != 200 or answer.json["refresh_token"] != successor:
                 self.ledger.broken(f"within the grace another successor, or none: {answer.text[:200]}")
         else:
-            family.dead = True
             if answer.status != 400:
                 self.ledger.broken("a token was accepted again after its grace")
             self.must_be_dead(family)
