@@ -264,14 +264,15 @@ class Actor:
         page = family.browser.get(f"{tenant.base_path}/logout")
         if page.status != 200 or "<form" not in page.text:
             return
+        family.dead = not family.offline  # also if the answer is lost: it may have been done
         answer = self.checked(family.browser.submit(page, action="logout"), "logout")
         if answer.status != 200:
+            family.dead = False
             return
         silent = family.browser.authorize(family.rp, verifier="v" * 43, prompt="none")
         if "code" in silent.params:
             self.ledger.broken("a session that has ended signs in")
-        if not family.offline:
-            family.dead = True
+        if family.dead:
             self.must_be_dead(family)
 
     def must_be_dead(self, family: Family) -> None:
