@@ -43,7 +43,8 @@ class Family:
     offline: bool
     head: str = ""
     access: str = ""
-    spent: list[tuple[str, str, float]] = field(default_factory=list)  # token, its successor, when it was used
+    # Token, its successor, and between which two moments it was used.
+    spent: list[tuple[str, str, float, float]] = field(default_factory=list)
     unsure_since: float | None = None  # the head was sent, and no answer came
     dead: bool = False
 
@@ -218,8 +219,8 @@ class Actor:
             )
             family.dead = True
             return
-        # The grace began with the first attempt, whose answer may have been lost.
-        family.spent.append((sent, answer.json["refresh_token"], family.unsure_since or at))
+        # The grace began with an attempt whose answer was lost, or with this one.
+        family.spent.append((sent, answer.json["refresh_token"], family.unsure_since or at, at))
         family.unsure_since = None
         family.head, family.access = answer.json["refresh_token"], answer.json["access_token"]
 
@@ -227,15 +228,16 @@ class Actor:
         """The last token but one again: the same successor within the grace, death after it."""
         if not family.spent or family.unsure_since is not None:
             return
-        token, successor, at = family.spent[-1]
-        age = time.monotonic() - at
-        if GRACE - MARGIN < age < GRACE + MARGIN:
+        token, successor, first, last = family.spent[-1]
+        oldest, youngest = time.monotonic() - first, time.monotonic() - last
+        is_within, is_after = oldest < GRACE - MARGIN, youngest > GRACE + MARGIN
+        if not is_within and not is_after:
             return
-        family.dead = age > GRACE  # also if the answer is lost: it may have been done
+        family.dead = is_after  # also if the answer is lost: it may have been done
         answer = self.checked(
             family.rp.post("/token", {"grant_type": "refresh_token", "refresh_token": token}), "reuse"
         )
-        if age < GRACE:
+        if is_within:
             if answer.status != 200 or answer.json["refresh_token"] != successor:
                 self.ledger.broken(f"within the grace another successor, or none: {answer.text[:200]}")
         else:
