@@ -109,12 +109,13 @@ def test_a_clients_token_can_be_revoked(cast: Cast) -> None:
         (b"grant_type=%", False),
     ],
 )
-def test_what_runs_on_the_loop_is_read_as_it_is_answered(cast: Cast, body: bytes, is_inline: bool) -> None:
+def test_what_runs_on_the_loop_is_read_as_it_is_answered(any_cast: Cast, body: bytes, is_inline: bool) -> None:
     """Architecture §2, S111: only what surely waits for nothing is answered on the loop, however its body is spelled."""
-    server = cast.house.installation.servers.get(cast.acme)
-    server.forget_client(cast.basic.client_id)
-    headers = Headers.of([("content-type", "application/x-www-form-urlencoded"), *cast.basic.auth.items()])
-    http = Request("POST", "http", cast.acme.host, "/token", "", headers, body)
-    assert may_run_inline(server, http) is False, "the client is not at hand"
-    assert server.query_client(cast.basic.client_id)
+    server = any_cast.house.installation.servers.get(any_cast.acme)
+    server.forget_client(any_cast.basic.client_id)
+    headers = Headers.of([("content-type", "application/x-www-form-urlencoded"), *any_cast.basic.auth.items()])
+    http = Request("POST", "http", any_cast.acme.host, "/token", "", headers, body)
+    if server.database.blocking:
+        assert may_run_inline(server, http) is False, "the client is not at hand, and its database would be waited for"
+    assert server.query_client(any_cast.basic.client_id)
     assert may_run_inline(server, http) is is_inline
