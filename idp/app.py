@@ -49,13 +49,18 @@ class Router:
                     self.by_path.setdefault(endpoint.path, {})[method] = endpoint
         self.hot = {path: methods for path, methods in self.by_path.items() if all(e.is_hot for e in methods.values())}
 
+    @staticmethod
+    def at(table: dict[str, dict[str, Endpoint]], rest: str) -> dict[str, Endpoint] | None:
+        """Return the endpoints at a path below an issuer; the last part of a path may be an id."""
+        return table.get(rest) or table.get(f"{rest.rpartition('/')[0]}/{{id}}")
+
     def door(self, method: str, host: str, path: str) -> Door | None:
         """Return the door of a hot endpoint of a tenant that is at hand; everything else is Flask's. Never waits."""
         found = self.installation.resolver.cached(host, path)
         if found is None:
             return None
         tenant, rest = found
-        endpoints = self.hot.get(rest)
+        endpoints = self.at(self.hot, rest)
         server = (
             self.installation.servers.cached(tenant) if endpoints is not None and tenant.state == "active" else None
         )
@@ -87,7 +92,7 @@ class Router:
         if found is None:
             return None
         tenant, rest = found
-        endpoints = self.by_path.get(rest or "/")
+        endpoints = self.at(self.by_path, rest or "/")
         if endpoints is None or tenant.state != "active":
             raise NotFound
         method = "GET" if http.method == "HEAD" else http.method

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
-from idp.oauth import authorize, introspection, revocation, token
+from idp.oauth import authorize, introspection, registration, revocation, token
 from idp.oidc import authentication_request, discovery, logout, userinfo
 
 
@@ -30,6 +30,7 @@ FEATURES: tuple[Feature, ...] = (
     userinfo.USERINFO,
     introspection.INTROSPECTION,
     revocation.REVOCATION,
+    registration.REGISTRATION,
     logout.LOGOUT,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )

@@ -18,6 +18,7 @@ from idp.jobs import schedule
 from idp.keys import rotation
 from idp.keys.envelope import Envelope
 from idp.oauth.server import Registry, Servers
+from idp.outbound import Outbound
 from idp.store import migrate
 from idp.store.control import control_state
 from idp.store.db import Store
@@ -57,6 +58,8 @@ class Installation:
             store=self.store,
             hasher=Hasher(settings),
             spool=self.spool,
+            feed=self.feed,
+            outbound=Outbound(settings),
             csrf_key=self.store.control.writing(self._csrf_key),
             steps=features.STEPS,
             protocols=features.PROTOCOLS,

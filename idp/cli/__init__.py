@@ -25,6 +25,10 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
         "tenant": ("idp.cli.tenant:tenant", "Tenants: create, list, show, set, suspend, resume, delete."),
         "user": ("idp.cli.user:user", "Users of a tenant: create, list, disable, enable, delete."),
         "client": ("idp.cli.client:client", "Clients (relying parties) of a tenant."),
+        "registration-token": (
+            "idp.cli.registration_token:registration_token",
+            "Initial access tokens: who may register clients.",
+        ),
         "keys": ("idp.cli.keys:keys", "Signing keys of a tenant, and the master key."),
         "db": ("idp.cli.db:db", "Schemas of the databases: status, upgrade."),
         "audit": ("idp.cli.audit:audit", "Verify the audit log of a tenant."),

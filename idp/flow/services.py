@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from idp.audit import Spool
     from idp.flow.dispatcher import Context
     from idp.identity.passwords import Hasher
+    from idp.outbound import Outbound
     from idp.settings import Settings
     from idp.store.db import Database, Store
+    from idp.tenancy.feed import ChangeFeed
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Response
 
@@ -75,6 +77,8 @@ class Services:
     store: Store
     hasher: Hasher
     spool: Spool
+    feed: ChangeFeed
+    outbound: Outbound
     csrf_key: bytes
     steps: tuple[Step, ...]
     protocols: Mapping[str, Protocol_]

@@ -17,6 +17,7 @@ from idp.store.control import refusals as control_refusals
 from idp.store.tenant import (
     attempts,
     grants,
+    initial_access_tokens,
     interactions,
     refresh_tokens,
     refusals,
@@ -55,6 +56,7 @@ TENANT_RULES = (
     Rule("attempts", attempts.purge_expired, 300),
     Rule("revoked tokens", revoked_tokens.purge_expired, 300),
     Rule("interactions", interactions.purge_expired, DAY),
+    Rule("initial access tokens", initial_access_tokens.purge_expired, 7 * DAY),
     Rule("sessions", sessions.purge_expired, DAY),
     Rule("grants", grants.purge_expired, 7 * DAY),
     Rule("refusals", refusals.purge_expired, 7 * DAY),

@@ -15,6 +15,7 @@ from idp import opaque
 from idp.clock import now
 from idp.keys.compact import InvalidToken, json_object, parse
 from idp.oauth.client_auth import ASSERTION_TYPE, failure
+from idp.oauth.client_keys import KeysUnavailable
 from idp.store.tenant import replays
 
 if TYPE_CHECKING:
@@ -96,10 +97,17 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         registered = client.metadata.get("token_endpoint_auth_signing_alg")
         allowed = [registered] if registered else list(client.profile.signing_algorithms)
         kid = headers.get("kid")
-        stated = [jwk.get("kid") for jwk in (client.metadata.get("jwks") or {"keys": []})["keys"]]
+        try:
+            known = self._server.client_keys.of(client, kid if isinstance(kid, str) else None)
+        except KeysUnavailable as error:
+            raise failure(
+                str(error),
+                "Serve the key set over https at the registered jwks_uri, quickly and without redirects.",
+                spec="OpenID Connect Registration §2",
+                registered=(str(client.metadata.get("jwks_uri")),),
+            ) from None
         # RFC 7515 §4.1.4: a kid names the key; only one that was registered without a kid may be called anything.
-        keys = [key for key, name in zip(client.jwks.keys, stated, strict=True) if kid is None or name in (None, kid)]
-        for key in keys:
+        for key in [key for name, key in known if kid is None or name in (None, kid)]:
             try:
                 jwt.decode(assertion, key, algorithms=allowed)
             except (JoseError, ValueError, TypeError):
@@ -110,7 +118,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             "Sign with a key of the client's jwks and an algorithm it allows.",
             spec=_SPEC,
             received=f"alg {str(headers.get('alg'))[:20]}, kid {str(kid)[:100]}",
-            registered=tuple(f"alg {alg}" for alg in allowed) + tuple(f"kid {key.kid}" for key in client.jwks.keys),
+            registered=tuple(f"alg {alg}" for alg in allowed) + tuple(f"kid {name or key.kid}" for name, key in known),
         )
 
     def _verify_claims(self, client: Client, claims: dict[str, Any], request: TenantRequest) -> None:

@@ -23,7 +23,6 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 RESPONSE_TYPES = ("code",)
 NOT_SERVED = (
-    "jwks_uri",
     "sector_identifier_uri",
     "request_uris",
     "request_object_signing_alg",
@@ -86,8 +85,11 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
         )
     if grants == ["refresh_token"]:
         raise InvalidClientMetadata("The grant type refresh_token needs another one that issues the first token.")
-    if method == "private_key_jwt" and not made.get("jwks"):
-        raise InvalidClientMetadata("private_key_jwt needs the client's public keys as jwks.")
+    # RFC 7591 §2: the two must not both be there.
+    if "jwks" in made and "jwks_uri" in made:
+        raise InvalidClientMetadata("jwks and jwks_uri must not both be there.")
+    if method == "private_key_jwt" and not ("jwks" in made or "jwks_uri" in made):
+        raise InvalidClientMetadata("private_key_jwt needs the client's public keys, as jwks or jwks_uri.")
     if made["application_type"] == "web" and method != "none":
         for uri in made.get("redirect_uris", ()):
             if not uri.startswith(("https:", "http:")):
@@ -169,17 +171,31 @@ def _jwks(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(keys, list) or not 0 < len(keys) <= 20 or not all(isinstance(key, dict) for key in keys):
         raise InvalidClientMetadata(f"{name} must be a JWK Set with 1 to 20 keys.")
     for key in keys:
-        # RFC 7591 §2: public keys; a private or symmetric one is a leak.
-        if key.get("kty") not in ("RSA", "EC", "OKP") or {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & key.keys():
-            raise InvalidClientMetadata(f"{name} must contain public keys only, of type RSA, EC or OKP.")
-    try:
-        imported = KeySet.import_key_set(value)
-        for key in imported.keys:
-            if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
-                raise InvalidClientMetadata(f"{name} must not contain RSA keys below 2048 bits.")
-    except (JoseError, ValueError, KeyError, TypeError):
-        raise InvalidClientMetadata(f"{name} contains a key that cannot be read.") from None
+        problem = public_key_problem(key)
+        if problem is not None:
+            raise InvalidClientMetadata(f"{name} {problem}.")
     return {"keys": keys}
+
+
+def public_key_problem(jwk: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a client's key, or None (RFC 7591 §2, RFC 7518 §3.3)."""
+    # RFC 7591 §2: public keys; a private or symmetric one is a leak.
+    if jwk.get("kty") not in ("RSA", "EC", "OKP") or {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & jwk.keys():
+        return "must contain public keys only, of type RSA, EC or OKP"
+    try:
+        (key,) = KeySet.import_key_set({"keys": [dict(jwk)]}).keys
+    except (JoseError, ValueError, KeyError, TypeError):
+        return "contains a key that cannot be read"
+    if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
+        return "must not contain RSA keys below 2048 bits"
+    return None
+
+
+def _jwks_uri(name: str, value: Any) -> str:
+    found = _web_address(name, value)
+    if not found.startswith("https://"):
+        raise InvalidClientMetadata(f"{name} must be an https:// address.")
+    return found
 
 
 def _seconds(name: str, value: Any) -> int:
@@ -212,6 +228,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "tos_uri": _web_address,
     "contacts": _contacts,
     "jwks": _jwks,
+    "jwks_uri": _jwks_uri,
     "default_max_age": _seconds,
     "require_auth_time": _boolean,
     "software_id": _text,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.store.tenant import clients, consents, grants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from idp.identity.accounts import By
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
     from idp.tenancy.feed import ChangeFeed
     from idp.tenancy.tenant import Tenant
+
+# Decides inside the transaction whether a registration may go on, and returns further columns of the client.
+Admit = Callable[[Any], dict[str, Any]]
 
 LONGEST_ID = 128
 # RFC 6749 §10.10: what we make has 256 bits; what an operator brings is taken from 16 characters on (made at random, 96 bits).
@@ -80,21 +84,26 @@ class ClientRegistry:
             )
         return Registered(row)
 
-    def create(self, given: Mapping[str, Any], *, by: By) -> Registered:
+    def create(
+        self, given: Mapping[str, Any], *, by: By, profile: str | None = None, admit: Admit | None = None
+    ) -> Registered:
         """Register a client from RFC 7591 metadata; raises :class:`Invalid` or :class:`Conflict`.
 
-        ``client_id``, ``client_secret`` and ``client_profile`` among the metadata are honoured.
+        ``client_id``, ``client_secret`` and ``client_profile`` among the metadata are honoured; ``profile`` counts more.
+        ``admit`` may refuse inside the transaction, and returns further columns.
         """
         client_id = self._new_id(given.get("client_id"))
-        profile = self._profile(given.get("client_profile"))
+        profile = self._profile(given.get("client_profile") if profile is None else profile)
         metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.signing_algorithms)
         secret = self._new_secret(metadata, given.get("client_secret"))
 
         def work(conn: Connection) -> None:
             if clients.find(conn, client_id) is not None:
                 raise Conflict(f"There is a client {client_id} already.")
+            more = admit(conn) if admit is not None else {}
             clients.create(
                 conn,
+                **more,
                 client_id=client_id,
                 client_profile=profile,
                 secret_hash=opaque.digest(secret) if secret else None,
@@ -123,24 +132,39 @@ class ClientRegistry:
             raise InvalidClientMetadata("client_id cannot be changed; register another client.")
         if changes.get("client_secret") is not None:
             raise InvalidClientMetadata("client_secret cannot be set by an update; use rotate-secret.")
+        return self._changed(
+            client_id, lambda row: {**row.metadata, **changes}, changes.get("client_profile"), by, None
+        )
+
+    def replace(self, client_id: str, given: Mapping[str, Any], *, by: By, admit: Admit) -> Registered:
+        """Replace a client's metadata by others (RFC 7592 §2.2): what is left out is removed.
+
+        ``admit`` as in :meth:`create`. Raises :class:`Invalid` or :class:`NotFound`.
+        """
+        return self._changed(client_id, lambda _row: given, None, by, admit)
+
+    def _changed(
+        self,
+        client_id: str,
+        metadata_of: Callable[[Row[Any]], Mapping[str, Any]],
+        wanted_profile: Any,
+        by: By,
+        admit: Admit | None,
+    ) -> Registered:
         fresh = opaque.new_secret("cs")
         used: list[str] = []
 
         def work(conn: Connection) -> None:
             used.clear()
-            row = clients.find(conn, client_id)
+            row = clients.find_locked(conn, client_id)
             if row is None:
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
-            profile = (
-                self._profile(changes["client_profile"])
-                if changes.get("client_profile") is not None
-                else row.client_profile
-            )
-            merged = {
-                name: value for name, value in ({**row.metadata, **_without_own(changes)}).items() if value is not None
-            }
-            metadata = client_metadata.validate(merged, profile, self._tenant.settings.signing_algorithms)
+            profile = self._profile(wanted_profile) if wanted_profile is not None else row.client_profile
+            given = {name: value for name, value in _without_own(metadata_of(row)).items() if value is not None}
+            metadata = client_metadata.validate(given, profile, self._tenant.settings.signing_algorithms)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
+            if admit is not None:
+                values |= admit(conn)
             if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
                 values |= {"secret_hash": None, "secret_expires_at": None}
             elif row.secret_hash is None:

@@ -19,6 +19,7 @@ from idp.oauth import errors
 from idp.oauth.client import Client
 from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
+from idp.oauth.client_keys import ClientKeys
 from idp.oauth.request import TenantRequest, from_body
 from idp.store import migrate
 from idp.store.tenant import clients
@@ -79,6 +80,7 @@ class TenantServer(AuthorizationServer):
         services: Services,
         registry: Registry,
         limiter: Limiter,
+        client_keys: ClientKeys,
     ) -> None:
         """Keep what requests need as plain attributes."""
         super().__init__()
@@ -88,6 +90,7 @@ class TenantServer(AuthorizationServer):
         self.services = services
         self.registry = registry
         self.limiter = limiter
+        self.client_keys = client_keys
         self.mint = Mint(tenant, keys)
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
@@ -237,6 +240,7 @@ class Servers:
     ) -> None:
         """Subscribe to the feed."""
         self._services, self._registry, self._envelope, self._limiter = services, registry, envelope, limiter
+        self._client_keys = ClientKeys(services.outbound)
         self._cache: OrderedDict[str, TenantServer] = OrderedDict()
         self._guard = threading.Lock()
         self._generation = 0
@@ -253,7 +257,7 @@ class Servers:
         migrate.check(database, "tenant")  # a tenant is brought to this release's schema when it is first used
         with database.reading() as conn:
             keys = TenantKeys.load(conn, self._envelope, tenant.id)
-        made = TenantServer(tenant, database, keys, self._services, self._registry, self._limiter)
+        made = TenantServer(tenant, database, keys, self._services, self._registry, self._limiter, self._client_keys)
         with self._guard:
             if generation == self._generation:
                 self._cache[tenant.id] = made

@@ -33,6 +33,17 @@ class TenantSettings:
         ("strict",), "Client profiles that a client may carry.", choices=PROFILES
     )
     default_client_profile: str = _setting("strict", "Profile of a client that names none.", choices=PROFILES)
+    registration: str = _setting(
+        "off",
+        "Who may register clients at /register: nobody, holders of an initial access token, or anybody.",
+        choices=("off", "token", "open"),
+    )
+    registration_client_profile: str = _setting(
+        "strict", "Profile of a client that registers itself.", choices=PROFILES
+    )
+    registration_quota: int = _setting(
+        1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000
+    )
     authorization_code_lifetime: int = _setting(60, "Life of an authorization code.", low=5, high=60)
     access_token_lifetime: int = _setting(HOUR, "Life of an access token.", low=60, high=DAY)
     id_token_lifetime: int = _setting(HOUR, "Life of an ID token.", low=60, high=DAY)
@@ -148,6 +159,8 @@ def _convert(name: str, setting: Any, text: str) -> Any:
 def _check_together(settings: TenantSettings) -> None:
     if settings.default_client_profile not in settings.allowed_client_profiles:
         raise Invalid("default_client_profile must be among allowed_client_profiles.")
+    if settings.registration_client_profile not in settings.allowed_client_profiles:
+        raise Invalid("registration_client_profile must be among allowed_client_profiles.")
     if not {"ES256", "RS256"} <= set(settings.signing_algorithms):
         raise Invalid("signing_algorithms must contain ES256 and RS256.")
     for name in ("access_token_signing_alg", "id_token_signing_alg"):

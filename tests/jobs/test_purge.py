@@ -166,6 +166,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "attempts": 1,
             "revoked tokens": 1,
             "interactions": 1,
+            "initial access tokens": 0,
             "sessions": 2,
             "grants": 3,
             "refusals": 1,

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import registration_artefacts as joining
 from cast import SigningKey, asserted
 from house import CALLBACK, Answer, Browser, Grant, House, RelyingParty, basic, decoded
 from serving import rows, scalar
@@ -81,7 +82,7 @@ def make_world(house: House) -> World:
     key = SigningKey.new("ES256", "the-key")
     sides = []
     for slug in ("acme", "globex"):
-        tenant = house.installation.provisioning.create(slug, slug.title())
+        tenant = house.installation.provisioning.create(slug, slug.title(), None, {"registration": "token"})
         house.user(tenant, password=PASSWORDS[slug])
         signed = house.client(
             tenant, "signed", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [key.public_jwk]}
@@ -515,6 +516,8 @@ ARTEFACTS = (
     Artefact("lock of an account", _locked, _lock_unknown, _lock_known, ("attempts",)),
     Artefact("client of one tenant, its redirect URI", _client_of_one, _client_refused, _client_works, ("clients",), ("authorize",)),
     Artefact("role", _role, _role_unknown, _role_known, ("role_bindings",)),
+    Artefact("initial access token", joining.initial_token, joining.initial_token_refused, joining.initial_token_works, ("initial_access_tokens",), ("registration",)),
+    Artefact("registration access token", joining.registration, joining.registration_refused, joining.registration_works, ("clients",), ("registration",)),
     Artefact("audit event", _event, _event_unknown, _event_known, ("audit_events",)),
 )  # fmt: skip
 

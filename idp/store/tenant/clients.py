@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
+# PostgreSQL: the advisory lock that registrations take turns on, so that the last place of a quota is had by one.
+_REGISTERING = 7_264_111
+
 clients = db.Table(
     "clients",
     identifier("client_id"),
@@ -24,6 +27,8 @@ clients = db.Table(
     moment("secret_expires_at", nullable=True),
     document("metadata"),
     text("state"),  # active, disabled
+    text("registration_token_hash", nullable=True),  # of who registered dynamically: what manages the registration
+    text("registered_by", nullable=True),  # "open" or the id of an initial access token; null: an administrator
     moment("created_at"),
     moment("updated_at"),
     bind_key="tenant",
@@ -38,6 +43,20 @@ def find(conn: Connection, client_id: str) -> Row[Any] | None:
 def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every client, by id."""
     return conn.execute(select(clients).order_by(clients.c.client_id)).all()
+
+
+def find_locked(conn: Connection, client_id: str) -> Row[Any] | None:
+    """Return a client, or None; nobody else changes it until this transaction is over (SQLite has one writer anyway)."""
+    return conn.execute(select(clients).where(clients.c.client_id == client_id).with_for_update()).first()
+
+
+def count_registered(conn: Connection) -> int:
+    """Return how many clients registered themselves; until this transaction is over, nobody else is told."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_REGISTERING})")
+    return conn.execute(
+        select(func.count()).select_from(clients).where(clients.c.registered_by.is_not(None))
+    ).scalar_one()
 
 
 def create(conn: Connection, **values: Any) -> None:

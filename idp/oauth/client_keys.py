@@ -1,0 +1,133 @@
+"""A client's public keys: those it registered, or those it publishes at its ``jwks_uri`` (OpenID Registration §2).
+
+A published set is fetched by the guarded client, kept for an hour and fetched again when a key is named that is not in it, at
+most once a minute whoever asks (a stranger must not make us fetch). When it cannot be fetched, the set that is known goes on to
+be used for a day. One process keeps at most so many sets.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from idp import waiting
+from idp.clock import now
+from idp.oauth.client_metadata import public_key_problem
+from idp.outbound import FetchFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idp.oauth.client import Client
+    from idp.outbound import Outbound
+
+FRESH = 3600  # seconds
+STALE = 86_400  # seconds that a set is used on while it cannot be fetched
+PAUSE = 60  # seconds between two fetches of one address
+MOST_SETS = 2_000
+MOST_KEYS = 100
+FETCHERS = 8
+
+
+class KeysUnavailable(Exception):
+    """The client's keys cannot be had; the text says why, for the record of the refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A fetched set; keys that we do not serve are left out."""
+
+    keys: tuple[tuple[str | None, Any], ...]
+    fetched_at: int
+
+    def knows(self, kid: str | None) -> bool:
+        """Say whether a key of this name may be among them."""
+        return kid is None or any(name in (None, kid) for name, _ in self.keys)
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is known of one address."""
+
+    guard: threading.Lock
+    found: Published | None = None
+    tried_at: int = 0
+    trouble: str = ""
+
+
+class ClientKeys:
+    """The published key sets of one process."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        """Take the guarded client."""
+        self._outbound = outbound
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._guard = threading.Lock()
+        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="client-keys")
+
+    def of(self, client: Client, kid: str | None) -> list[tuple[str | None, Any]]:
+        """Return the client's keys with the names they were given; raises :class:`KeysUnavailable`."""
+        uri = client.metadata.get("jwks_uri")
+        if uri is None:
+            stated = (client.metadata.get("jwks") or {"keys": []})["keys"]
+            return [(jwk.get("kid"), key) for jwk, key in zip(stated, client.jwks.keys, strict=True)]
+        place = self._place(uri)
+        known = place.found
+        if known is not None and now() - known.fetched_at < FRESH and known.knows(kid):
+            return list(known.keys)
+        return list(waiting.elsewhere(self._pool, lambda: self._fetched(uri, place, kid)).keys)
+
+    def _place(self, uri: str) -> _Place:
+        with self._guard:
+            place = self._places.setdefault(uri, _Place(threading.Lock()))
+            self._places.move_to_end(uri)
+            while len(self._places) > MOST_SETS:
+                self._places.popitem(last=False)
+            return place
+
+    def _fetched(self, uri: str, place: _Place, kid: str | None) -> Published:
+        with place.guard:  # one fetch at a time; who waited finds what the other fetched
+            at, known = now(), place.found
+            is_fresh = known is not None and at - known.fetched_at < FRESH and known.knows(kid)
+            if not is_fresh and at - place.tried_at >= PAUSE:
+                place.tried_at = at
+                try:
+                    known = place.found = Published(tuple(_read(self._outbound, uri)), at)
+                    place.trouble = ""
+                except FetchFailed as error:
+                    place.trouble = str(error)
+            if known is None or at - known.fetched_at > STALE:
+                raise KeysUnavailable(f"the client's jwks_uri gives no keys: {place.trouble or 'not fetched yet'}")
+            return known
+
+
+def _read(outbound: Outbound, uri: str) -> Sequence[tuple[str | None, Any]]:
+    answer = outbound.get(uri, accept="application/jwk-set+json, application/json")
+    if answer.status != 200:
+        raise FetchFailed(f"the answer is {answer.status}")
+    try:
+        keys = json.loads(answer.body)["keys"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        raise FetchFailed("the answer is no JWK Set") from None
+    if not isinstance(keys, list) or len(keys) > MOST_KEYS:
+        raise FetchFailed(f"the answer is no JWK Set of at most {MOST_KEYS} keys")
+    return [found for found in map(_one, keys) if found is not None]
+
+
+def _one(jwk: Any) -> tuple[str | None, Any] | None:
+    """Return one public key with its name; None for what we do not serve (RFC 7517 §5: it is ignored)."""
+    if not isinstance(jwk, dict) or public_key_problem(jwk) is not None:
+        return None
+    try:
+        (key,) = KeySet.import_key_set({"keys": [jwk]}).keys
+    except (JoseError, ValueError, KeyError, TypeError):
+        return None
+    kid = jwk.get("kid")
+    return (kid if isinstance(kid, str) else None), key

@@ -1,0 +1,189 @@
+"""A client's published keys (OpenID Registration §2: jwks_uri): fetched over TLS, kept, fetched again for an unknown key, never hammered."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cast import JWT_BEARER, SigningKey, assertion_claims
+from certificates import Authority
+from house import House
+from refusals import refused
+from registering import WEB, register
+from serving import together
+
+from idp import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from house import Answer, RelyingParty
+
+
+class Publisher:
+    """Publishes a key set at https://localhost:PORT/jwks and counts how often it is fetched."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.document: Any = {"keys": []}
+        self.status, self.fetches = 200, 0
+        publisher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                publisher.fetches += 1
+                body = (
+                    publisher.document
+                    if isinstance(publisher.document, bytes)
+                    else json.dumps(publisher.document).encode()
+                )
+                self.send_response(publisher.status)
+                self.send_header("content-type", "application/jwk-set+json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*map(str, authority.issue("localhost")))
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.uri = f"https://localhost:{self._server.server_port}/jwks"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[Publisher]:
+    """Somebody who publishes keys."""
+    made = Publisher(Authority(tmp_path / "ca"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def keyed(publisher: Publisher, tmp_path: Path) -> Iterator[tuple[House, RelyingParty]]:
+    """A client that publishes its keys, at a house that may fetch them."""
+    house = House(
+        tmp_path / "var", IDP_CA_BUNDLE=str(tmp_path / "ca" / "ca.pem"), IDP_ALLOWED_PRIVATE_HOSTS="localhost"
+    )
+    tenant = house.tenant("acme", rate_limits="off")
+    rp = house.client(tenant, token_endpoint_auth_method="private_key_jwt", jwks_uri=publisher.uri)
+    yield house, rp
+    house.close()
+
+
+def call(house: House, rp: RelyingParty, key: SigningKey) -> Answer:
+    """Client credentials, authenticated by an assertion."""
+    form = {
+        "grant_type": "client_credentials",
+        "scope": "api",
+        "client_assertion_type": JWT_BEARER,
+        "client_assertion": key.sign(assertion_claims(rp)),
+    }
+    return house.post(rp.tenant, "/token", form)
+
+
+def test_fetched_once_and_again_for_a_new_key(keyed: tuple[House, RelyingParty], publisher: Publisher) -> None:
+    """OpenID Core §10.1.1: a key set is kept; a key that is not in it makes us look again, at most once a minute."""
+    house, rp = keyed
+    old, new = SigningKey.new("ES256", "one"), SigningKey.new("ES256", "two")
+    publisher.document = {"keys": [old.public_jwk]}
+    for _ in range(3):
+        assert call(house, rp, old).status == 200
+    assert publisher.fetches == 1
+    publisher.document = {"keys": [new.public_jwk]}
+    assert call(house, rp, old).status == 200, "not looked at again as long as it knows the key"
+    for _ in range(3):  # within the same minute nobody makes us fetch
+        refused(house, call(house, rp, new), 401, "invalid_client")
+    assert publisher.fetches == 1
+    with clock.shifted(61):
+        assert call(house, rp, new).status == 200
+        refused(house, call(house, rp, old), 401, "invalid_client")
+    assert publisher.fetches == 2
+
+
+def test_fetched_again_after_an_hour_and_used_on_in_trouble(
+    keyed: tuple[House, RelyingParty], publisher: Publisher
+) -> None:
+    """OpenID Core §10.1.1: an old set is fetched anew; while that fails, the known one serves on for a day."""
+    house, rp = keyed
+    key = SigningKey.new("ES256", "one")
+    publisher.document = {"keys": [key.public_jwk]}
+    assert call(house, rp, key).status == 200
+    publisher.status = 500
+    with clock.shifted(3700):
+        assert call(house, rp, key).status == 200
+    assert publisher.fetches == 2
+    with clock.shifted(90_000):
+        record = refused(house, call(house, rp, key), 401, "invalid_client")
+    assert "the answer is 500" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        {"keys": 1},
+        {"keys": [{"kty": "oct", "k": "AAAA"}]},
+        {"keys": [{}, 1, None]},
+        b"[" * 50_000,
+        {"keys": [{}] * 101},
+    ],
+    ids=["html", "array", "empty", "number", "symmetric", "nonsense", "deep", "too many"],
+)
+def test_what_is_no_key_set(keyed: tuple[House, RelyingParty], publisher: Publisher, document: Any) -> None:
+    """RFC 7517 §5, S027: what is published may be anything; the client is then not believed."""
+    house, rp = keyed
+    publisher.document = document
+    refused(house, call(house, rp, SigningKey.new("ES256", "one")), 401, "invalid_client")
+
+
+def test_a_private_key_that_is_published_is_not_used(keyed: tuple[House, RelyingParty], publisher: Publisher) -> None:
+    """RFC 7517 §9.2: a key whose private part everybody has is nobody's."""
+    house, rp = keyed
+    key = SigningKey.new("ES256", "one")
+    publisher.document = {"keys": [key.public_jwk | {"d": "AAAA"}]}
+    refused(house, call(house, rp, key), 401, "invalid_client")
+
+
+def test_many_at_once_fetch_once(keyed: tuple[House, RelyingParty], publisher: Publisher) -> None:
+    """S111: however many come before the keys are known, they are fetched once."""
+    house, rp = keyed
+    key = SigningKey.new("ES256", "one")
+    publisher.document = {"keys": [key.public_jwk]}
+    assert [answer.status for answer in together(12, lambda _: call(house, rp, key))] == [200] * 12
+    assert publisher.fetches == 1
+
+
+def test_the_guard_stands_before_it(tmp_path: Path, publisher: Publisher) -> None:
+    """Security rule 8, S107: without the operator's leave nothing is fetched from a private address, at registration or later."""
+    house = House(tmp_path / "guarded", IDP_CA_BUNDLE=str(tmp_path / "ca" / "ca.pem"))
+    tenant = house.tenant("acme", registration="open")
+    keys = {"token_endpoint_auth_method": "private_key_jwt"}
+    for uri in ("https://127.0.0.1/jwks", "https://[::1]/jwks", "https://169.254.169.254/x"):
+        refused(house, register(house, tenant, WEB | keys | {"jwks_uri": uri}), 400, "invalid_client_metadata")
+    for uri in ("http://rp.example/jwks", "javascript:1", "https://u@rp.example/", 7, ["https://rp.example/"]):
+        refused(house, register(house, tenant, WEB | keys | {"jwks_uri": uri}), 400, "invalid_client_metadata")
+    both = (
+        WEB
+        | keys
+        | {"jwks_uri": "https://rp.example/jwks", "jwks": {"keys": [SigningKey.new("ES256", "a").public_jwk]}}
+    )
+    refused(house, register(house, tenant, both), 400, "invalid_client_metadata")
+    rp = house.client(tenant, token_endpoint_auth_method="private_key_jwt", jwks_uri=publisher.uri)
+    record = refused(house, call(house, rp, SigningKey.new("ES256", "one")), 401, "invalid_client")
+    assert "IDP_ALLOWED_PRIVATE_HOSTS" in record["reason"]
+    assert publisher.fetches == 0
+    house.close()
