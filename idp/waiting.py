@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 
@@ -40,15 +41,21 @@ def current() -> Task | None:
     return found if type(found) is Task else None
 
 
+_homes: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # the loops that tasks have run on
+
+
 def is_loop() -> bool:
-    """Say whether this is the thread of a running loop, task or not."""
-    return asyncio._get_running_loop() is not None  # noqa: SLF001 - the public one raises where none runs
+    """Say whether a loop that runs tasks is running in this thread, be this code a task or not."""
+    found = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises where none runs
+    return found is not None and found in _homes
 
 
 async def run(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function as a task and return what it returns or raise what it raises."""
     task = Task(function)
-    task.loop = asyncio.get_running_loop()
+    task.loop = loop = asyncio.get_running_loop()
+    if loop not in _homes:
+        _homes.add(loop)
     outcome = task.switch(*arguments)
     while not task.dead:
         try:

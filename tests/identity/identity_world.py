@@ -19,6 +19,7 @@ from idp.flow.routes import STEPS
 from idp.flow.services import Services
 from idp.identity import accounts
 from idp.identity.passwords import Hasher
+from idp.outbound import Outbound
 from idp.settings import Settings
 from idp.store import tables
 from idp.store.db import Database, Store, db
@@ -121,6 +122,8 @@ def new_server(database: Database, folder: Path, **more: Any) -> Server:
         store=Store(settings),
         hasher=Hasher(settings),
         spool=Spool(folder / "spool", "test"),
+        feed=None,  # type: ignore[arg-type]  # there is no control database here, and no change to announce
+        outbound=Outbound(settings),
         csrf_key=secrets.token_bytes(32),
         steps=STEPS,
         protocols={},

@@ -297,6 +297,7 @@ def test_a_write_on_the_loop_outside_a_task_is_refused(lite) -> None:
     """Decision 6: what would wait for the loop that it holds is an error at once, also while tasks write."""
 
     async def main() -> list[Any]:
+        await all_of(lambda: None)  # the loop is known by now
         writing = asyncio.ensure_future(all_of(lambda: lite.database.writing(note("task"))))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="outside of a task"):
