@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import sqlite3
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cast import SigningKey, asserted
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from databases import environment
 from house import CALLBACK, PASSWORD
 from serving import Served, rows
@@ -155,12 +156,19 @@ def private_keys(house: House) -> dict[str, str]:
             tenant.database_url, "SELECT kid, alg, sealed_private FROM signing_keys WHERE sealed_private <> ''"
         ):
             private = house.installation.envelope.unseal(row["sealed_private"], sealing_purpose(tenant.id, row["kid"]))
-            text = private.decode("utf-8", "replace")
-            d = json.loads(text).get("d") if text.startswith("{") else None
-            found[f"{row['alg']} key {row['kid']}"] = (
-                d or text.strip().splitlines()[len(text.strip().splitlines()) // 2]
-            )
+            numbers: Any = load_der_private_key(private, None)
+            numbers = numbers.private_numbers()
+            secret = numbers.private_value if row["alg"] == "ES256" else numbers.d
+            d = secret.to_bytes((secret.bit_length() + 7) // 8, "big")
+            name = f"{row['alg']} key {row['kid']}"
+            found |= {
+                f"{name}, d as in a JWK": base64.urlsafe_b64encode(d).decode().rstrip("="),
+                f"{name}, d in hexadecimal": d.hex(),
+                f"{name}, PKCS #8 in base64": base64.b64encode(private).decode()[:64],
+                f"{name}, PKCS #8 in hexadecimal": private.hex()[:140],
+            }
     assert len(found) >= 4
+    assert min(map(len, found.values())) >= 32, "a shorter text could stand anywhere by chance"
     return found
 
 
