@@ -140,6 +140,7 @@ def _create_grant(conn: Connection, server: TenantServer, client: Client, sessio
         auth_time=session.auth_time,
         amr=session.amr,
         acr=session.acr,
+        claims_request=None,
         is_offline="offline_access" in scope.split(),
         created_at=at,
         expires_at=at + (max(settings.grant_lifetime, short) if refreshable else short),
