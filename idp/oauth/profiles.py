@@ -21,10 +21,13 @@ class Profile:
     response_types: tuple[str, ...]
     signing_algorithms: tuple[str, ...]
     rotates_refresh_tokens: bool
+    # RFC 9101 §5.2: request objects by reference. §10.8, §4: request objects without typ, iss, aud, exp and client_id.
+    accepts_request_uri: bool
+    accepts_bare_request_objects: bool
 
 
-#                          PKCE (conf.)  aud=URL  response types  algorithms                             rotation
-STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
-OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
+#                          PKCE (conf.)  aud=URL  response types  algorithms                     rotation  request_uri  bare objects
+STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True, False, False)
+OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True, True, True)
 
 PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

@@ -214,12 +214,15 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
         # RFC 7591 §2.3: one that is taken outweighs what is sent beside it, so it is never just ignored.
         raise InvalidSoftwareStatement("This tenant trusts no issuer of software statements; leave it out.")
     judged = {name: value for name, value in given.items() if name != "client_profile"}
-    uri = judged.get("jwks_uri")
-    if isinstance(uri, str):
-        try:
-            server.services.outbound.check(uri)
-        except FetchRefused as error:
-            raise InvalidClientMetadata(f"jwks_uri: {error}.") from None
+    request_uris = judged.get("request_uris")
+    fetched = [("jwks_uri", judged.get("jwks_uri"))]
+    fetched += [("request_uris", each) for each in (request_uris if isinstance(request_uris, list) else ())]
+    for name, uri in fetched:
+        if isinstance(uri, str):
+            try:
+                server.services.outbound.check(uri)
+            except FetchRefused as error:
+                raise InvalidClientMetadata(f"{name}: {error}.") from None
     scope = judged.get("scope")
     if isinstance(scope, str):
         # RFC 7591 §2: the server may register other scopes than were asked for; those of APIs are given by administrators.
