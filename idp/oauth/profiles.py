@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from idp.oauth.response_types import RESPONSE_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -18,7 +20,8 @@ class Profile:
     requires_pkce_of_confidential_clients: bool
     # Client assertions (RFC 7523 §3): the issuer as one string, or also the endpoint's URL, as string or array.
     accepts_endpoint_as_audience: bool
-    response_types: tuple[str, ...]
+    response_types: tuple[str, ...]  # of these, those that the tenant's setting `response_types` has
+    response_modes: tuple[str, ...]
     signing_algorithms: tuple[str, ...]
     rotates_refresh_tokens: bool
     # RFC 9101 §5.2: request objects by reference. §10.8, §4: request objects without typ, iss, aud, exp and client_id.
@@ -26,8 +29,13 @@ class Profile:
     accepts_bare_request_objects: bool
 
 
-#                          PKCE (conf.)  aud=URL  response types  algorithms                     rotation  request_uri  bare objects
-STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True, False, False)
-OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True, True, True)
+_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+_MODES = ("query", "form_post")
+
+# fmt: off
+#                          PKCE (conf.)  aud=URL  response types  modes                  algorithms   rotation  request_uri  bare objects
+STRICT = Profile("strict", True,         False,   ("code",),      _MODES,                _ALGORITHMS, True,     False,       False)
+OIDC = Profile("oidc",     False,        True,    RESPONSE_TYPES, (*_MODES, "fragment"), _ALGORITHMS, True,     True,        True)
+# fmt: on
 
 PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

@@ -22,6 +22,7 @@ from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
 from idp.oauth.profiles import PROFILES
 from idp.oauth.request import Parameters
 from idp.oauth.request_uri import NotFetched
+from idp.oauth.response_types import canonical
 from idp.oauth.token import signing_algorithms
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _text(server: TenantServer, client: Client, data: dict[str, str]) -> str:
             fix="Send the request object itself, in `request`.",
         )
     try:
-        return server.request_uris.fetch(client, uri)
+        return server.request_uris.fetch(server.tenant.id, client, uri)
     except NotFetched as error:
         raise refused(
             OAuth2Error("The request_uri gives no request object.", error="invalid_request_uri"),
@@ -217,7 +218,7 @@ def _check_claims(server: TenantServer, client: Client, claims: dict[str, Any]) 
 def _check_outside(claims: dict[str, Any], outside: Parameters) -> None:
     """OpenID Connect Core §6.1: response_type outside must match that inside; everything else outside is ignored."""
     sent = outside.data.get("response_type")
-    if sent is not None and claims.get("response_type", sent) != sent:
+    if sent is not None and canonical(str(claims.get("response_type", sent))) != canonical(sent):
         raise _invalid(
             "response_type inside the request object is not that of the request",
             "Send the same value, or leave it out beside the request object.",

@@ -47,10 +47,10 @@ class RequestUris:
         self._outbound = outbound
         self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="request-uris")
         self._kept: OrderedDict[str, str] = OrderedDict()
-        self._under_way: Counter[int] = Counter()
+        self._under_way: Counter[str] = Counter()
         self._guard = threading.Lock()
 
-    def fetch(self, client: Client, uri: str) -> str:
+    def fetch(self, tenant_id: str, client: Client, uri: str) -> str:
         """Return what is found at a registered address; raises :class:`NotFetched`."""
         bare, _, fragment = uri.partition("#")
         registered = {each.partition("#")[0] for each in client.metadata.get("request_uris", ())}
@@ -64,7 +64,7 @@ class RequestUris:
         kept = self._kept.get(uri)
         if kept is not None:
             return kept
-        found = self._fetched(client, bare)
+        found = self._fetched(f"{tenant_id} {client.client_id}", bare)
         if fragment:
             if fragment.rstrip("=") != _hash_of(found):
                 # §6.2: the fragment is the base64url-encoded SHA-256 hash of what is referenced.
@@ -78,14 +78,14 @@ class RequestUris:
                     self._kept.popitem(last=False)
         return found.strip()
 
-    def _fetched(self, client: Client, uri: str) -> str:
+    def _fetched(self, whose: str, uri: str) -> str:
         with self._guard:
-            if self._under_way[id(client)] >= MOST_OF_ONE:
+            if self._under_way[whose] >= MOST_OF_ONE:
                 raise NotFetched(
                     "as many request objects of this client are being fetched as may be at a time",
                     "Answer at the request_uri more quickly, or send the request object itself.",
                 )
-            self._under_way[id(client)] += 1
+            self._under_way[whose] += 1
         fix = "Serve the request object over https at the registered address, quickly and without redirects."
         try:
             answer = waiting.elsewhere(self._pool, lambda: self._outbound.get(uri, accept=_TYPES), PATIENCE)
@@ -95,9 +95,9 @@ class RequestUris:
             raise NotFetched("request_uri cannot be fetched: too much is being fetched at the moment", fix) from None
         finally:
             with self._guard:
-                self._under_way[id(client)] -= 1
-                if not self._under_way[id(client)]:
-                    del self._under_way[id(client)]
+                self._under_way[whose] -= 1
+                if not self._under_way[whose]:
+                    del self._under_way[whose]
         if answer.status != 200:
             raise NotFetched(f"request_uri cannot be fetched: the answer is {answer.status}", fix)
         if len(answer.body) > MAX_LENGTH or not answer.body.isascii():

@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "max_age a float": ({}, {"max_age": 1.5}),
     "max_age huge": ({}, {"max_age": 10**40}),
     "claims a list": ({}, {"claims": [1]}),
-    "response_type of another": ({}, {"response_type": "code token"}),
+    "response_type of another": ({}, {"response_type": "none"}),
     "typ of a token": ({"typ": "at+jwt"}, {}),
     "typ of a logout token": ({"typ": "logout+jwt"}, {}),
     "typ a number": ({"typ": 1}, {}),
@@ -290,7 +290,7 @@ def test_bare_objects_of_oidc(cast: Cast) -> None:
         {"redirect_uri": CALLBACK, "scope": "openid", "max_age": 0, "claims": {"userinfo": {"name": None}}}
     )
     assert is_served(ask(cast.browser(), cast.lax_signed, request=text))
-    text = cast.key.sign({"redirect_uri": CALLBACK, "scope": "openid", "response_type": "id_token", "state": "s"})
+    text = cast.key.sign({"redirect_uri": CALLBACK, "scope": "openid", "response_type": "none", "state": "s"})
     record = back(cast, ask(cast.browser(), cast.lax_signed, request=text), state="s")
     assert record["spec"] == "OpenID Connect Core §6.1"
 
@@ -382,9 +382,7 @@ def test_s035_no_jwt_of_another_kind(cast: Cast) -> None:
 
 def test_it_can_be_posted(cast: Cast) -> None:
     """OpenID Connect Core §3.1.2.1: a large object comes by POST."""
-    text = signed_object(
-        cast.signed, cast.key, claims={"userinfo": {f"https://x.example/{n}": None for n in range(200)}}
-    )
+    text = signed_object(cast.signed, cast.key, unknown="x" * 4000)
     assert len(text) > 4000
     answer = cast.browser().post(f"{cast.acme.base_path}/authorize", {"client_id": "signed", "request": text})
     assert is_served(answer)
