@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cast import JWT_BEARER, SigningKey, assertion_claims
-from certificates import Authority
 from house import House
-from publishing import Publisher
+from publisher import Publisher, publisher
 from refusals import refused
 from registering import WEB, register
 from serving import together
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
 
     from house import Answer, RelyingParty
 
-
-@pytest.fixture
-def publisher(tmp_path: Path) -> Iterator[Publisher]:
-    """Somebody who publishes keys."""
-    made = Publisher(Authority(tmp_path / "ca"))
-    yield made
-    made.close()
+__all__ = ["publisher"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from certificates import Authority
 from house import House
-from publishing import Publisher
+from publisher import Publisher
 from registering import WEB, manage, register
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Somebody who publishes a document over TLS, for us to fetch: keys, a sector's redirect URIs, a request."""
+"""Somebody who publishes a document over TLS on this machine: a key set, a request object, a list of redirect URIs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from certificates import Authority
+
 if TYPE_CHECKING:
-    from certificates import Authority
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Publisher:
-    """Publishes a key set at https://localhost:PORT/jwks and counts how often it is fetched."""
+    """Publishes one document at every path of https://localhost:PORT and counts how often it is fetched."""
 
     def __init__(self, authority: Authority) -> None:
         self.document: Any = {"keys": []}
@@ -23,6 +27,7 @@ class Publisher:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 publisher.fetches += 1
+                publisher.before(self.path)
                 body = (
                     publisher.document
                     if isinstance(publisher.document, bytes)
@@ -41,9 +46,21 @@ class Publisher:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*map(str, authority.issue("localhost")))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.uri = f"https://localhost:{self._server.server_port}/jwks"
+        self.base = f"https://localhost:{self._server.server_port}"
+        self.uri = f"{self.base}/jwks"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def before(self, path: str) -> None:
+        """Happens before each answer; a test may put a wait here."""
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[Publisher]:
+    """Somebody who publishes something."""
+    made = Publisher(Authority(tmp_path / "ca"))
+    yield made
+    made.close()
