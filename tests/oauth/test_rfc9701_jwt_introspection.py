@@ -84,7 +84,7 @@ def test_how_it_is_asked_for(cast: Cast, accept: str | None, is_jwt: bool) -> No
 @pytest.mark.parametrize("accept", [None, "application/json", MEDIA_TYPE])
 def test_registered(cast: Cast, accept: str | None) -> None:
     """RFC 9701 §6: who registered an algorithm gets JWTs signed with it, and no request makes it less."""
-    client = cast.house.client(cast.acme, f"rs-{accept}".replace("/", "-"), introspection_signed_response_alg="ES256")
+    client = cast.house.client(cast.acme, f"rs-{len(accept or '')}", introspection_signed_response_alg="ES256")
     token = client.post("/token", {"grant_type": "client_credentials"}).json["access_token"]
     _, claims = verified(cast.house, cast.acme, introspected(client, token, accept).text, "ES256")
     assert claims["token_introspection"]["active"] is True

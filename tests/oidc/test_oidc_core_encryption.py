@@ -91,8 +91,8 @@ def test_every_curve(cast: Cast, crv: str) -> None:
 def test_which_key(cast: Cast) -> None:
     """OpenID Connect Core §10.1, RFC 7517 §4.2: a key for encryption, never one for signatures; one without a use may be taken."""
     signing, plain, enc = (
-        new_key("ECDH-ES", "s", use="sig", alg="ES256"),
-        new_key("ECDH-ES", "p", use=None, alg=None),
+        new_key("ECDH-ES", "s", named="ES256", use="sig"),
+        new_key("ECDH-ES", "p", named=None, use=None),
         new_key("ECDH-ES"),
     )
     for keys, expected in (((signing, plain, enc), enc), ((signing, plain), plain)):

@@ -17,13 +17,13 @@ ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES")
 CONTENT = ("A128CBC-HS256", "A256GCM")
 
 
-def new_key(alg: str, kid: str = "enc", crv: str = "P-256", **more: Any) -> Any:
-    """A private key for an algorithm."""
-    parameters = {"kid": kid, "use": "enc", "alg": alg, **more}
-    named = {name: value for name, value in parameters.items() if value is not None}
+def new_key(alg: str, kid: str = "enc", crv: str = "P-256", *, named: str | None = "", use: str | None = "enc") -> Any:
+    """A private key for an algorithm; its JWK may name another algorithm and use, or none."""
+    parameters = {"kid": kid, "use": use, "alg": alg if named == "" else named}
+    stated: Any = {name: value for name, value in parameters.items() if value is not None}
     if alg == "RSA-OAEP-256":
-        return RSAKey.generate_key(2048, named)
-    return OKPKey.generate_key(crv, named) if crv.startswith("X") else ECKey.generate_key(crv, named)
+        return RSAKey.generate_key(2048, stated)
+    return OKPKey.generate_key(crv, stated) if crv.startswith("X") else ECKey.generate_key(crv, stated)
 
 
 def public(*keys: Any) -> dict[str, Any]:
