@@ -13,6 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
+from idp.identity.standard_claims import is_language_tag
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
 
@@ -34,6 +35,9 @@ NOT_SERVED = (
     "tls_client_certificate_bound_access_tokens",
 )
 MAX_TEXT = 2000
+# What people read of a client: each may stand there in further languages, as client_name#de.
+IN_LANGUAGES = ("client_name", "logo_uri", "policy_uri", "tos_uri", "client_uri")
+_MOST_MEMBERS = 200
 LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
 
 
@@ -72,7 +76,15 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
 
 def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
-    return {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    made = {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    for name, value in given.items():
+        member, _, tag = name.partition("#")
+        if tag and member in IN_LANGUAGES and value is not None:
+            # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
+            if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
+                raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
+            made[name] = _MEMBERS[member](member, value)
+    return made
 
 
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
