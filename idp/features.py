@@ -8,7 +8,7 @@ from __future__ import annotations
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
 from idp.oauth import authorize, introspection, registration, revocation, token
-from idp.oidc import authentication_request, discovery, logout, userinfo
+from idp.oidc import authentication_request, backchannel_logout, discovery, logout, userinfo
 
 
 def _pages() -> tuple[Endpoint, ...]:
@@ -32,6 +32,7 @@ FEATURES: tuple[Feature, ...] = (
     revocation.REVOCATION,
     registration.REGISTRATION,
     logout.LOGOUT,
+    backchannel_logout.BACKCHANNEL_LOGOUT,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )
 

@@ -140,7 +140,8 @@ def delete(out: Output, tenant: str, client_id: str, confirmation: str | None) -
 @contextmanager
 def _registry(slug: str) -> Iterator[ClientRegistry]:
     with opened_tenant(slug) as place:
-        yield ClientRegistry(place.tenant, place.database, place.installation.feed)
+        services = place.installation.services
+        yield ClientRegistry(place.tenant, place.database, services.feed, services.outbound)
 
 
 def _show(out: Output, document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from idp.flow.interaction import AlreadyFinished
 from idp.oauth import errors, response_modes
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
-from idp.store.tenant import authorization_codes, grants, sessions
+from idp.store.tenant import authorization_codes, grants, session_clients, sessions
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -89,6 +89,7 @@ class OAuthProtocol:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
             if sessions.find_open(conn, session.id) is None or not context.finish(conn):
                 raise AlreadyFinished
+            session_clients.note(conn, session.id, client.client_id)
             grant_id = _create_grant(conn, server, client, session, scope)
             _create_code(conn, server, client, asked, code, grant_id)
             audit.record(

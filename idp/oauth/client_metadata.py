@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet, RSAKey
 from idp.errors import Invalid
 from idp.oauth import redirect_uri, scopes
 from idp.oauth.profiles import PROFILES
+from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +31,6 @@ NOT_SERVED = (
     "userinfo_signed_response_alg",
     "userinfo_encrypted_response_alg",
     "id_token_encrypted_response_alg",
-    "backchannel_logout_uri",
-    "frontchannel_logout_uri",
     "software_statement",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
@@ -99,9 +98,20 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
     algorithm = made.get("id_token_signed_response_alg")
     if algorithm is not None and algorithm not in algorithms:
         raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
+    _check_frontchannel(made)
     for response_type in made["response_types"]:
         if response_type not in PROFILES[profile].response_types:
             raise InvalidClientMetadata("The client's profile does not have this response type.")
+
+
+def _check_frontchannel(made: dict[str, Any]) -> None:
+    uri = made.get("frontchannel_logout_uri")
+    # Front-Channel Logout §2: domain, port and scheme are those of a registered redirect URI.
+    if uri is not None and origin_of(uri) not in {origin_of(each) for each in made.get("redirect_uris", ())}:
+        raise InvalidClientMetadata(
+            "frontchannel_logout_uri must have the scheme, host and port of one of the redirect_uris "
+            "(Front-Channel Logout section 2)."
+        )
 
 
 def _redirect_uris(name: str, value: Any) -> list[str]:
@@ -198,6 +208,14 @@ def _jwks_uri(name: str, value: Any) -> str:
     return found
 
 
+def _logout_uri(name: str, value: Any) -> str:
+    found = _web_address(name, value)
+    # Back-Channel Logout §2.2: an absolute URI, perhaps with a query, without a fragment.
+    if "#" in found or origin_of(found) is None:
+        raise InvalidClientMetadata(f"{name} must be an https:// address without a fragment.")
+    return found
+
+
 def _seconds(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
         raise InvalidClientMetadata(f"{name} must be a number of seconds.")
@@ -231,6 +249,10 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "jwks_uri": _jwks_uri,
     "default_max_age": _seconds,
     "require_auth_time": _boolean,
+    "backchannel_logout_uri": _logout_uri,
+    "backchannel_logout_session_required": _boolean,
+    "frontchannel_logout_uri": _logout_uri,
+    "frontchannel_logout_session_required": _boolean,
     "software_id": _text,
     "software_version": _text,
 }
