@@ -8,7 +8,15 @@ from __future__ import annotations
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
 from idp.oauth import authorize, introspection, registration, revocation, token
-from idp.oidc import authentication_request, backchannel_logout, discovery, logout, userinfo
+from idp.oidc import (
+    authentication_request,
+    backchannel_logout,
+    claims_parameter,
+    discovery,
+    logout,
+    third_party_login,
+    userinfo,
+)
 
 
 def _pages() -> tuple[Endpoint, ...]:
@@ -22,6 +30,7 @@ FEATURES: tuple[Feature, ...] = (
     discovery.DISCOVERY,
     authorize.AUTHORIZE,
     authentication_request.AUTHENTICATION_REQUEST,
+    claims_parameter.CLAIMS_PARAMETER,
     token.TOKEN,
     token.AUTHORIZATION_CODE,
     token.REFRESH_TOKEN,
@@ -33,6 +42,7 @@ FEATURES: tuple[Feature, ...] = (
     registration.REGISTRATION,
     logout.LOGOUT,
     backchannel_logout.BACKCHANNEL_LOGOUT,
+    third_party_login.THIRD_PARTY_LOGIN,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )
 

@@ -84,6 +84,11 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def is_language_tag(value: str) -> bool:
+    """Say whether a text has the form of a language tag (BCP 47)."""
+    return _TAG.fullmatch(value) is not None
+
+
 def is_text(value: Any, *, lines: bool = False) -> bool:
     """Say whether a value is a text that may be stored and shown: printable, not blank, not endless."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:

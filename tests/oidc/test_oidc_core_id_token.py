@@ -23,7 +23,7 @@ def test_advertised(cast: Cast) -> None:
     """OpenID Connect Discovery §3: RS256 must be among the algorithms; `none` is not."""
     found = discovery(cast.house, cast.acme)
     assert found["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
-    assert found["subject_types_supported"] == ["public"]
+    assert found["subject_types_supported"] == ["public", "pairwise"]
 
 
 def test_the_claims(any_cast: Cast) -> None:
