@@ -17,6 +17,7 @@ from idp.identity.standard_claims import is_language_tag
 from idp.keys.encryption import CONTENT_ALGORITHMS, DEFAULT_CONTENT_ALGORITHM, KEY_ALGORITHMS, CannotEncrypt, choose
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
+from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +26,6 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", 
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
     "request_object_encryption_alg",
-    "backchannel_logout_uri",
-    "frontchannel_logout_uri",
     "software_statement",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
@@ -119,6 +118,7 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
     if made.get("request_uris") and not PROFILES[profile].accepts_request_uri:
         raise InvalidClientMetadata("request_uris are not for clients of this profile; they send `request`.")
     _check_protection(made, algorithms)
+    _check_frontchannel(made)
     for response_type in made["response_types"]:
         if response_type not in PROFILES[profile].response_types:
             raise InvalidClientMetadata("The client's profile does not have this response type.")
@@ -146,6 +146,16 @@ def _check_protection(made: dict[str, Any], algorithms: tuple[str, ...]) -> None
                 raise InvalidClientMetadata(f"{alg} needs a public key among jwks that can be encrypted to.")
         elif "jwks_uri" not in made:
             raise InvalidClientMetadata(f"{alg} needs the client's public keys, as jwks or jwks_uri.")
+
+
+def _check_frontchannel(made: dict[str, Any]) -> None:
+    uri = made.get("frontchannel_logout_uri")
+    # Front-Channel Logout §2: domain, port and scheme are those of a registered redirect URI.
+    if uri is not None and origin_of(uri) not in {origin_of(each) for each in made.get("redirect_uris", ())}:
+        raise InvalidClientMetadata(
+            "frontchannel_logout_uri must have the scheme, host and port of one of the redirect_uris "
+            "(Front-Channel Logout section 2)."
+        )
 
 
 def _check_subject(made: dict[str, Any]) -> None:
@@ -258,6 +268,14 @@ def _https_address(name: str, value: Any) -> str:
     return found
 
 
+def _logout_uri(name: str, value: Any) -> str:
+    found = _web_address(name, value)
+    # Back-Channel Logout §2.2: an absolute URI, perhaps with a query, without a fragment.
+    if "#" in found or origin_of(found) is None:
+        raise InvalidClientMetadata(f"{name} must be an https:// address without a fragment.")
+    return found
+
+
 def _request_uris(name: str, value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
         raise InvalidClientMetadata(f"{name} must be a list of at most 100 addresses.")
@@ -318,6 +336,10 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "default_max_age": _seconds,
     "default_acr_values": _acr_values,
     "require_auth_time": _boolean,
+    "backchannel_logout_uri": _logout_uri,
+    "backchannel_logout_session_required": _boolean,
+    "frontchannel_logout_uri": _logout_uri,
+    "frontchannel_logout_session_required": _boolean,
     "software_id": _text,
     "software_version": _text,
 }
