@@ -16,7 +16,7 @@ from idp.feature import Endpoint, Feature
 from idp.flow import pages, session
 from idp.keys.compact import InvalidToken
 from idp.oauth.request import one_of_each
-from idp.tokens.mint import ID_TOKEN_TYPE
+from idp.oidc import id_token_hint
 from idp.web import csrf
 from idp.web.headers import origin_source
 from idp.web.http import Response, redirect
@@ -98,7 +98,7 @@ def _hint(server: TenantServer, hint: str | None) -> dict[str, Any]:
         return {}
     try:
         # §2: an expired ID token is a good hint.
-        return server.keys.verify(hint, typ=ID_TOKEN_TYPE, issuer=server.tenant.issuer, allow_expired=True)
+        return id_token_hint.claims_of(server, hint)
     except InvalidToken as error:
         raise _refusal("id_token_hint", f"id_token_hint: {error.reason}", "Send an ID token of this issuer.") from error
 
