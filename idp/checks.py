@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.oauth import authorization_request, pkce, request_checks
-from idp.oidc import authentication_request
+from idp.oidc import authentication_request, claims_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,9 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (pkce.check_challenge,                          (A,        )),
     (authentication_request.check_prompt,           (A,        )),
     (authentication_request.check_max_age,          (A,        )),
+    (authentication_request.check_display,          (A,        )),
     (authentication_request.check_id_token_hint,    (A,        )),
+    (claims_parameter.check_claims,                 (A,        )),
     (request_checks.check_basic_header,             (   T, I, R)),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
 from idp.oauth import authorize, introspection, registration, revocation, token
-from idp.oidc import authentication_request, discovery, logout, userinfo
+from idp.oidc import authentication_request, claims_parameter, discovery, logout, third_party_login, userinfo
 
 
 def _pages() -> tuple[Endpoint, ...]:
@@ -22,6 +22,7 @@ FEATURES: tuple[Feature, ...] = (
     discovery.DISCOVERY,
     authorize.AUTHORIZE,
     authentication_request.AUTHENTICATION_REQUEST,
+    claims_parameter.CLAIMS_PARAMETER,
     token.TOKEN,
     token.AUTHORIZATION_CODE,
     token.REFRESH_TOKEN,
@@ -32,6 +33,7 @@ FEATURES: tuple[Feature, ...] = (
     revocation.REVOCATION,
     registration.REGISTRATION,
     logout.LOGOUT,
+    third_party_login.THIRD_PARTY_LOGIN,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )
 

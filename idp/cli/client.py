@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.commands import Output, confirm, json_from_input, json_option, table
+from idp.cli.commands import Failed, Output, confirm, json_from_input, json_option, table
 from idp.cli.opening import OPERATOR, opened_tenant
+from idp.oauth import client_metadata, sectors
 from idp.oauth.clients import ClientRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from idp.cli.opening import Place
 
 WHAT = "client metadata (RFC 7591)"
 
@@ -33,7 +36,9 @@ def create(out: Output, tenant: str) -> None:
     echo '{"client_name": "Acme", "redirect_uris": ["https://acme.example/callback"]}' | idp client create acme
     """
     given = json_from_input(WHAT)
-    with _registry(tenant) as registry:
+    with opened_tenant(tenant) as place:
+        registry = _registry_of(place)
+        _require_sector(place, given)
         _show(out, registry.create(given, by=OPERATOR).document())
 
 
@@ -83,7 +88,10 @@ def update(out: Output, tenant: str, client_id: str) -> None:
     Example: echo '{"redirect_uris": ["https://acme.example/callback"]}' | idp client update acme acme-web
     """
     changes = json_from_input(WHAT)
-    with _registry(tenant) as registry:
+    with opened_tenant(tenant) as place:
+        registry = _registry_of(place)
+        if "sector_identifier_uri" in changes or "redirect_uris" in changes:
+            _require_sector(place, registry.get(client_id).row.metadata | changes)
         _show(out, registry.update(client_id, changes, by=OPERATOR).document())
 
 
@@ -140,7 +148,19 @@ def delete(out: Output, tenant: str, client_id: str, confirmation: str | None) -
 @contextmanager
 def _registry(slug: str) -> Iterator[ClientRegistry]:
     with opened_tenant(slug) as place:
-        yield ClientRegistry(place.tenant, place.database, place.installation.feed)
+        yield _registry_of(place)
+
+
+def _registry_of(place: Place) -> ClientRegistry:
+    return ClientRegistry(place.tenant, place.database, place.installation.feed)
+
+
+def _require_sector(place: Place, metadata: Mapping[str, Any]) -> None:
+    """Look whether the redirect URIs are those of the sector_identifier_uri, as for who registers (Registration §5)."""
+    try:
+        sectors.verify(place.installation.services.outbound, client_metadata.validated_alone(metadata))
+    except sectors.NotInSector as error:
+        raise Failed(f"{error}.") from None
 
 
 def _show(out: Output, document: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from idp.oauth import redirect_uri
-from idp.oauth.client_metadata import AUTH_METHODS, GRANT_TYPES, RESPONSE_TYPES
+from idp.oauth.client_metadata import AUTH_METHODS, GRANT_TYPES
+from idp.oauth.response_types import RESPONSE_TYPES
 from idp.store.tenant import clients
 from idp.tenancy.context import entered
 

@@ -66,7 +66,7 @@ class Consent:
             action=context.url_of(self.path),
             csrf=form_token(context, self),
             account={"name": (user.claims or {}).get("name"), "username": user.username},
-            scopes=described(list(request.get("scopes") or ()), user),
+            scopes=described(list(request.get("consent_to") or request.get("scopes") or ()), user),
             redirect_host=request.get("return_host") or "",
         )
 
@@ -104,7 +104,8 @@ class Consent:
 
 
 def _scopes(context: Context) -> frozenset[str]:
-    return frozenset(context.interaction.request.get("scopes") or ())
+    request = context.interaction.request
+    return frozenset(request.get("consent_to") or request.get("scopes") or ())
 
 
 def _record(conn: Connection, context: Context, kind: str, outcome: Outcome) -> None:

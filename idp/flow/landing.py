@@ -31,6 +31,7 @@ def show(server: FlowServer, request: Request) -> Response:
         "tenant.html",
         account=account,
         sign_out_url=f"{tenant.base_path}/logout",
+        applications_url=f"{tenant.base_path}/start",
         issuer=tenant.issuer,
     )
     answer.set("vary", "accept, cookie")

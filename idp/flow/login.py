@@ -64,7 +64,7 @@ class Login:
         max_age = interaction.request.get("max_age")
         return (
             bool(interaction.state.get("switch"))
-            or bool(interaction.prompt & {"login", "select_account"})
+            or "login" in interaction.prompt
             # Whole seconds: "at least" rather than "more than", so that max_age=0 always asks and 1 never lets 1.9 pass.
             or (max_age is not None and now() >= live.auth_time + max_age)
         )
@@ -151,7 +151,7 @@ class Login:
 
 def _known_username(context: Context) -> str | None:
     interaction = context.interaction
-    if interaction.state.get("switch") or "select_account" in interaction.prompt:
+    if interaction.state.get("switch"):
         return None
     hint = interaction.request.get("login_hint")
     if isinstance(hint, str) and 0 < len(hint) <= LONGEST_USERNAME and hint.isprintable():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.flow import landing, step_pages
+from idp.flow.account_choice import ACCOUNT_CHOICE
 from idp.flow.consent import CONSENT
 from idp.flow.login import LOGIN
 from idp.flow.password_change import PASSWORD_CHANGE
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from idp.flow.step_pages import Handle
 
 # In the order in which a person is asked.
-STEPS: tuple[Step, ...] = (LOGIN, PASSWORD_CHANGE, CONSENT)
+STEPS: tuple[Step, ...] = (ACCOUNT_CHOICE, LOGIN, PASSWORD_CHANGE, CONSENT)
 
 
 def pages_of(step: Step) -> tuple[tuple[str, str, Handle], ...]:

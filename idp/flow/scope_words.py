@@ -16,14 +16,47 @@ _WORDS = {  # scope → (icon, sentence), in the order of the page
 }
 
 
+CLAIM = "claim:"  # what stands before the name of a single claim that is asked for
+_CLAIM_WORDS = {
+    "name": "name",
+    "family_name": "family name",
+    "given_name": "given name",
+    "middle_name": "middle name",
+    "nickname": "nickname",
+    "preferred_username": "username",
+    "profile": "profile page",
+    "picture": "picture",
+    "website": "website",
+    "gender": "gender",
+    "birthdate": "date of birth",
+    "zoneinfo": "time zone",
+    "locale": "language",
+    "updated_at": "date of the last change",
+    "email": "email address",
+    "email_verified": "email address",
+    "address": "postal address",
+    "phone_number": "telephone number",
+    "phone_number_verified": "telephone number",
+}
+
+
 def described(scopes: list[str], user: Any) -> list[dict[str, str | None]]:
     """Return what the page shows of each scope: text, icon and the person's own data where there is some."""
     known = [scope for scope in _WORDS if scope in scopes]
-    others = [scope for scope in dict.fromkeys(scopes) if scope not in _WORDS]
+    claims = [scope.removeprefix(CLAIM) for scope in scopes if scope.startswith(CLAIM)]
+    others = [scope for scope in dict.fromkeys(scopes) if scope not in _WORDS and not scope.startswith(CLAIM)]
     found: list[dict[str, str | None]] = [
         {"icon": _WORDS[scope][0], "text": _WORDS[scope][1], "detail": _detail(scope, user)} for scope in known
     ]
+    if claims:
+        words = list(dict.fromkeys(_CLAIM_WORDS.get(claim, claim) for claim in claims))
+        found.append({"icon": "id", "text": f"See your {_listed(words)}", "detail": None})
     return found + [{"icon": "key", "text": f"Use the permission “{scope}”", "detail": None} for scope in others]
+
+
+def _listed(words: list[str]) -> str:
+    """Return words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _detail(scope: str, user: Any) -> str | None:

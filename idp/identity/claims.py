@@ -5,7 +5,10 @@ A row is any object with the columns ``username``, ``email``, ``email_verified``
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 # OpenID Connect Core §5.4.
 SCOPE_CLAIMS: dict[str, tuple[str, ...]] = {
@@ -33,19 +36,65 @@ STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_ac
 CLAIMS_SUPPORTED = ("sub", *(claim for claims in SCOPE_CLAIMS.values() for claim in claims))
 
 
-def claims_for(user: Any, scopes: frozenset[str]) -> dict[str, Any]:
-    """Return the claims about ``user`` that ``scopes`` release, without ``sub``; absent ones are left out (§5.3.2)."""
-    found: dict[str, Any] = {}
+# Which scope releases a claim; the claims parameter asks for a claim by itself (§5.5).
+SCOPE_OF = {claim: scope for scope, claims in SCOPE_CLAIMS.items() for claim in claims}
+
+
+def claims_for(
+    user: Any, scopes: frozenset[str], requested: Collection[str] = (), locales: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the claims about ``user`` that ``scopes`` release or that are ``requested``, without ``sub``.
+
+    Absent ones are left out (§5.3.2). ``requested`` names may carry a language tag; ``locales`` are the languages that are
+    preferred, the best first (§5.2).
+    """
     stored: dict[str, Any] = user.claims or {}
-    for scope in scopes:
-        for claim in SCOPE_CLAIMS.get(scope, ()):
-            value = stored.get(claim)
-            if value is not None:
-                found[claim] = value
-    if "email" in scopes and user.email:
+    names = {claim for scope in scopes for claim in SCOPE_CLAIMS.get(scope, ())}
+    names.update(name for name in requested if name in SCOPE_OF)
+    found = {name: value for name in names if (value := stored.get(name)) is not None}
+    if "email" in names and user.email:
         found["email"] = user.email
+    if "email_verified" in names and user.email:
         found["email_verified"] = bool(user.email_verified)
-    if "profile" in scopes:
+    if "preferred_username" in names:
         found.setdefault("preferred_username", user.username)
+    if "updated_at" in names:
         found["updated_at"] = user.updated_at
+    if any("#" in name for name in stored) and (locales or any("#" in name for name in requested)):
+        _add_languages(found, names, stored, requested, locales)
     return found
+
+
+def _add_languages(
+    found: dict[str, Any],
+    names: set[str],
+    stored: dict[str, Any],
+    requested: Collection[str],
+    locales: Sequence[str],
+) -> None:
+    """Add values in other languages: under their tag, or without one where only one language is wanted (§5.2)."""
+    for name in names:
+        for locale in locales:
+            tagged = _in_language(stored, name, locale)
+            if tagged is None:
+                continue
+            if len(locales) == 1:
+                found[name] = stored[tagged]
+            else:
+                found[tagged] = stored[tagged]
+    for wanted in requested:
+        name, _, locale = wanted.partition("#")
+        tagged = _in_language(stored, name, locale) if locale and name in SCOPE_OF else None
+        if tagged is not None:
+            found[tagged] = stored[tagged]
+
+
+def _in_language(stored: dict[str, Any], name: str, locale: str) -> str | None:
+    """Return the stored claim whose language tag is ``locale``, or is nearest to it (RFC 4647 §3.4: its prefixes in turn)."""
+    by_tag = {key.partition("#")[2].lower(): key for key in stored if key.startswith(f"{name}#")}
+    parts = locale.lower().split("-")
+    for length in range(len(parts), 0, -1):
+        tag = "-".join(parts[:length])
+        if tag in by_tag:
+            return by_tag[tag]
+    return None

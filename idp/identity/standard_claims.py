@@ -52,7 +52,13 @@ RESERVED = frozenset(
 _BIRTHDATE = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", re.ASCII)
 _LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", re.ASCII)
+# BCP 47, as far as the form goes.
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5}", re.ASCII)
 _PHONE = re.compile(r"\+?[0-9][0-9 ().-]{2,30}(;ext=[0-9]{1,10})?", re.ASCII)
+
+
+# Texts and addresses of pages: what a person may have in several languages (§5.2).
+_IN_LANGUAGES = frozenset({*_TEXTS, "profile", "picture", "website"} - {"preferred_username", "gender"})
 
 
 def check(claims: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,9 +69,12 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in claims.items():
         if name in RESERVED:
             raise _wrong(name, "cannot be set: it is computed or has a place of its own.")
-        form = _FORMS.get(name)
+        base, _, tag = name.partition("#") if isinstance(name, str) else (name, "", "")
+        form = _FORMS.get(base)
         if form is None:
             raise _wrong(name, "is not a standard claim (OpenID Connect Core §5.1).")
+        if "#" in str(name) and not (base in _IN_LANGUAGES and _TAG.fullmatch(tag)):
+            raise _wrong(name, "cannot have this language tag (OpenID Connect Core §5.2).")
         if value is None:
             continue
         test, must = form
@@ -73,6 +82,11 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
             raise _wrong(name, f"must be {must}.")
         found[name] = value
     return found
+
+
+def is_language_tag(value: str) -> bool:
+    """Say whether a text has the form of a language tag (BCP 47)."""
+    return _TAG.fullmatch(value) is not None
 
 
 def is_text(value: Any, *, lines: bool = False) -> bool:

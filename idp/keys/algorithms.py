@@ -84,7 +84,7 @@ ALWAYS = ("ES256", "RS256")  # every tenant has these two; OIDC Core §15.1 requ
 
 
 def left_half_hash(alg: str, value: str) -> str:
-    """Return ``at_hash``, ``c_hash`` or ``s_hash`` of an ASCII value (OIDC Core §3.1.3.6, §3.3.2.11).
+    """Return ``at_hash``, ``c_hash`` or ``s_hash`` of a value (OIDC Core §3.1.3.6, §3.3.2.11).
 
     Raises ValueError for an algorithm outside the table, so that no hash is ever guessed.
     """
@@ -92,5 +92,5 @@ def left_half_hash(alg: str, value: str) -> str:
     if row is None:
         raise ValueError("no hash is defined for this algorithm")
     make: Callable[[bytes], Any] = getattr(hashlib, row.digest)
-    digest: bytes = make(value.encode("ascii")).digest()
+    digest: bytes = make(value.encode("utf-8")).digest()
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")

@@ -1,9 +1,10 @@
-"""Re-encrypting a tenant's private keys under the newest master key (ASVS 5.0 §11.2: keys can be replaced)."""
+"""Re-encrypting a tenant's private keys and other sealed secrets under the newest master key (ASVS 5.0 §11.2: keys can be replaced)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from idp.keys import sealed_state
 from idp.keys.signer import sealing_purpose
 from idp.store.tenant import signing_keys
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:
-    """Seal every private key anew that is not under the newest master key and return how many; may be broken off and repeated.
+    """Seal every secret anew that is not under the newest master key and return how many; may be broken off and repeated.
 
     Raises :class:`~idp.keys.envelope.CannotUnseal` when the master key that sealed one is missing.
     """
@@ -29,4 +30,4 @@ def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:
                 return signing_keys.reseal(conn, kid, sealed, fresh)
 
             count += database.writing(work)
-    return count
+    return count + sealed_state.rewrap(database, envelope, tenant_id)

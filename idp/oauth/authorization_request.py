@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, OAuth2Error, UnauthorizedClientError
+from authlib.oauth2.rfc6749 import (
+    InvalidClientError,
+    InvalidRequestError,
+    InvalidScopeError,
+    OAuth2Error,
+    UnauthorizedClientError,
+)
 
 from idp.errors import refused
-from idp.oauth import redirect_uri, response_modes, scopes
+from idp.oauth import redirect_uri, response_types, scopes
 from idp.oauth.errors import InvalidRedirectUriError
 from idp.oauth.profiles import PROFILES
+from idp.oauth.response_types import RESPONSE_TYPES
 
 if TYPE_CHECKING:
     from idp.oauth.request import TenantRequest
@@ -78,15 +85,28 @@ def _default_redirect_uri(request: TenantRequest) -> str:
 
 
 def check_response_mode(_server: TenantServer, request: TenantRequest) -> None:
-    """Check ``response_mode``: query or form_post (Multiple Response Types §2.1)."""
-    mode = request.payload.data.get("response_mode") or "query"
-    if mode not in response_modes.SUPPORTED:
+    """Check ``response_mode`` against the client's profile and what the response carries (Multiple Response Types §2.1, §5)."""
+    modes = request.client.profile.response_modes
+    default = response_types.default_mode(request.payload.response_type or "")
+    request.response_mode = default if default in modes else "query"  # in which an error is told
+    mode = request.payload.data.get("response_mode") or request.response_mode
+    if mode not in modes:
         raise _invalid(
             "response_mode",
             "The response mode is not supported.",
             "response_mode is not one that discovery lists",
-            "Leave it out, or use query or form_post.",
+            f"Leave it out, or use one of {', '.join(modes)}.",
             "OAuth 2.0 Multiple Response Types §2.1",
+            mode,
+        )
+    if mode == "query" and default == "fragment" and default in modes:
+        # Multiple Response Types §3, §5: tokens never travel in a query string.
+        raise _invalid(
+            "response_mode",
+            "The response mode does not go with the response type.",
+            "response_mode=query with a response type that carries a token",
+            "Leave response_mode out, or use fragment or form_post.",
+            "OAuth 2.0 Multiple Response Types §5",
             mode,
         )
     if mode == "form_post" and not (request.proven_redirect_uri or "").startswith(("https://", "http://")):
@@ -94,7 +114,7 @@ def check_response_mode(_server: TenantServer, request: TenantRequest) -> None:
             "response_mode",
             "The response mode needs a web address.",
             "form_post cannot reach an app's own scheme",
-            "Use query.",
+            f"Use {default}.",
             "OAuth 2.0 Form Post Response Mode §2",
             mode,
         )
@@ -103,8 +123,8 @@ def check_response_mode(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_response_type(server: TenantServer, request: TenantRequest) -> None:
     """Check ``response_type`` against what is served and what the client registered (RFC 6749 §3.1.1)."""
-    response_type, client = request.payload.response_type, request.client
-    if response_type is None:
+    sent, client = request.payload.response_type, request.client
+    if sent is None:
         raise _invalid(
             "response_type",
             "The parameter response_type is missing.",
@@ -112,16 +132,17 @@ def check_response_type(server: TenantServer, request: TenantRequest) -> None:
             "Send response_type=code.",
             "RFC 6749 §3.1.1",
         )
-    served = {kind for name in server.tenant.settings.allowed_client_profiles for kind in PROFILES[name].response_types}
+    served = served_types(server)
+    response_type = response_types.canonical(sent)
     if response_type not in served:
         raise refused(
             OAuth2Error("This response type is not supported.", error="unsupported_response_type"),
             check="response_type",
             spec="RFC 6749 §4.1.2.1",
             reason="the tenant serves no such response type",
-            fix="Send response_type=code.",
-            received=response_type[:100],
-            registered=tuple(sorted(served)),
+            fix="Send one that discovery lists, for instance response_type=code.",
+            received=sent[:100],
+            registered=tuple(served),
         )
     if not client.check_response_type(response_type):
         raise refused(
@@ -133,11 +154,42 @@ def check_response_type(server: TenantServer, request: TenantRequest) -> None:
             received=response_type,
             registered=tuple(sorted(client.response_types)),
         )
+    request.validated["response_type"] = response_type
+    if response_type != "code" and "openid" not in (request.payload.scope or "").split(" "):
+        # OpenID Connect Core §3.2.2.1, §3.3.2.1: these are OpenID Connect's, and there is no ID token without openid.
+        raise refused(
+            InvalidScopeError("This response type needs the scope openid."),
+            check="scope",
+            spec="OpenID Connect Core §3.2.2.1",
+            reason="a response type of OpenID Connect without the scope openid",
+            fix="Add openid to the scope.",
+            received=(request.payload.scope or "")[:200],
+        )
+    if "id_token" in response_type.split() and "nonce" not in request.payload.data:
+        # OpenID Connect Core §3.2.2.1, §3.3.2.11: an ID token from this endpoint needs a nonce against its replay.
+        raise _invalid(
+            "nonce",
+            "The parameter nonce is missing.",
+            "nonce is missing, and the response type has an ID token from the authorization endpoint",
+            "Send a random nonce and compare it with the ID token's.",
+            "OpenID Connect Core §3.2.2.1",
+        )
+
+
+def served_types(server: TenantServer) -> list[str]:
+    """Return the response types of the tenant: those of its allowed profiles that its settings have."""
+    settings = server.tenant.settings
+    allowed = [PROFILES[name].response_types for name in settings.allowed_client_profiles]
+    return [each for each in RESPONSE_TYPES if each in settings.response_types and any(each in a for a in allowed)]
 
 
 def check_scope(_server: TenantServer, request: TenantRequest) -> None:
     """Decide the scope of the request."""
-    request.validated["scopes"] = scopes.for_user(scopes.split(request.payload.scope), request.client.scopes)
+    granted = scopes.for_user(scopes.split(request.payload.scope), request.client.scopes)
+    if "code" not in request.validated["response_type"].split():
+        # OpenID Connect Core §11: offline_access is ignored where no code is issued.
+        granted = [value for value in granted if value != "offline_access"]
+    request.validated["scopes"] = granted
 
 
 def _invalid(

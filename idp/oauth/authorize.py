@@ -5,6 +5,7 @@ The protocol ``oauth`` of the flow: it knows how to answer, not which steps a pe
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -15,10 +16,12 @@ from idp.clock import now
 from idp.feature import Endpoint, Feature
 from idp.flow import dispatcher
 from idp.flow.interaction import AlreadyFinished
-from idp.oauth import errors, response_modes
+from idp.oauth import authorizations, errors, response_modes
+from idp.oauth.authorization_request import served_types
+from idp.oauth.profiles import PROFILES
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
-from idp.store.tenant import authorization_codes, grants, sessions
+from idp.store.tenant import authorization_codes, grants, sessions, users
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -82,15 +85,18 @@ class OAuthProtocol:
         client = server.query_client(context.interaction.client_id)
         if client is None or session is None or not client.check_redirect_uri(asked["redirect_uri"]):
             return errors.client_gone(server, http, context.interaction.client_id)
-        code = opaque.new_secret(CODE_PREFIX)
-        scope = " ".join(asked["scopes"])
+        grant = _grant(server, client, asked, session)
+        words, scope = asked["response_type"].split(), grant["scope"]
+        code = opaque.new_secret(CODE_PREFIX) if "code" in words else None
+        fields = _fields(server, client, asked, grant, code)
 
         def work(conn: Connection) -> None:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
             if sessions.find_open(conn, session.id) is None or not context.finish(conn):
                 raise AlreadyFinished
-            grant_id = _create_grant(conn, server, client, session, scope)
-            _create_code(conn, server, client, asked, code, grant_id)
+            grants.create(conn, **grant)
+            if code is not None:
+                _create_code(conn, server, client, asked, code, grant["id"])
             audit.record(
                 conn,
                 "authorization.granted",
@@ -99,18 +105,13 @@ class OAuthProtocol:
                 client_id=client.client_id,
                 subject=session.user_id,
                 session_id=session.id,
-                grant_id=grant_id,
+                grant_id=grant["id"],
                 source=http.remote_addr,
                 correlation_id=http.correlation_id,
-                details={"scope": scope},
+                details={"scope": scope, "response_type": asked["response_type"]},
             )
 
         server.write(work)
-        fields = [("code", code)]
-        if asked["state"] is not None:
-            # RFC 6749 §4.1.2: the exact value received from the client.
-            fields.append(("state", asked["state"]))
-        fields.append(("iss", server.tenant.issuer))  # RFC 9207 §2
         return response_modes.respond(server, http, asked["response_mode"], asked["redirect_uri"], fields)
 
     def refuse(self, context: Context, error: str, description: str) -> Response:
@@ -125,28 +126,71 @@ class OAuthProtocol:
         )
 
 
-def _create_grant(conn: Connection, server: TenantServer, client: Client, session: Any, scope: str) -> str:
+def _grant(server: TenantServer, client: Client, asked: Any, session: Any) -> dict[str, Any]:
+    """Return the columns of the grant that answers a request."""
     settings, at = server.tenant.settings, now()
-    grant_id = opaque.new_id()
-    refreshable = client.check_grant_type("refresh_token")
-    short = settings.authorization_code_lifetime + settings.access_token_lifetime + _AFTERLIFE
-    grants.create(
-        conn,
-        id=grant_id,
-        client_id=client.client_id,
-        user_id=session.user_id,
-        session_id=session.id,
-        scope=scope,
-        auth_time=session.auth_time,
-        amr=session.amr,
-        acr=session.acr,
-        is_offline="offline_access" in scope.split(),
-        created_at=at,
-        expires_at=at + (max(settings.grant_lifetime, short) if refreshable else short),
-        revoked_at=None,
-        revoked_reason=None,
+    scope = " ".join(asked["scopes"])
+    has_code = "code" in asked["response_type"].split()
+    short = (settings.authorization_code_lifetime if has_code else 0) + settings.access_token_lifetime + _AFTERLIFE
+    is_refreshable = has_code and client.check_grant_type("refresh_token")
+    return {
+        "id": opaque.new_id(),
+        "client_id": client.client_id,
+        "user_id": session.user_id,
+        "session_id": session.id,
+        "scope": scope,
+        "auth_time": session.auth_time,
+        "amr": session.amr,
+        "acr": session.acr,
+        "claims_request": asked.get("claims_request"),
+        "is_offline": "offline_access" in asked["scopes"],
+        "created_at": at,
+        "expires_at": at + (max(settings.grant_lifetime, short) if is_refreshable else short),
+        "revoked_at": None,
+        "revoked_reason": None,
+    }
+
+
+def _fields(
+    server: TenantServer, client: Client, asked: Any, grant: dict[str, Any], code: str | None
+) -> list[tuple[str, str]]:
+    """Return the parameters of the response (RFC 6749 §4.1.2, §4.2.2; OpenID Connect Core §3.2.2.5, §3.3.2.5)."""
+    words, state = asked["response_type"].split(), asked["state"]
+    fields = [("code", code)] if code is not None else []
+    if words != ["code"]:
+        fields += _tokens(server, client, asked, grant, code)
+    if state is not None:
+        # RFC 6749 §4.1.2: the exact value received from the client.
+        fields.append(("state", state))
+    return [*fields, ("iss", server.tenant.issuer)]  # RFC 9207 §2
+
+
+def _tokens(
+    server: TenantServer, client: Client, asked: Any, grant: dict[str, Any], code: str | None
+) -> list[tuple[str, str]]:
+    words, mint = asked["response_type"].split(), server.mint
+    with server.database.reading() as conn:
+        user = users.find(conn, grant["user_id"])
+    if user is None:  # deleted this moment, and the session with it
+        raise AlreadyFinished
+    about = {name: getattr(user, name) for name in ("username", "email", "email_verified", "claims", "updated_at")}
+    source = SimpleNamespace(**about, **grant, grant_id=grant["id"])
+    has_token = "token" in words
+    authorization = authorizations.for_user(
+        server, client, source, grant["scope"], nonce=asked["nonce"], without_access_token=words == ["id_token"]
     )
-    return grant_id
+    access_token = mint.access_token(authorization) if has_token else None
+    fields = []
+    if access_token is not None:
+        fields += [
+            ("access_token", access_token),
+            ("token_type", "Bearer"),
+            ("expires_in", str(mint.access_token_lifetime)),
+            ("scope", grant["scope"]),
+        ]
+    if "id_token" in words:
+        fields.append(("id_token", mint.id_token(authorization, access_token, code=code, state=asked["state"])))
+    return fields
 
 
 def _create_code(conn: Connection, server: TenantServer, client: Client, asked: Any, code: str, grant_id: str) -> None:
@@ -167,10 +211,14 @@ def _create_code(conn: Connection, server: TenantServer, client: Client, asked: 
 
 
 def _metadata(server: TenantServer) -> dict[str, Any]:
+    modes = {mode for name in server.tenant.settings.allowed_client_profiles for mode in PROFILES[name].response_modes}
+    # OpenID Connect Discovery §3: `implicit` is the grant type of what this endpoint issues itself.
+    has_implicit = served_types(server) != ["code"]
     return {
+        **({"grant_types_supported": ["implicit"]} if has_implicit else {}),
         "authorization_endpoint": f"{server.tenant.issuer}/authorize",
-        "response_types_supported": ["code"],
-        "response_modes_supported": list(response_modes.SUPPORTED),
+        "response_types_supported": served_types(server),
+        "response_modes_supported": [mode for mode in response_modes.SUPPORTED if mode in modes],
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 §3
     }
 

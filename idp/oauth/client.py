@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet
 from idp import opaque
 from idp.clock import now
 from idp.identity.claims import STANDARD_SCOPES
-from idp.oauth import redirect_uri
+from idp.oauth import redirect_uri, sectors
 from idp.oauth.profiles import PROFILES
 from idp.web import cors
 
@@ -42,6 +42,8 @@ class Client(ClientMixin):
         # Without registered scopes a client may ask for the standard ones.
         self.scopes = frozenset(scope.split()) if scope else frozenset(STANDARD_SCOPES)
         self.name: str = metadata.get("client_name") or row.client_id
+        # OpenID Connect Core §8.1: within one sector a user has one pairwise subject; None: subjects are public.
+        self.sector: str | None = sectors.sector_of(metadata) if metadata.get("subject_type") == "pairwise" else None
         self.default_max_age: int | None = metadata.get("default_max_age")
 
     @property

@@ -13,17 +13,15 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
-from idp.oauth import redirect_uri, scopes
+from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-RESPONSE_TYPES = ("code",)
+GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
-    "sector_identifier_uri",
     "request_uris",
     "request_object_signing_alg",
     "request_object_encryption_alg",
@@ -60,31 +58,42 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
     for name in NOT_SERVED:
         if given.get(name) not in (None, False, ""):
             raise InvalidClientMetadata(f"{name} is not served here; leave it out.")
-    made: dict[str, Any] = {}
-    for name, check in _MEMBERS.items():
-        if given.get(name) is not None:
-            made[name] = check(name, given[name])
+    made = validated_alone(given)
     made.setdefault("application_type", "web")
-    made.setdefault("grant_types", ["authorization_code"])
-    made.setdefault("response_types", ["code"] if "authorization_code" in made["grant_types"] else [])
+    if "grant_types" not in made:
+        # RFC 7591 §2.1: who names response types only gets the grant types that go with them.
+        needed = frozenset().union(*map(response_types.grant_types, made.get("response_types", ["code"])))
+        made["grant_types"] = sorted(needed) or ["authorization_code"]
+    if "response_types" not in made:
+        made["response_types"] = ["code"] if "authorization_code" in made["grant_types"] else []
     made.setdefault("token_endpoint_auth_method", "client_secret_basic")
     _check_together(made, profile, algorithms)
     return made
 
 
+def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
+    return {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+
+
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
     grants, method = made["grant_types"], made["token_endpoint_auth_method"]
     # RFC 7591 §2.1: grant types and response types go together.
-    if ("code" in made["response_types"]) != ("authorization_code" in grants):
-        raise InvalidClientMetadata("response_types has code if and only if grant_types has authorization_code.")
-    if "authorization_code" in grants and not made.get("redirect_uris"):
-        raise InvalidRedirectUri("redirect_uris is needed for the grant type authorization_code.")
+    needed = frozenset().union(*map(response_types.grant_types, made["response_types"]))
+    if needed != {"authorization_code", "implicit"} & set(grants):
+        raise InvalidClientMetadata(
+            "grant_types has authorization_code if and only if a response type has code, and implicit if and only if one "
+            "has id_token or token."
+        )
+    if needed and not made.get("redirect_uris"):
+        raise InvalidRedirectUri("redirect_uris is needed for the grant types authorization_code and implicit.")
     if "client_credentials" in grants and method == "none":
         raise InvalidClientMetadata(
             "The grant type client_credentials is for clients that authenticate (RFC 6749 section 4.4)."
         )
     if grants == ["refresh_token"]:
         raise InvalidClientMetadata("The grant type refresh_token needs another one that issues the first token.")
+    _check_subject(made)
     # RFC 7591 §2: the two must not both be there.
     if "jwks" in made and "jwks_uri" in made:
         raise InvalidClientMetadata("jwks and jwks_uri must not both be there.")
@@ -104,6 +113,14 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
             raise InvalidClientMetadata("The client's profile does not have this response type.")
 
 
+def _check_subject(made: dict[str, Any]) -> None:
+    """OpenID Connect Core §8.1: what a pairwise subject is made for must be one sector."""
+    if made.get("subject_type") == "pairwise" and sectors.sector_of(made) is None:
+        raise InvalidClientMetadata(
+            "A client with pairwise subjects and redirect_uris of several hosts (or of none) needs sector_identifier_uri."
+        )
+
+
 def _redirect_uris(name: str, value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
         raise InvalidRedirectUri(f"{name} must be a list of at most 100 addresses.")
@@ -121,6 +138,14 @@ def _choices(*choices: str) -> Callable[[str, Any], list[str]]:
         return list(dict.fromkeys(value))
 
     return check
+
+
+def _response_types(name: str, value: Any) -> list[str]:
+    sent = value if isinstance(value, list) else [None]
+    found = [response_types.canonical(each) if isinstance(each, str) else None for each in sent]
+    if None in found:
+        raise InvalidClientMetadata(f"{name} must be a list of {', '.join(response_types.RESPONSE_TYPES)}.")
+    return list(dict.fromkeys(each for each in found if each is not None))
 
 
 def _choice(*choices: str) -> Callable[[str, Any], str]:
@@ -191,7 +216,7 @@ def public_key_problem(jwk: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _jwks_uri(name: str, value: Any) -> str:
+def _https_address(name: str, value: Any) -> str:
     found = _web_address(name, value)
     if not found.startswith("https://"):
         raise InvalidClientMetadata(f"{name} must be an https:// address.")
@@ -201,6 +226,16 @@ def _jwks_uri(name: str, value: Any) -> str:
 def _seconds(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
         raise InvalidClientMetadata(f"{name} must be a number of seconds.")
+    return value
+
+
+def _acr_values(name: str, value: Any) -> list[str]:
+    if (
+        not isinstance(value, list)
+        or len(value) > 20
+        or not all(isinstance(v, str) and 0 < len(v) <= 200 for v in value)
+    ):
+        raise InvalidClientMetadata(f"{name} must be a list of at most 20 texts.")
     return value
 
 
@@ -215,11 +250,13 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "post_logout_redirect_uris": _redirect_uris,
     "application_type": _choice("web", "native"),
     "grant_types": _choices(*GRANT_TYPES),
-    "response_types": _choices(*RESPONSE_TYPES),
+    "response_types": _response_types,
     "token_endpoint_auth_method": _choice(*AUTH_METHODS),
     "token_endpoint_auth_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
     "id_token_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
-    "subject_type": _choice("public"),
+    "subject_type": _choice("public", "pairwise"),
+    "sector_identifier_uri": _https_address,
+    "initiate_login_uri": _https_address,
     "scope": _scope,
     "client_name": _text,
     "client_uri": _web_address,
@@ -228,8 +265,9 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "tos_uri": _web_address,
     "contacts": _contacts,
     "jwks": _jwks,
-    "jwks_uri": _jwks_uri,
+    "jwks_uri": _https_address,
     "default_max_age": _seconds,
+    "default_acr_values": _acr_values,
     "require_auth_time": _boolean,
     "software_id": _text,
     "software_version": _text,

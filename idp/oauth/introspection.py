@@ -106,7 +106,7 @@ def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str
     return {
         "active": True,
         "iss": server.tenant.issuer,
-        "sub": row.user_id,
+        "sub": server.subjects.of(client, row.user_id),
         "client_id": row.client_id,
         "scope": row.scope,
         "username": row.username,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from idp.oauth.response_types import RESPONSE_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -18,13 +20,19 @@ class Profile:
     requires_pkce_of_confidential_clients: bool
     # Client assertions (RFC 7523 §3): the issuer as one string, or also the endpoint's URL, as string or array.
     accepts_endpoint_as_audience: bool
-    response_types: tuple[str, ...]
+    response_types: tuple[str, ...]  # of these, those that the tenant's setting `response_types` has
+    response_modes: tuple[str, ...]
     signing_algorithms: tuple[str, ...]
     rotates_refresh_tokens: bool
 
 
-#                          PKCE (conf.)  aud=URL  response types  algorithms                             rotation
-STRICT = Profile("strict", True, False, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
-OIDC = Profile("oidc", False, True, ("code",), ("RS256", "PS256", "ES256", "EdDSA"), True)
+_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+_MODES = ("query", "form_post")
+
+#                          PKCE (conf.)  aud=URL  response types  modes                  algorithms   rotation
+# fmt: off
+STRICT = Profile("strict", True,         False,   ("code",),      _MODES,                _ALGORITHMS, True)
+OIDC = Profile("oidc",     False,        True,    RESPONSE_TYPES, (*_MODES, "fragment"), _ALGORITHMS, True)
+# fmt: on
 
 PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from idp import opaque
+from idp import opaque, waiting
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
 from idp.identity.accounts import By
 from idp.identity.claims import STANDARD_SCOPES
-from idp.oauth import errors, initial_access
+from idp.oauth import errors, initial_access, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata, InvalidRedirectUri
 from idp.oauth.clients import ClientRegistry, Registered
 from idp.oauth.initial_access import InvalidToken
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 PATH = "/register"
 MOST_BYTES = 64 * 1024
 PREFIX = "reg"
+# What we fetch from, now or later: an address that never could be is refused at once.
+_FETCHED = ("jwks_uri", "sector_identifier_uri")
+_FETCHERS = ThreadPoolExecutor(4, thread_name_prefix="sectors")
 # What the response of a registration carries beside the metadata (RFC 7591 §3.2.1, RFC 7592 §3): never a client's to say.
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _RATE = Rule("register", 60, 60)
@@ -214,12 +218,13 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
         # RFC 7591 §2.3: one that is taken outweighs what is sent beside it, so it is never just ignored.
         raise InvalidSoftwareStatement("This tenant trusts no issuer of software statements; leave it out.")
     judged = {name: value for name, value in given.items() if name != "client_profile"}
-    uri = judged.get("jwks_uri")
-    if isinstance(uri, str):
-        try:
-            server.services.outbound.check(uri)
-        except FetchRefused as error:
-            raise InvalidClientMetadata(f"jwks_uri: {error}.") from None
+    for name in _FETCHED:
+        uri = judged.get(name)
+        if isinstance(uri, str):
+            try:
+                server.services.outbound.check(uri)
+            except FetchRefused as error:
+                raise InvalidClientMetadata(f"{name}: {error}.") from None
     scope = judged.get("scope")
     if isinstance(scope, str):
         # RFC 7591 §2: the server may register other scopes than were asked for; those of APIs are given by administrators.
@@ -229,7 +234,22 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
         judged["scope"] = " ".join(allowed)
     if judged.get("application_type", "web") == "web":
         _check_web(judged)
+    _check_sector(server, judged)
     return judged
+
+
+def _check_sector(server: TenantServer, given: dict[str, Any]) -> None:
+    """OpenID Registration §5: the redirect URIs are those that the sector's own address lists."""
+    uri, redirect_uris = given.get("sector_identifier_uri"), given.get("redirect_uris")
+    if isinstance(uri, str) and uri.startswith("https://") and _is_texts(redirect_uris):
+        try:
+            waiting.elsewhere(_FETCHERS, lambda: sectors.verify(server.services.outbound, given))
+        except sectors.NotInSector as error:
+            raise InvalidClientMetadata(f"{error}.") from None
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _check_web(given: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
     from idp.web.http import Request
 
-SUPPORTED = ("query", "form_post")
+SUPPORTED = ("query", "fragment", "form_post")
 
 
 def respond(
@@ -23,6 +23,9 @@ def respond(
     """Send ``fields`` to a proven redirect URI."""
     if mode == "form_post":
         return _form_post(server, http, redirect_uri, fields)
+    if mode == "fragment":
+        # Multiple Response Types §2.1; a registered redirect URI has no fragment of its own.
+        return redirect(303, f"{redirect_uri}#{urlencode(fields)}")
     separator = "&" if "?" in redirect_uri else "?"
     # RFC 9700 §4.12: 303 lets no browser repeat the POST that came before.
     return redirect(303, f"{redirect_uri}{separator}{urlencode(fields)}")

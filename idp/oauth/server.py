@@ -21,6 +21,7 @@ from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
 from idp.oauth.client_keys import ClientKeys
 from idp.oauth.request import TenantRequest, from_body
+from idp.oauth.subjects import Subjects
 from idp.store import migrate
 from idp.store.tenant import clients
 from idp.tokens.mint import Mint
@@ -81,6 +82,7 @@ class TenantServer(AuthorizationServer):
         registry: Registry,
         limiter: Limiter,
         client_keys: ClientKeys,
+        subjects: Subjects,
     ) -> None:
         """Keep what requests need as plain attributes."""
         super().__init__()
@@ -91,6 +93,7 @@ class TenantServer(AuthorizationServer):
         self.registry = registry
         self.limiter = limiter
         self.client_keys = client_keys
+        self.subjects = subjects
         self.mint = Mint(tenant, keys)
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
@@ -257,7 +260,10 @@ class Servers:
         migrate.check(database, "tenant")  # a tenant is brought to this release's schema when it is first used
         with database.reading() as conn:
             keys = TenantKeys.load(conn, self._envelope, tenant.id)
-        made = TenantServer(tenant, database, keys, self._services, self._registry, self._limiter, self._client_keys)
+        subjects = Subjects(database, self._envelope, tenant.id)
+        made = TenantServer(
+            tenant, database, keys, self._services, self._registry, self._limiter, self._client_keys, subjects
+        )
         with self._guard:
             if generation == self._generation:
                 self._cache[tenant.id] = made

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROMPTS = ("none", "login", "consent", "select_account")
 MAX_AGE_DIGITS = 10
+NOBODY = "-"  # the user of a subject that never was one
+DISPLAYS = ("page", "popup", "touch", "wap")
 _SPEC = "OpenID Connect Core §3.1.2.1"
 _NOT_SUPPORTED = {
     "request": "request_not_supported",
@@ -61,6 +63,19 @@ def check_prompt(_server: TenantServer, request: TenantRequest) -> None:
     request.validated["prompt"] = prompts
 
 
+def check_display(_server: TenantServer, request: TenantRequest) -> None:
+    """Check ``display``: the pages fit all of its values (§3.1.2.1)."""
+    display = request.payload.data.get("display")
+    if display is not None and display not in DISPLAYS:
+        raise _invalid(
+            "display",
+            "The display parameter has an unknown value.",
+            "display has a value nobody knows",
+            "Use page, popup, touch or wap, or leave it out.",
+            received=display[:100],
+        )
+
+
 def check_max_age(_server: TenantServer, request: TenantRequest) -> None:
     """Check ``max_age``: a whole number of seconds; the client's ``default_max_age`` stands in (Registration §2)."""
     text = request.payload.data.get("max_age")
@@ -100,7 +115,7 @@ def check_id_token_hint(server: TenantServer, request: TenantRequest) -> None:
             "id_token_hint was issued to another client",
             "Send an ID token of this very client.",
         )
-    request.validated["subject_hint"] = claims["sub"]
+    request.validated["subject_hint"] = server.subjects.user_of(request.client, claims["sub"]) or NOBODY
 
 
 def _invalid(check: str, text: str, reason: str, fix: str, received: str | None = None) -> InvalidRequestError:
@@ -112,7 +127,8 @@ AUTHENTICATION_REQUEST = Feature(
     spec="OpenID Connect Core §3.1.2.1",
     metadata=lambda _server: {
         "prompt_values_supported": list(PROMPTS),
-        "claims_parameter_supported": False,
+        "display_values_supported": list(DISPLAYS),
+        "ui_locales_supported": ["en"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     },

@@ -71,7 +71,7 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
         "scopes_supported": list(STANDARD_SCOPES),
         "claims_supported": [*CLAIMS_SUPPORTED, "auth_time", "acr", "amr"],
         "claim_types_supported": ["normal"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "acr_values_supported": [ACR_PASSWORD],
         "id_token_signing_alg_values_supported": list(
             dict.fromkeys([settings.id_token_signing_alg, *server.keys.algorithms])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idp.errors import Refusal
 from idp.feature import Endpoint, Feature
@@ -14,6 +14,7 @@ from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
+    from idp.tokens.verification import LiveToken
     from idp.web.http import Request, Response
 
 _RATE = Rule("userinfo", 12000, 60)
@@ -74,7 +75,12 @@ def handle(server: TenantServer, http: Request) -> Response:
             "Ask for the scope openid.",
         )
     # §5.3.2: sub is always there; absent claims are left out.
-    return json_response(200, {"sub": live.claims["sub"], **claims_for(live.standing, live.scopes)})
+    return json_response(200, {"sub": live.claims["sub"], **_claims(live)})
+
+
+def _claims(live: LiveToken) -> dict[str, Any]:
+    asked = live.standing.claims_request or {} if live.standing is not None else {}
+    return claims_for(live.standing, live.scopes, asked.get("userinfo", ()), asked.get("locales", ()))
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 PROFILES = ("strict", "oidc")
+RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token", "code token", "code id_token token")
 ALGORITHMS = ("ES256", "RS256", "EdDSA", "PS256")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
@@ -43,6 +44,11 @@ class TenantSettings:
     )
     registration_quota: int = _setting(
         1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000
+    )
+    response_types: tuple[str, ...] = _setting(
+        RESPONSE_TYPES,
+        "Response types that clients of the profile oidc may register; code is always among them.",
+        choices=RESPONSE_TYPES,
     )
     authorization_code_lifetime: int = _setting(60, "Life of an authorization code.", low=5, high=60)
     access_token_lifetime: int = _setting(HOUR, "Life of an access token.", low=60, high=DAY)
@@ -161,6 +167,8 @@ def _check_together(settings: TenantSettings) -> None:
         raise Invalid("default_client_profile must be among allowed_client_profiles.")
     if settings.registration_client_profile not in settings.allowed_client_profiles:
         raise Invalid("registration_client_profile must be among allowed_client_profiles.")
+    if "code" not in settings.response_types:
+        raise Invalid("response_types must contain code.")
     if not {"ES256", "RS256"} <= set(settings.signing_algorithms):
         raise Invalid("signing_algorithms must contain ES256 and RS256.")
     for name in ("access_token_signing_alg", "id_token_signing_alg"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,4 @@ class Authorization:
     session_id: str | None = None
     nonce: str | None = None
     id_token_alg: str | None = None  # None: no ID token
+    id_token_claims: Mapping[str, Any] = field(default_factory=dict)  # about the user, beside the protocol's own

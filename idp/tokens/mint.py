@@ -70,14 +70,27 @@ class Mint:
             claims["amr"] = list(authorization.amr)
         return self.keys.sign(claims, alg=self.access_token_alg, typ=ACCESS_TOKEN_TYPE)
 
-    def id_token(self, authorization: Authorization, access_token: str | None) -> str:
-        """Return a signed ID token; ``at_hash`` binds it to the access token (OpenID Connect Core §3.1.3.6)."""
+    def id_token(
+        self,
+        authorization: Authorization,
+        access_token: str | None,
+        *,
+        code: str | None = None,
+        state: str | None = None,
+    ) -> str:
+        """Return a signed ID token.
+
+        ``at_hash``, ``c_hash`` and ``s_hash`` bind it to what is sent beside it (OpenID Connect Core §3.1.3.6, §3.3.2.11;
+        FAPI 1.0 Advanced §5.1.1).
+        """
         at = now()
         alg = authorization.id_token_alg or "RS256"
         claims: dict[str, Any] = {
+            **authorization.id_token_claims,
             "iss": self.issuer,
             "sub": authorization.subject,
             "aud": authorization.client_id,
+            "azp": authorization.client_id,
             "iat": at,
             "exp": at + self.id_token_lifetime,
             "auth_time": authorization.auth_time,
@@ -88,6 +101,7 @@ class Mint:
             claims["nonce"] = authorization.nonce
         if authorization.session_id is not None:
             claims["sid"] = authorization.session_id
-        if access_token is not None:
-            claims["at_hash"] = left_half_hash(alg, access_token)
+        for name, value in (("at_hash", access_token), ("c_hash", code), ("s_hash", state)):
+            if value is not None:
+                claims[name] = left_half_hash(alg, value)
         return self.keys.sign(claims, alg=alg, typ=ID_TOKEN_TYPE)

@@ -105,12 +105,14 @@ def test_s008_prompt_none_answers_who_has_a_session_and_consented(browser: Brows
     assert browser.authorize(prompt="none").answer["sid"] == told["sid"]
 
 
-@pytest.mark.parametrize("given", [{"prompt": "login"}, {"max_age": "0"}, {"prompt": "select_account"}])
+@pytest.mark.parametrize("given", [{"prompt": "login"}, {"max_age": "0"}, {"prompt": "select_account login"}])
 def test_s009_reauthentication_is_real(browser: Browser, given: dict) -> None:
-    """OIDC Core §3.1.2.1, S009: prompt=login, max_age=0, select_account with a session: the form, and a new auth_time."""
+    """OIDC Core §3.1.2.1, S009: prompt=login, max_age=0 with a session: the form, and a new auth_time; after a choice too."""
     before = browser.sign_in()
     with shifted(30):
         page = browser.authorize(**given)
+        if "select_account" in given.get("prompt", ""):
+            page = browser.post(page, {"action": "continue"})
         assert page.title == "Sign in"
         # Neither coming back nor another tab's session is a sign-in.
         assert browser.get(page.url).title == "Sign in"
@@ -181,7 +183,9 @@ def test_reauthentication_fills_in_who_is_signed_in(browser: Browser) -> None:
     """OIDC Core §3.1.2.1: prompt=login is about the same person; select_account asks for any."""
     browser.sign_in()
     assert browser.authorize(prompt="login").fields["username"] == "ada@acme.example"
-    assert browser.authorize(prompt="select_account").fields.get("username") is None
+    page = browser.post(browser.authorize(prompt="select_account"), {"action": "switch"})
+    assert page.title == "Sign in"
+    assert page.fields.get("username") is None
 
 
 def test_deny_answers_access_denied_and_finishes(browser: Browser) -> None:
@@ -223,7 +227,8 @@ def test_s009_a_sign_in_counts_for_the_session_it_made(browser: Browser) -> None
     """OIDC Core §3.1.2.1: after prompt=login, when another person has signed in since, that is asked for again."""
     browser.server.user("bob@acme.example")
     page = browser.log_in(browser.authorize(prompt="login"))
-    browser.log_in(browser.authorize(client_id="c2", prompt="select_account"), "bob@acme.example")
+    choice = browser.authorize(client_id="c2", prompt="select_account")
+    browser.log_in(browser.post(choice, {"action": "switch"}), "bob@acme.example")
     assert browser.get(page.url).title == "Sign in"
 
 

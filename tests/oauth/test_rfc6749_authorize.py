@@ -12,6 +12,7 @@ from refusals import error_page, events, refused, sent_back
 from sqlalchemy import update
 
 from idp.clock import shifted
+from idp.oauth.response_types import RESPONSE_TYPES
 from idp.store.tenant import authorization_codes
 from idp.store.tenant.clients import clients
 
@@ -28,8 +29,11 @@ def test_advertised(cast: Cast) -> None:
     """RFC 8414 §2: the authorization endpoint, its response types and modes are in discovery."""
     found = discovery(cast.house, cast.acme)
     assert found["authorization_endpoint"] == f"{cast.acme.issuer}/authorize"
-    assert found["response_types_supported"] == ["code"]
-    assert set(found["response_modes_supported"]) == {"query", "form_post"}
+    assert found["response_types_supported"] == list(RESPONSE_TYPES)
+    assert set(found["response_modes_supported"]) == {"query", "fragment", "form_post"}
+    strict = discovery(cast.house, cast.house.tenant("strict-only"))
+    assert strict["response_types_supported"] == ["code"]
+    assert set(strict["response_modes_supported"]) == {"query", "form_post"}
 
 
 def test_absent_when_disabled(house: House, acme: Tenant, rp: RelyingParty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +76,7 @@ def test_the_grant_is_an_event(cast: Cast) -> None:
     cast.grant(cast.basic, scope="openid email")
     found = events(cast.house, cast.acme, "authorization.granted")
     assert len(found) == before + 1
-    assert (found[-1].client_id, found[-1].details) == ("basic", {"scope": "openid email"})
+    assert (found[-1].client_id, found[-1].details) == ("basic", {"scope": "openid email", "response_type": "code"})
 
 
 @pytest.mark.parametrize(
@@ -81,8 +85,8 @@ def test_the_grant_is_an_event(cast: Cast) -> None:
         ({"response_type": None}, "invalid_request"),
         ({"response_type": ""}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": "code token"}, "unsupported_response_type"),
-        ({"response_type": "id_token"}, "unsupported_response_type"),
+        ({"response_type": "code token"}, "unauthorized_client"),
+        ({"response_type": "id_token"}, "unauthorized_client"),
         ({"response_type": "CODE"}, "unsupported_response_type"),
         ({"response_type": '"'}, "unsupported_response_type"),
         ({"response_type": "ü" * 500}, "unsupported_response_type"),

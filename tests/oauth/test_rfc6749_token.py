@@ -22,7 +22,7 @@ def test_advertised(cast: Cast) -> None:
     """RFC 8414 §2: the endpoint, its grant types and client authentication methods are in discovery."""
     found = discovery(cast.house, cast.acme)
     assert found["token_endpoint"] == f"{cast.acme.issuer}/token"
-    assert found["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert found["grant_types_supported"] == ["implicit", "authorization_code", "refresh_token", "client_credentials"]
     assert found["token_endpoint_auth_methods_supported"] == [
         "client_secret_basic",
         "client_secret_post",

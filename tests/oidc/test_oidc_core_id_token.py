@@ -23,18 +23,31 @@ def test_advertised(cast: Cast) -> None:
     """OpenID Connect Discovery §3: RS256 must be among the algorithms; `none` is not."""
     found = discovery(cast.house, cast.acme)
     assert found["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
-    assert found["subject_types_supported"] == ["public"]
+    assert found["subject_types_supported"] == ["public", "pairwise"]
 
 
 def test_the_claims(any_cast: Cast) -> None:
-    """OpenID Connect Core §2: iss, sub, aud, exp, iat, auth_time, nonce, acr, amr; at_hash and sid; no claims of the person."""
+    """OpenID Connect Core §2: iss, sub, aud, azp, exp, iat, auth_time, nonce, acr, amr; at_hash and sid; no claims of the person."""
     before = now()
     tokens = any_cast.tokens(any_cast.basic, scope="openid email profile", nonce="n-0S6_WzA2Mj ü")
     header, claims = _verified(any_cast.basic, tokens["id_token"])
     assert header["alg"] == "RS256"
-    assert set(claims) == {"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
+    assert set(claims) == {
+        "iss",
+        "sub",
+        "aud",
+        "azp",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "at_hash",
+        "sid",
+    }
     assert claims["iss"] == any_cast.acme.issuer
-    assert claims["aud"] == "basic"
+    assert claims["aud"] == claims["azp"] == "basic"
     assert claims["nonce"] == "n-0S6_WzA2Mj ü"
     assert before <= claims["auth_time"] <= claims["iat"] <= now()
     assert claims["exp"] == claims["iat"] + 3600

@@ -17,7 +17,7 @@ VERIFIER = "v" * 43
 
 def test_advertised(cast: Cast) -> None:
     """OAuth 2.0 Multiple Response Types §2.1: response_modes_supported."""
-    assert discovery(cast.house, cast.acme)["response_modes_supported"] == ["query", "form_post"]
+    assert discovery(cast.house, cast.acme)["response_modes_supported"] == ["query", "fragment", "form_post"]
 
 
 @pytest.mark.parametrize("state", ["abc", '"><script>alert(1)</script>', "a b&c=d'e", "ümläut ✓", "&quot;", "{{7*7}}"])

@@ -127,12 +127,42 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         {"reason": "expired", "continue_url": "/t/acme/authorize?i=4f2a", "client": None},
     ),
     "restart-lost": ("restart.html", ACME, {"reason": "finished", "continue_url": None, "client": None}),
-    "tenant": ("tenant.html", ACME, {"account": None, "sign_out_url": None, "issuer": "https://id.example/t/acme"}),
+    "tenant": (
+        "tenant.html",
+        ACME,
+        {
+            "account": None,
+            "sign_out_url": None,
+            "applications_url": "/t/acme/start",
+            "issuer": "https://id.example/t/acme",
+        },
+    ),
     "tenant-signed-in": (
         "tenant.html",
         ACME,
-        {"account": ACCOUNT, "sign_out_url": "/t/acme/logout", "issuer": "https://id.example/t/acme"},
+        {
+            "account": ACCOUNT,
+            "sign_out_url": "/t/acme/logout",
+            "applications_url": "/t/acme/start",
+            "issuer": "https://id.example/t/acme",
+        },
     ),
+    "applications": (
+        "applications.html",
+        ACME,
+        {
+            "applications": [
+                {
+                    "name": "Photo Frame",
+                    "logo_uri": "/sample-logo.svg",
+                    "start_uri": "/t/acme/start?client_id=photos",
+                },
+                {"name": "Travel expenses", "logo_uri": None, "start_uri": "/t/acme/start?client_id=travel"},
+            ]
+        },
+    ),
+    "applications-none": ("applications.html", ACME, {"applications": []}),
+    "select-account": ("select_account.html", ACME, {**FORM, "client": CLIENT, "account": ACCOUNT}),
     "home": ("home.html", PLATFORM, {}),
     "form_post": (
         "form_post.html",

@@ -69,6 +69,11 @@ class Answer:
         return dict(parse_qsl(urlsplit(self.location).query, keep_blank_values=True))
 
     @property
+    def fragment(self) -> dict[str, str]:
+        """The parameters of an authorization response in the fragment."""
+        return dict(parse_qsl(urlsplit(self.location).fragment, keep_blank_values=True))
+
+    @property
     def form(self) -> tuple[str, dict[str, str]]:
         """The page's (first) form: its action and the inputs that have a value."""
         action = re.search(r'<form\b[^>]*\baction="([^"]+)"', self.text)

@@ -8,10 +8,9 @@ from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 
 from idp import audit, opaque
 from idp.clock import now
-from idp.identity.subject import subject_of
+from idp.oauth import authorizations
 from idp.oauth.grants.base import TenantGrant, invalid_grant
 from idp.store.tenant import authorization_codes, grants, refresh_tokens
-from idp.tokens.authorization import Authorization
 from idp.tokens.refresh import new_refresh_token
 
 if TYPE_CHECKING:
@@ -78,19 +77,7 @@ class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Make the tokens, then consume the code and store what belongs to them in one transaction."""
         row, client = self.request.authorization_code.row, self.request.client
-        authorization = Authorization(
-            client_id=client.client_id,
-            subject=subject_of(row.user_id),
-            scope=row.scope,
-            grant_id=row.grant_id,
-            auth_time=row.auth_time,
-            acr=row.acr,
-            amr=row.amr,
-            session_id=row.session_id,
-            nonce=row.nonce,
-            id_token_alg=self.id_token_alg(client, row.scope),
-        )
-        response = self.generate_token(authorization)
+        response = self.generate_token(authorizations.for_user(self.server, client, row, row.scope, nonce=row.nonce))
         refresh_token = new_refresh_token() if client.check_grant_type("refresh_token") else None
         if refresh_token is not None:
             response["refresh_token"] = refresh_token

@@ -55,12 +55,6 @@ class TenantGrant:
         if source.user_state != "active":
             raise invalid_grant("user", "the user is disabled or gone", "Enable the user, or begin again with another.")
 
-    def id_token_alg(self, client: Client, scope: str) -> str | None:
-        """Return the algorithm of the ID token, None without the scope ``openid`` (OpenID Connect Core §3.1.2.1)."""
-        if "openid" not in scope.split():
-            return None
-        return client.metadata.get("id_token_signed_response_alg") or self.server.tenant.settings.id_token_signing_alg
-
 
 def invalid_grant(
     check: str,

@@ -13,11 +13,9 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Unavailable
-from idp.identity.subject import subject_of
-from idp.oauth import scopes
+from idp.oauth import authorizations, scopes
 from idp.oauth.grants.base import TenantGrant, invalid_grant
 from idp.store.tenant import grants, refresh_tokens
-from idp.tokens.authorization import Authorization
 from idp.tokens.refresh import GRACE, Successor, new_refresh_token, seal, unseal
 
 if TYPE_CHECKING:
@@ -82,18 +80,8 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
 
     def _response(self, refresh_token: str, scope: str) -> dict[str, Any]:
         row, client = self._row, self.request.client
-        authorization = Authorization(
-            client_id=client.client_id,
-            subject=subject_of(row.user_id),
-            scope=scope,
-            grant_id=row.grant_id,
-            auth_time=row.auth_time,
-            acr=row.acr,
-            amr=row.amr,
-            session_id=row.session_id,
-            # OpenID Connect Core §12.2: a refreshed ID token keeps auth_time and has no new nonce.
-            id_token_alg=self.id_token_alg(client, scope),
-        )
+        # OpenID Connect Core §12.2: a refreshed ID token keeps auth_time and has no new nonce.
+        authorization = authorizations.for_user(self.server, client, row, scope)
         return {**self.generate_token(authorization), "refresh_token": refresh_token}
 
     def _rotate(self) -> dict[str, Any] | None:

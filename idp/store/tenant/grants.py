@@ -29,6 +29,7 @@ grants = db.Table(
     number("auth_time"),
     document("amr"),
     text("acr"),
+    document("claims_request", nullable=True),  # what was asked for beyond the scopes (OIDC Core §5.5, §5.2)
     db.Column("is_offline", Boolean, nullable=False),
     moment("created_at"),
     moment("expires_at", index=True),
@@ -42,6 +43,7 @@ _STANDING = Prepared(
         grants.c.revoked_at,
         grants.c.expires_at,
         grants.c.client_id,
+        grants.c.claims_request,
         users.c.id.label("user_id"),
         users.c.state.label("user_state"),
         users.c.username,

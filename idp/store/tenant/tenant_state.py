@@ -27,6 +27,12 @@ def put(conn: Connection, name: str, value: Any) -> None:
     conn.execute(statement.on_conflict_do_update(index_elements=[tenant_state.c.name], set_={"value": value}))
 
 
+def put_new(conn: Connection, name: str, value: Any) -> Any:
+    """Store a value unless there is one; returns the one that stands."""
+    conn.execute(upsert(conn, tenant_state).values(name=name, value=value).on_conflict_do_nothing())
+    return get(conn, name)
+
+
 def remove(conn: Connection, name: str) -> None:
     """Forget a value."""
     conn.execute(delete(tenant_state).where(tenant_state.c.name == name))

@@ -1,0 +1,54 @@
+"""What was allowed, as the mint takes it: from a grant, its user and the client, in one place for every way to a token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from idp.identity.claims import claims_for
+from idp.tokens.authorization import Authorization
+
+if TYPE_CHECKING:
+    from idp.oauth.client import Client
+    from idp.oauth.server import TenantServer
+
+
+def for_user(
+    server: TenantServer,
+    client: Client,
+    source: Any,
+    scope: str,
+    *,
+    nonce: str | None = None,
+    without_access_token: bool = False,
+) -> Authorization:
+    """Return what a client may have tokens for.
+
+    ``source`` has the columns of a grant (``grant_id``, ``user_id``, ``session_id``, ``auth_time``, ``acr``, ``amr``,
+    ``claims_request``) and of its user. Where no access token is issued, the scopes' claims are the ID token's
+    (OpenID Connect Core §5.4).
+    """
+    alg = id_token_alg(server, client, scope)
+    asked = source.claims_request or {}
+    released = frozenset(scope.split()) if without_access_token else frozenset()
+    return Authorization(
+        client_id=client.client_id,
+        subject=server.subjects.of(client, source.user_id),
+        scope=scope,
+        grant_id=source.grant_id,
+        auth_time=source.auth_time,
+        acr=source.acr,
+        amr=source.amr,
+        session_id=source.session_id,
+        nonce=nonce,
+        id_token_alg=alg,
+        id_token_claims=claims_for(source, released, asked.get("id_token", ()), asked.get("locales", ()))
+        if alg is not None and (asked or released)
+        else {},
+    )
+
+
+def id_token_alg(server: TenantServer, client: Client, scope: str) -> str | None:
+    """Return the algorithm of the ID token, None without the scope ``openid`` (OpenID Connect Core §3.1.2.1)."""
+    if "openid" not in scope.split():
+        return None
+    return client.metadata.get("id_token_signed_response_alg") or server.tenant.settings.id_token_signing_alg
