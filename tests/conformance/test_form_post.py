@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from op_under_test import Provider
     from user_agent import UserAgent
 
-CODE_TYPES = ("code",)
+TYPES = ("code", "id_token", "id_token token", "code id_token", "code token", "code id_token token")
 
 
 def page_of(agent: UserAgent) -> httpx.Response:
@@ -25,7 +25,7 @@ def page_of(agent: UserAgent) -> httpx.Response:
     return agent.trail[-1]
 
 
-@pytest.mark.parametrize("response_type", CODE_TYPES)
+@pytest.mark.parametrize("response_type", TYPES)
 def test_a_sign_in_by_form_post(provider: Provider, agent: UserAgent, response_type: str) -> None:
     """Form Post Response Mode §2, Core §3.1, §3.2, §3.3: the same parameters, in the body of a POST to the redirect URI."""
     rp = RelyingParty.register(provider, response_types=[response_type])
