@@ -26,6 +26,8 @@ from idp.keys.signer import TenantKeys
 from idp.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certificates import Authority
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +35,8 @@ PORTS = range(19300, 19400)
 # Each process of a parallel run has a quarter of the range to itself.
 _quarter = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
 _ports = itertools.cycle(PORTS[25 * _quarter : 25 * (_quarter + 1)])
-START_SECONDS, STOP_SECONDS, FEED_SECONDS = 40.0, 10.0, 5.0
+START_SECONDS, STOP_SECONDS, FEED_SECONDS = 40.0, 10.0, 10.0
+ALGORITHMS = ("ES256", "RS256", "EdDSA", "PS256")
 
 TENANT = "acme"
 PASSWORD = "plum-kettle-orbit-77"
@@ -98,11 +101,13 @@ class Provider:
         self.idp(
             *("tenant", "set", TENANT, "registration=open", "registration_quota=100000", "rate_limits=off"),
             *("allowed_client_profiles=strict,oidc", "registration_client_profile=oidc"),
-            "signing_algorithms=ES256,RS256,EdDSA,PS256",
+            f"signing_algorithms={','.join(ALGORITHMS)}",
         )
         self.idp("user", "create", TENANT, PERSON, "--password-stdin", "--claims", json.dumps(CLAIMS), text=PASSWORD)
         self.idp("user", "create", TENANT, OTHER_PERSON, "--name", "Bob", "--password-stdin", text=PASSWORD)
-        return self.start()
+        self.start()
+        self._await_keys(lambda keys: {key["alg"] for key in keys} == set(ALGORITHMS))
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -174,13 +179,16 @@ class Provider:
         """Replace the keys that sign, and wait until both web workers publish the new ones."""
         before = {key["kid"] for key in self.keys()}
         self.idp("keys", "rotate", TENANT)
-        until, seen = time.monotonic() + FEED_SECONDS + 5, 0
+        self._await_keys(lambda keys: {key["kid"] for key in keys} > before)
+
+    def _await_keys(self, are_there: Callable[[list[dict[str, Any]]], bool]) -> None:
+        until, seen = time.monotonic() + FEED_SECONDS, 0
         while seen < 6:  # in a row, so that each of the two processes has answered
-            assert time.monotonic() < until, "no new keys are published"
+            assert time.monotonic() < until, "the keys are not published"
             with httpx.Client(verify=self.trust, trust_env=False) as fresh:
-                now = {key["kid"] for key in fresh.get(f"{self.issuer}/jwks").json()["keys"]}
-            seen = seen + 1 if now - before else 0
-            time.sleep(0.1)
+                found = fresh.get(f"{self.issuer}/jwks").json()["keys"]
+            seen = seen + 1 if are_there(found) else 0
+            time.sleep(0.05)
 
     def sign(self, claims: dict[str, Any], alg: str = "RS256") -> str:
         """An ID token of this very provider with any claims: what it would have issued long ago."""

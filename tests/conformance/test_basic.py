@@ -330,12 +330,17 @@ def test_prompt_none_with_session(rp: RelyingParty, agent: UserAgent, old: dict[
     assert (claims["sub"], claims["auth_time"]) == (old["sub"], old["auth_time"])
 
 
-def test_prompt_none_without_consent(rp: RelyingParty, agent: UserAgent, old: dict[str, Any]) -> None:
-    """OpenID Connect Core §3.1.2.6: consent_required where the person would have to be asked for consent."""
-    asked = rp.ask(agent, prompt="none", scope="openid email")
-    assert asked.arrival.error in ("consent_required", "interaction_required", None)
-    stranger = RelyingParty.register(rp.provider)
-    assert stranger.ask(agent, prompt="none").arrival.error in ("consent_required", "interaction_required")
+def test_prompt_none_without_consent(provider: Provider, agent: UserAgent) -> None:
+    """OpenID Connect Core §3.1.2.6: consent_required where the person would have to be asked for consent, or for more of it."""
+    RelyingParty.register(provider).sign_in(agent)
+    rp = RelyingParty.register(provider)
+    assert rp.ask(agent, prompt="none").arrival.error in ("consent_required", "interaction_required")
+    rp.sign_in(agent)
+    assert rp.ask(agent, prompt="none").arrival.error is None
+    assert rp.ask(agent, prompt="none", scope="openid email").arrival.error in (
+        "consent_required",
+        "interaction_required",
+    )
 
 
 @pytest.mark.parametrize("prompt", ["none login", "login none", "none consent select_account"])
@@ -354,6 +359,15 @@ def test_prompt_login_consent(rp: RelyingParty, agent: UserAgent, old: dict[str,
     """OpenID Connect Core §3.1.2.1 (prompt): a space-delimited list; each of its values happens."""
     rp.sign_in(agent, prompt="login consent")
     assert agent.pressed == ["login-submit", "consent-approve"]
+
+
+def test_prompt_select_account_asks_which(rp: RelyingParty, agent: UserAgent, old: dict[str, Any]) -> None:
+    """OpenID Connect Core §3.1.2.1 (prompt=select_account): the person is asked which account; one who is here may go on."""
+    claims = rp.sign_in(agent, prompt="select_account").claims
+    assert agent.pressed == ["account-continue"]
+    assert (claims["sub"], claims["auth_time"]) == (old["sub"], old["auth_time"])
+    assert rp.sign_in(agent, prompt="select_account login").claims["auth_time"] >= old["auth_time"]
+    assert "login-submit" in agent.pressed
 
 
 def test_declined_consent_is_access_denied(rp: RelyingParty, agent: UserAgent) -> None:

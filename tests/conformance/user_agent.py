@@ -142,6 +142,7 @@ class UserAgent:
         known: dict[str, dict[str, str]] = {
             "login-submit": {"username": self.username, "password": PASSWORD},
             "consent-approve": {},
+            "account-continue": {},
             "logout-confirm": {},
         }
         return {name: fields for name, fields in known.items() if name not in self.ignored}
