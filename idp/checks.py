@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.oauth import authorization_request, pkce, request_checks
+from idp.oauth import authorization_request, pkce, request_checks, request_object
 from idp.oidc import authentication_request, claims_parameter
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (request_checks.check_characters,               (A, T, I, R)),
     (request_checks.check_no_repeated_address,      (A,        )),
     (authorization_request.check_client,            (A,        )),
+    (request_object.check_request_object,           (A,        )),
+    # What a request object says has replaced what was sent beside it.
     (authorization_request.check_redirect_uri,      (A,        )),
     # From here on an error of the authorization endpoint is sent to the redirect URI.
     (authorization_request.check_response_mode,     (A,        )),

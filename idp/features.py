@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
-from idp.oauth import authorize, introspection, registration, revocation, token
+from idp.oauth import authorize, introspection, registration, request_object, revocation, token
 from idp.oidc import authentication_request, claims_parameter, discovery, logout, third_party_login, userinfo
 
 
@@ -21,6 +21,7 @@ def _pages() -> tuple[Endpoint, ...]:
 FEATURES: tuple[Feature, ...] = (
     discovery.DISCOVERY,
     authorize.AUTHORIZE,
+    request_object.REQUEST_OBJECT,
     authentication_request.AUTHENTICATION_REQUEST,
     claims_parameter.CLAIMS_PARAMETER,
     token.TOKEN,

@@ -63,7 +63,7 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
         "return_origin": origin_of(request.proven_redirect_uri or ""),
         "return_host": urlsplit(request.proven_redirect_uri or "").netloc
         or (request.proven_redirect_uri or "").partition(":")[0],
-        "restart": f"/authorize?{urlencode(request.payload.pairs)}",
+        "restart": f"/authorize?{urlencode(request.sent)}",
         "state": data.get("state"),
         "nonce": data.get("nonce"),
         "redirect_uri": request.proven_redirect_uri,

@@ -8,27 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
-from joserfc import jwt
-from joserfc.errors import JoseError
 
 from idp import opaque
 from idp.clock import now
-from idp.keys.compact import InvalidToken, json_object, parse
+from idp.keys.compact import InvalidToken
+from idp.keys.signer import normal_typ
+from idp.oauth import client_jws
 from idp.oauth.client_auth import ASSERTION_TYPE, failure
-from idp.oauth.client_keys import KeysUnavailable
+from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
 from idp.store.tenant import replays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from idp.oauth.client import Client
+    from idp.oauth.client_jws import Signed
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
 
 LEEWAY = 60  # seconds that clocks may differ
 MAX_LIFETIME = 3600  # seconds an assertion may have left to live
 MAX_LENGTH = 8192
-_HEADER = frozenset({"alg", "kid", "typ", "cty", "x5t", "x5t#S256"})
 _SPEC = "RFC 7523 §3"
 
 
@@ -52,7 +52,8 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
                 f"Send client_assertion_type={ASSERTION_TYPE}",
                 spec="RFC 7523 §2.2",
             )
-        headers, claims = self._read(data.get("client_assertion", ""))
+        signed = self._read(data.get("client_assertion", ""))
+        claims = signed.claims
         client_id = claims.get("sub")
         client = query_client(client_id) if isinstance(client_id, str) else None
         if client is None:
@@ -78,48 +79,30 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
                 received="private_key_jwt",
                 registered=(client.auth_method,),
             )
-        self._verify_signature(client, headers, data["client_assertion"])
+        self._verify_signature(client, signed)
         self._verify_claims(client, claims, request)
         return client
 
-    def _read(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return header and claims, not yet believed."""
+    def _read(self, assertion: str) -> Signed:
+        """Return the assertion taken apart, not yet believed."""
+        fix = "Send a compact JWS signed with the registered key, named by kid only."
         try:
-            # RFC 8725 §3.10: a header that names a key of its own is refused, like every member that is not listed.
-            compact = parse(assertion, header_members=_HEADER, max_length=MAX_LENGTH)
-            return compact.header, json_object(compact.payload)
+            signed = client_jws.read(assertion, max_length=MAX_LENGTH)
         except InvalidToken as error:
-            reason = f"client_assertion: {error.reason}"
-            fix = "Send a compact JWS signed with the registered key, named by kid only."
-            raise failure(reason, fix, spec=_SPEC) from None
+            raise failure(f"client_assertion: {error.reason}", fix, spec=_SPEC) from None
+        if normal_typ(str(signed.header.get("typ"))) == REQUEST_OBJECT_TYPE:
+            # RFC 8725 §3.11, RFC 9101 §10.8: a request object passes through the browser and authenticates nobody.
+            raise failure("client_assertion is a request object", fix, spec="RFC 8725 §3.11")
+        return signed
 
-    def _verify_signature(self, client: Client, headers: dict[str, Any], assertion: str) -> None:
-        registered = client.metadata.get("token_endpoint_auth_signing_alg")
-        allowed = [registered] if registered else list(client.profile.signing_algorithms)
-        kid = headers.get("kid")
+    def _verify_signature(self, client: Client, signed: Signed) -> None:
+        allowed = client_jws.allowed_algorithms(client, "token_endpoint_auth_signing_alg")
         try:
-            known = self._server.client_keys.of(client, kid if isinstance(kid, str) else None)
-        except KeysUnavailable as error:
+            client_jws.verify(signed, client, self._server.client_keys, allowed, spec=_SPEC)
+        except NotVerified as error:
             raise failure(
-                str(error),
-                "Serve the key set over https at the registered jwks_uri, quickly and without redirects.",
-                spec="OpenID Connect Registration §2",
-                registered=(str(client.metadata.get("jwks_uri")),),
+                error.reason, error.fix, spec=error.spec, received=error.received, registered=error.registered
             ) from None
-        # RFC 7515 §4.1.4: a kid names the key; only one that was registered without a kid may be called anything.
-        for key in [key for name, key in known if kid is None or name in (None, kid)]:
-            try:
-                jwt.decode(assertion, key, algorithms=allowed)
-            except (JoseError, ValueError, TypeError):
-                continue
-            return
-        raise failure(
-            "no registered key of the client verifies the assertion's signature",
-            "Sign with a key of the client's jwks and an algorithm it allows.",
-            spec=_SPEC,
-            received=f"alg {str(headers.get('alg'))[:20]}, kid {str(kid)[:100]}",
-            registered=tuple(f"alg {alg}" for alg in allowed) + tuple(f"kid {name or key.kid}" for name, key in known),
-        )
 
     def _verify_claims(self, client: Client, claims: dict[str, Any], request: TenantRequest) -> None:
         at = now()
@@ -135,7 +118,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
         self._verify_audience(client, claims.get("aud"), request)
         # RFC 7523 §3 (4): exp is required; one far in the future could be kept and used for long.
         exp = claims.get("exp")
-        if exp is None or not _is_moment(exp) or not at - LEEWAY < exp <= at + MAX_LIFETIME + LEEWAY:
+        if exp is None or not is_moment(exp) or not at - LEEWAY < exp <= at + MAX_LIFETIME + LEEWAY:
             raise failure(
                 "exp is missing, past, or too far ahead",
                 "Let an assertion live for a minute; check the clock.",
@@ -144,7 +127,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
             )
         for name in ("iat", "nbf"):
             moment = claims.get(name)
-            if moment is not None and (not _is_moment(moment) or moment > at + LEEWAY):
+            if moment is not None and (not is_moment(moment) or moment > at + LEEWAY):
                 raise failure(
                     f"{name} lies in the future",
                     "Check the client's clock.",
@@ -185,7 +168,3 @@ class PrivateKeyJwt(JWTBearerClientAssertion):
                 received=str(audience)[:300],
                 registered=tuple(accepted),
             )
-
-
-def _is_moment(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11

@@ -77,6 +77,8 @@ class ClientKeys:
         uri = client.metadata.get("jwks_uri")
         if uri is None:
             stated = (client.metadata.get("jwks") or {"keys": []})["keys"]
+            if not stated:
+                return []
             return [(jwk.get("kid"), key) for jwk, key in zip(stated, client.jwks.keys, strict=True)]
         place = self._place(uri)
         known = place.found

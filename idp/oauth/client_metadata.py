@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
-    "request_uris",
-    "request_object_signing_alg",
     "request_object_encryption_alg",
     "userinfo_signed_response_alg",
     "userinfo_encrypted_response_alg",
@@ -36,6 +34,7 @@ NOT_SERVED = (
     "tls_client_certificate_bound_access_tokens",
 )
 MAX_TEXT = 2000
+LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
 
 
 class InvalidClientMetadata(Invalid):
@@ -105,6 +104,8 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
                 raise InvalidRedirectUri(
                     "A web client redirects to https; for an app's scheme register application_type native."
                 )
+    if made.get("request_uris") and not PROFILES[profile].accepts_request_uri:
+        raise InvalidClientMetadata("request_uris are not for clients of this profile; they send `request`.")
     algorithm = made.get("id_token_signed_response_alg")
     if algorithm is not None and algorithm not in algorithms:
         raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
@@ -223,6 +224,15 @@ def _https_address(name: str, value: Any) -> str:
     return found
 
 
+def _request_uris(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) > 100:
+        raise InvalidClientMetadata(f"{name} must be a list of at most 100 addresses.")
+    for uri in value:
+        if len(_https_address(name, uri)) > LONGEST_REQUEST_URI:
+            raise InvalidClientMetadata(f"{name} must be addresses of at most {LONGEST_REQUEST_URI} characters.")
+    return list(dict.fromkeys(value))
+
+
 def _seconds(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
         raise InvalidClientMetadata(f"{name} must be a number of seconds.")
@@ -264,6 +274,9 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "policy_uri": _web_address,
     "tos_uri": _web_address,
     "contacts": _contacts,
+    "request_uris": _request_uris,
+    "request_object_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    "require_signed_request_object": _boolean,
     "jwks": _jwks,
     "jwks_uri": _https_address,
     "default_max_age": _seconds,

@@ -24,15 +24,18 @@ class Profile:
     response_modes: tuple[str, ...]
     signing_algorithms: tuple[str, ...]
     rotates_refresh_tokens: bool
+    # RFC 9101 §5.2: request objects by reference. §10.8, §4: request objects without typ, iss, aud, exp and client_id.
+    accepts_request_uri: bool
+    accepts_bare_request_objects: bool
 
 
 _ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 _MODES = ("query", "form_post")
 
-#                          PKCE (conf.)  aud=URL  response types  modes                  algorithms   rotation
 # fmt: off
-STRICT = Profile("strict", True,         False,   ("code",),      _MODES,                _ALGORITHMS, True)
-OIDC = Profile("oidc",     False,        True,    RESPONSE_TYPES, (*_MODES, "fragment"), _ALGORITHMS, True)
+#                          PKCE (conf.)  aud=URL  response types  modes                  algorithms   rotation  request_uri  bare objects
+STRICT = Profile("strict", True,         False,   ("code",),      _MODES,                _ALGORITHMS, True,     False,       False)
+OIDC = Profile("oidc",     False,        True,    RESPONSE_TYPES, (*_MODES, "fragment"), _ALGORITHMS, True,     True,        True)
 # fmt: on
 
 PROFILES = {profile.name: profile for profile in (STRICT, OIDC)}

@@ -218,8 +218,10 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
         # RFC 7591 §2.3: one that is taken outweighs what is sent beside it, so it is never just ignored.
         raise InvalidSoftwareStatement("This tenant trusts no issuer of software statements; leave it out.")
     judged = {name: value for name, value in given.items() if name != "client_profile"}
-    for name in _FETCHED:
-        uri = judged.get(name)
+    request_uris = judged.get("request_uris")
+    fetched = [(name, judged.get(name)) for name in _FETCHED]
+    fetched += [("request_uris", each) for each in (request_uris if isinstance(request_uris, list) else ())]
+    for name, uri in fetched:
         if isinstance(uri, str):
             try:
                 server.services.outbound.check(uri)

@@ -56,6 +56,7 @@ class TenantRequest(OAuth2Request):
         authorization = http.headers.get("authorization")
         self.headers = {} if authorization is None else {"Authorization": authorization}
         self.payload = Parameters(pairs)
+        self.sent = pairs  # as they came; a request object replaces the payload
         self.client = None  # type: ignore[assignment]  # see above
         self.named_client_id: str | None = None
         self.auth_method: str | None = None

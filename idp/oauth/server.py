@@ -21,6 +21,7 @@ from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
 from idp.oauth.client_keys import ClientKeys
 from idp.oauth.request import TenantRequest, from_body
+from idp.oauth.request_uri import RequestUris
 from idp.oauth.subjects import Subjects
 from idp.store import migrate
 from idp.store.tenant import clients
@@ -83,6 +84,7 @@ class TenantServer(AuthorizationServer):
         limiter: Limiter,
         client_keys: ClientKeys,
         subjects: Subjects,
+        request_uris: RequestUris,
     ) -> None:
         """Keep what requests need as plain attributes."""
         super().__init__()
@@ -94,6 +96,7 @@ class TenantServer(AuthorizationServer):
         self.limiter = limiter
         self.client_keys = client_keys
         self.subjects = subjects
+        self.request_uris = request_uris
         self.mint = Mint(tenant, keys)
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
@@ -244,6 +247,7 @@ class Servers:
         """Subscribe to the feed."""
         self._services, self._registry, self._envelope, self._limiter = services, registry, envelope, limiter
         self._client_keys = ClientKeys(services.outbound)
+        self._request_uris = RequestUris(services.outbound)
         self._cache: OrderedDict[str, TenantServer] = OrderedDict()
         self._guard = threading.Lock()
         self._generation = 0
@@ -262,7 +266,15 @@ class Servers:
             keys = TenantKeys.load(conn, self._envelope, tenant.id)
         subjects = Subjects(database, self._envelope, tenant.id)
         made = TenantServer(
-            tenant, database, keys, self._services, self._registry, self._limiter, self._client_keys, subjects
+            tenant,
+            database,
+            keys,
+            self._services,
+            self._registry,
+            self._limiter,
+            self._client_keys,
+            subjects,
+            self._request_uris,
         )
         with self._guard:
             if generation == self._generation:

@@ -20,20 +20,16 @@ MAX_AGE_DIGITS = 10
 NOBODY = "-"  # the user of a subject that never was one
 DISPLAYS = ("page", "popup", "touch", "wap")
 _SPEC = "OpenID Connect Core §3.1.2.1"
-_NOT_SUPPORTED = {
-    "request": "request_not_supported",
-    "request_uri": "request_uri_not_supported",
-    "registration": "registration_not_supported",
-}
+_NOT_SUPPORTED = {"registration": "registration_not_supported"}
 
 
 def check_not_supported(_server: TenantServer, request: TenantRequest) -> None:
-    """Refuse request objects and inline registration with the errors of §3.1.2.6, since discovery does not offer them."""
+    """Refuse inline registration with the error of §3.1.2.6, since discovery does not offer it."""
     for name, code in _NOT_SUPPORTED.items():
         if name in request.payload.data:
             raise refused(
                 OAuth2Error("This parameter is not supported.", error=code),
-                check="request_object",
+                check="registration",
                 spec="OpenID Connect Core §3.1.2.6",
                 reason=f"the parameter {name} is not served",
                 fix="Send the parameters of the request themselves.",
@@ -129,7 +125,5 @@ AUTHENTICATION_REQUEST = Feature(
         "prompt_values_supported": list(PROMPTS),
         "display_values_supported": list(DISPLAYS),
         "ui_locales_supported": ["en"],
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
     },
 )

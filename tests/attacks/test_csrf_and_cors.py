@@ -41,7 +41,14 @@ EVERYTHING = {
 
 def test_the_table_has_the_routes_that_matter() -> None:
     """RFC 9700 §4.7, S095: what follows is generated; a new form joins by being served."""
-    assert {one.path for one in FORMS.values()} == {"/authorize", "/logout", "/login", "/consent", "/password"}
+    assert {one.path for one in FORMS.values()} == {
+        "/authorize",
+        "/logout",
+        "/select-account",
+        "/login",
+        "/consent",
+        "/password",
+    }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 
 
@@ -202,7 +209,7 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         address = base + path
         other = _signed_in(cast).get(base + path).form[1]["csrf"]
     else:
-        prompt = "login" if path == "/login" else "consent"
+        prompt = {"/login": "login", "/select-account": "select_account"}.get(path, "consent")
         page = browser.follow(browser.authorize(cast.basic, verifier="v" * 43, prompt=prompt))
         action, fields = page.form
         right = fields["csrf"]

@@ -188,6 +188,78 @@ def test_reauthentication_fills_in_who_is_signed_in(browser: Browser) -> None:
     assert page.fields.get("username") is None
 
 
+# -- select_account -----------------------------------------------------------------------------------------------------
+
+
+def test_the_account_that_is_signed_in_may_go_on(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: select_account with a session asks which; going on with this one is no new sign-in."""
+    before = browser.sign_in()
+    with shifted(30):
+        page = browser.authorize(prompt="select_account")
+        assert page.title == "Choose an account"
+        for words in ("Ada Lovelace", "ada@acme.example", "Photo Frame"):
+            assert words in page.text
+        told = browser.post(page, {"action": "continue"}).answer
+    assert (told["sid"], told["auth_time"]) == (before["sid"], before["auth_time"])
+
+
+def test_another_account_may_be_taken(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: the person may choose another account, and is asked for it; the choice is not asked for twice."""
+    browser.server.user("bob@acme.example")
+    before = browser.sign_in()
+    page = browser.post(browser.authorize(prompt="select_account"), {"action": "switch"})
+    assert page.title == "Sign in"
+    told = browser.allow(browser.log_in(page, "bob@acme.example")).answer
+    assert told["sid"] != before["sid"]
+
+
+def test_the_same_account_again(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: who says "another" and then signs in as before goes on."""
+    before = browser.sign_in()
+    page = browser.post(browser.authorize(prompt="select_account"), {"action": "switch"})
+    assert browser.log_in(page).answer["sid"] == before["sid"]
+
+
+def test_without_a_session_the_sign_in_is_the_choice(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: nobody is signed in, so there is nothing to choose from."""
+    assert browser.authorize(prompt="select_account").title == "Sign in"
+
+
+def test_a_hint_of_another_person_leaves_no_choice(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: when the answer must be about somebody else, this account is not offered."""
+    browser.sign_in()
+    assert browser.authorize(prompt="select_account", subject_hint="somebody").title == "Sign in"
+
+
+def test_the_choice_is_about_the_account_that_was_shown(browser: Browser) -> None:
+    """S015: a page that showed one account does not choose the one that signed in meanwhile."""
+    browser.server.user("bob@acme.example")
+    browser.sign_in()
+    page = browser.authorize(prompt="select_account")
+    other = browser.post(browser.authorize(prompt="select_account"), {"action": "switch"})
+    browser.log_in(other, "bob@acme.example")
+    answered = browser.post(page, {"action": "continue"})
+    assert not answered.url.startswith("https://rp.example")
+    assert browser.get(page.url).title == "Choose an account"
+
+
+def test_all_prompts_at_once(browser: Browser) -> None:
+    """OIDC Core §3.1.2.1: the values may stand together: a choice, a sign-in, a consent, each once."""
+    browser.sign_in()
+    page = browser.authorize(prompt="consent login select_account")
+    page = browser.post(page, {"action": "continue"})
+    assert page.fields["username"] == "ada@acme.example"
+    assert "sid" in browser.allow(browser.log_in(page)).answer
+
+
+@pytest.mark.parametrize("action", ["", "evil", "approve"])
+def test_no_decision_is_no_choice(browser: Browser, action: str) -> None:
+    """S015: a form without one of its two decisions asks again."""
+    browser.sign_in()
+    page = browser.authorize(prompt="select_account")
+    assert browser.post(page, {"action": action}).title == "Choose an account"
+
+
 def test_deny_answers_access_denied_and_finishes(browser: Browser) -> None:
     """OIDC Core §3.1.2.6, RFC 6749 §4.1.2.1: access_denied; the same page cannot then allow."""
     page = browser.log_in(browser.authorize(state="s9"))

@@ -41,7 +41,7 @@ def test_s016_in_the_success_response(cast: Cast, tenant: str) -> None:
         ({"prompt": "none login"}, "invalid_request"),
         ({"max_age": "x"}, "invalid_request"),
         ({"code_challenge": "x"}, "invalid_request"),
-        ({"request": "x"}, "request_not_supported"),
+        ({"request": "x"}, "invalid_request_object"),
         ({"request_uri": "x"}, "request_uri_not_supported"),
         ({"registration": "{}"}, "registration_not_supported"),
         ({"id_token_hint": "x"}, "invalid_request"),

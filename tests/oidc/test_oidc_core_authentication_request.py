@@ -19,13 +19,11 @@ VERIFIER = "v" * 43
 
 
 def test_advertised(cast: Cast) -> None:
-    """OpenID Connect Discovery §3: prompts, the claims parameter, and that no request objects are served."""
+    """OpenID Connect Discovery §3: prompts, displays, and the claims parameter."""
     found = discovery(cast.house, cast.acme)
     assert found["prompt_values_supported"] == ["none", "login", "consent", "select_account"]
     assert found["claims_parameter_supported"] is True
     assert found["display_values_supported"] == ["page", "popup", "touch", "wap"]
-    assert found["request_parameter_supported"] is False
-    assert found["request_uri_parameter_supported"] is False
 
 
 def test_s008_prompt_none_without_a_session(any_cast: Cast) -> None:
@@ -211,7 +209,7 @@ def test_an_id_token_hint_that_is_none_of_ours(cast: Cast, kind: str) -> None:
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
+        ({"request": "eyJhbGciOiJub25lIn0.e30."}, "invalid_request_object"),
         ({"request_uri": "https://rp.example/request"}, "request_uri_not_supported"),
         ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "request_uri_not_supported"),
         ({"registration": '{"client_name": "x"}'}, "registration_not_supported"),

@@ -11,6 +11,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jose_artefacts as jose
+import oidc_artefacts as oidc
 import registration_artefacts as joining
 from cast import SigningKey, asserted
 from house import CALLBACK, Answer, Browser, Grant, House, RelyingParty, basic, decoded
@@ -503,6 +505,9 @@ ARTEFACTS = (
     Artefact("ID token as logout hint", _id_token, _logout_hint_refused, _logout_hint_works, (), ("rp_initiated_logout",)),
     Artefact("client secret", lambda a, _: basic("rp", a.rp.secret or ""), _secret_refused, _secret_works, ("clients",), ("client_credentials",)),
     Artefact("client assertion", lambda a, _: asserted(a.signed, a.key), _assertion_refused, _assertion_works, ("replays",), ("token",)),
+    Artefact("request object", jose.request_object, jose.request_object_refused, jose.request_object_works, (), ("request_object",)),
+    Artefact("subject in a claims request", oidc.subject, oidc.subject_refused, oidc.subject_works, ("users",), ("claims_parameter",)),
+    Artefact("application to start", oidc.application, oidc.application_refused, oidc.application_works, ("clients",), ("third_party_initiated_login",)),
     Artefact("spent jti", _spent_jti, _spent_jti_unknown, _spent_jti_known, ("replays",)),
     Artefact("revoked jti", _revoked_jti, _revoked_jti_unknown, _revoked_jti_known, ("revoked_tokens",), ("revocation",)),
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),

@@ -1,0 +1,97 @@
+"""Login that the provider initiates (OpenID Connect Core §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from cast import without
+from refusals import error_page, harmless, text_of
+
+if TYPE_CHECKING:
+    from house import Answer, House
+
+    from idp.tenancy.tenant import Tenant
+
+START = "https://rp.example/start?lang=en"
+
+
+def start(house: House, tenant: Tenant, accept: str = "text/html", **params: str) -> Answer:
+    """Open the start address."""
+    return house.get(tenant, f"/start?{urlencode(params)}", headers={"accept": accept})
+
+
+def test_advertised(house: House, acme: Tenant) -> None:
+    """Core §4, Registration §2 (initiate_login_uri): who has registered an address is listed, by name, for people and programs."""
+    house.client(acme, "b", client_name="Zebra <b>", initiate_login_uri=START)
+    house.client(acme, "a", client_name="Aardvark", initiate_login_uri="https://a.example/start")
+    house.client(acme, "silent", client_name="Silent")
+    listed = start(house, acme, "application/json").json["applications"]
+    assert [each["name"] for each in listed] == ["Aardvark", "Zebra <b>"]
+    assert listed[0]["start_uri"] == f"{acme.issuer}/start?client_id=a"
+    page = start(house, acme)
+    assert "Aardvark" in page.text
+    assert "Silent" not in page.text
+    assert "Zebra &lt;b&gt;" in page.text
+    assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 1
+
+
+def test_absent_when_disabled(house: House, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Core §4: without its row there is no such address."""
+    without(monkeypatch, house, "third_party_initiated_login")
+    assert start(house, acme).status == 404
+
+
+def test_who_is_sent_where(house: House, acme: Tenant) -> None:
+    """Core §4: a redirect with iss, and login_hint and target_link_uri as they came; the address keeps its own query."""
+    house.client(acme, initiate_login_uri=START)
+    passed = {"login_hint": "ada@example.com & co", "target_link_uri": "https://rp.example/deep?x=1#y"}
+    answer = start(house, acme, client_id="rp", **passed)
+    assert answer.status == 303
+    assert answer.location.startswith(START + "&")
+    assert parse_qs(urlsplit(answer.location).query) == {
+        "lang": ["en"],
+        "iss": [acme.issuer],
+        **{name: [value] for name, value in passed.items()},
+    }
+    assert parse_qs(urlsplit(start(house, acme, client_id="rp").location).query) == {
+        "lang": ["en"],
+        "iss": [acme.issuer],
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"client_id": "nobody"},
+        {"client_id": "silent"},
+        {"client_id": "x" * 5000},
+        {"client_id": "rp", "target_link_uri": "javascript:alert(1)"},
+        {"client_id": "rp", "target_link_uri": "http://rp.example/"},
+        {"client_id": "rp", "target_link_uri": "https://u@rp.example/"},
+        {"client_id": "rp", "target_link_uri": "https://[/"},
+        {"client_id": "rp", "target_link_uri": "https://rp.example/" + "x" * 3000},
+        {"client_id": "rp", "login_hint": "x" * 255},
+        {"client_id": "rp", "login_hint": "a\r\nSet-Cookie: x"},
+    ],
+)
+def test_who_is_not(house: House, acme: Tenant, given: dict[str, Any]) -> None:
+    """Core §4, S001: an unknown application, or a target that is no web address, is a page and no redirect."""
+    house.client(acme, initiate_login_uri=START)
+    house.client(acme, "silent")
+    answer = start(house, acme, **given)
+    harmless(answer)
+    error_page(house, answer)
+
+
+def test_a_disabled_application(house: House, acme: Tenant) -> None:
+    """Core §4: nobody is sent to an application that may not sign people in."""
+    from idp.identity.accounts import By
+    from idp.oauth.clients import ClientRegistry
+
+    house.client(acme, initiate_login_uri=START)
+    ClientRegistry(acme, house.database(acme), house.installation.feed).disable("rp", by=By("operator"))
+    error_page(house, start(house, acme, client_id="rp"))
+    assert start(house, acme, "application/json").json == {"applications": []}
+    assert "No application can be opened from here" in text_of(start(house, acme))
