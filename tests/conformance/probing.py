@@ -505,6 +505,11 @@ def require_request_uri_registration(probe: Probe, value: Any) -> None:
     assert (arrival.error == "invalid_request_uri") is value
 
 
+def require_signed_request_object(probe: Probe, value: Any) -> None:
+    """RFC 9101 §10.5: whether a plain request is refused."""
+    assert (probe.client().ask(probe.agent()).arrival.error is not None) is value
+
+
 def authorization_response_iss_parameter_supported(probe: Probe, value: Any) -> None:
     for agent_params in ({}, {"prompt": "none"}):
         arrival = probe.client().ask(probe.agent(), **agent_params).arrival
@@ -594,6 +599,7 @@ RECIPES: dict[str, Callable[[Probe, Any], None]] = {
     "request_parameter_supported": request_parameter_supported,
     "request_uri_parameter_supported": request_uri_parameter_supported,
     "require_request_uri_registration": require_request_uri_registration,
+    "require_signed_request_object": require_signed_request_object,
     "authorization_response_iss_parameter_supported": authorization_response_iss_parameter_supported,
     "frontchannel_logout_supported": frontchannel_logout_supported,
     "frontchannel_logout_session_supported": as_its_neighbour("frontchannel_logout_supported"),
