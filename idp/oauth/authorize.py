@@ -59,7 +59,7 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
         **validated,
         "prompt": prompt,
         "login_hint": data.get("login_hint"),
-        "client": client.presentation,
+        "client": client.presentation((data.get("ui_locales") or "").split()[:10]),
         "return_origin": origin_of(request.proven_redirect_uri or ""),
         "return_host": urlsplit(request.proven_redirect_uri or "").netloc
         or (request.proven_redirect_uri or "").partition(":")[0],

@@ -13,6 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
+from idp.identity.standard_claims import is_language_tag
+from idp.keys.encryption import CONTENT_ALGORITHMS, DEFAULT_CONTENT_ALGORITHM, KEY_ALGORITHMS, CannotEncrypt, choose
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
 
@@ -23,9 +25,6 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", 
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
     "request_object_encryption_alg",
-    "userinfo_signed_response_alg",
-    "userinfo_encrypted_response_alg",
-    "id_token_encrypted_response_alg",
     "backchannel_logout_uri",
     "frontchannel_logout_uri",
     "software_statement",
@@ -33,7 +32,12 @@ NOT_SERVED = (
     "dpop_bound_access_tokens",
     "tls_client_certificate_bound_access_tokens",
 )
+_PURPOSES = ("id_token", "userinfo", "introspection")
+_PROTECTION = ("signed_response_alg", "encrypted_response_alg", "encrypted_response_enc")
 MAX_TEXT = 2000
+# What people read of a client: each may stand there in further languages, as client_name#de.
+IN_LANGUAGES = ("client_name", "logo_uri", "policy_uri", "tos_uri", "client_uri")
+_MOST_MEMBERS = 200
 LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
 
 
@@ -72,7 +76,15 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
 
 def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
-    return {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    made = {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    for name, value in given.items():
+        member, _, tag = name.partition("#")
+        if tag and member in IN_LANGUAGES and value is not None:
+            # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
+            if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
+                raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
+            made[name] = _MEMBERS[member](member, value)
+    return made
 
 
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
@@ -106,12 +118,34 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
                 )
     if made.get("request_uris") and not PROFILES[profile].accepts_request_uri:
         raise InvalidClientMetadata("request_uris are not for clients of this profile; they send `request`.")
-    algorithm = made.get("id_token_signed_response_alg")
-    if algorithm is not None and algorithm not in algorithms:
-        raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
+    _check_protection(made, algorithms)
     for response_type in made["response_types"]:
         if response_type not in PROFILES[profile].response_types:
             raise InvalidClientMetadata("The client's profile does not have this response type.")
+
+
+def _check_protection(made: dict[str, Any], algorithms: tuple[str, ...]) -> None:
+    """How answers are signed and encrypted (OpenID Registration §2, RFC 9701 §6); the default of each `enc` is filled in."""
+    for purpose in _PURPOSES:
+        signed, alg, enc = (f"{purpose}_{each}" for each in _PROTECTION)
+        if made.get(signed, algorithms[0]) not in algorithms:
+            raise InvalidClientMetadata(f"{signed} must be one of the tenant's signing_algorithms.")
+        if enc in made and alg not in made:
+            raise InvalidClientMetadata(f"{enc} needs {alg}.")
+        if alg not in made:
+            continue
+        made.setdefault(enc, DEFAULT_CONTENT_ALGORITHM)
+        if "jwks" in made:
+            keys: list[tuple[str | None, Any]] = [(None, key) for key in KeySet.import_key_set(made["jwks"]).keys]
+            found = choose(keys, made[alg], made[enc])
+            try:
+                usable = found is not None and bool(found.encrypt("-"))
+            except CannotEncrypt:
+                usable = False
+            if not usable:
+                raise InvalidClientMetadata(f"{alg} needs a public key among jwks that can be encrypted to.")
+        elif "jwks_uri" not in made:
+            raise InvalidClientMetadata(f"{alg} needs the client's public keys, as jwks or jwks_uri.")
 
 
 def _check_subject(made: dict[str, Any]) -> None:
@@ -263,7 +297,9 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "response_types": _response_types,
     "token_endpoint_auth_method": _choice(*AUTH_METHODS),
     "token_endpoint_auth_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
-    "id_token_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    **{f"{purpose}_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA") for purpose in _PURPOSES},
+    **{f"{purpose}_encrypted_response_alg": _choice(*KEY_ALGORITHMS) for purpose in _PURPOSES},
+    **{f"{purpose}_encrypted_response_enc": _choice(*CONTENT_ALGORITHMS) for purpose in _PURPOSES},
     "subject_type": _choice("public", "pairwise"),
     "sector_identifier_uri": _https_address,
     "initiate_login_uri": _https_address,
