@@ -75,14 +75,14 @@ def told(rp: RelyingParty, site: Site) -> dict[str, Any]:
 
 
 def test_it_is_advertised(provider: Provider) -> None:
-    """Back-Channel Logout §2.1: backchannel_logout_supported and backchannel_logout_session_supported."""
+    """OpenID Connect Back-Channel Logout §2.1: backchannel_logout_supported and backchannel_logout_session_supported."""
     document = provider.discovery()
     assert document["backchannel_logout_supported"] is True
     assert document["backchannel_logout_session_supported"] is True
 
 
 def test_it_is_registered(receiver: Callable[..., RelyingParty]) -> None:
-    """Back-Channel Logout §2.2: backchannel_logout_uri and backchannel_logout_session_required, as they were sent."""
+    """OpenID Connect Back-Channel Logout §2.2: backchannel_logout_uri and backchannel_logout_session_required, as they were sent."""
     document = receiver(backchannel_logout_session_required=True).document
     assert document["backchannel_logout_session_required"] is True
     assert document["backchannel_logout_uri"]
@@ -92,7 +92,7 @@ def test_it_is_registered(receiver: Callable[..., RelyingParty]) -> None:
     "address", ["http://rp.example/out", "/out", "https://rp.example/out#x", "javascript:x", "foobar"]
 )
 def test_the_address_is_one(provider: Provider, address: str) -> None:
-    """Back-Channel Logout §2.2: an absolute address, over TLS, without fragment."""
+    """OpenID Connect Back-Channel Logout §2.2: an absolute address, over TLS, without fragment."""
     answer = provider.http.post(
         provider.discovery()["registration_endpoint"],
         json={"redirect_uris": [REDIRECT], "backchannel_logout_uri": address},
@@ -101,7 +101,7 @@ def test_the_address_is_one(provider: Provider, address: str) -> None:
 
 
 def test_a_logout_is_told(receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent) -> None:
-    """Back-Channel Logout §2.4, §2.5, §2.6: RP-initiated logout sends a logout token with the sid and sub of the ID token.
+    """OpenID Connect Back-Channel Logout §2.4, §2.5, §2.6: RP-initiated logout sends a logout token with the sid and sub of the ID token.
 
     Module oidcc-backchannel-rp-initiated-logout.
     """
@@ -117,7 +117,7 @@ def test_a_logout_is_told(receiver: Callable[..., RelyingParty], site: Site, age
 def test_the_registered_algorithm_signs_the_logout_token(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.4: signed with the algorithm of the client's ID tokens."""
+    """OpenID Connect Back-Channel Logout §2.4: signed with the algorithm of the client's ID tokens."""
     rp = receiver(id_token_signed_response_alg="ES256")
     logout(rp, agent, rp.sign_in(agent).id_token)
     assert told(rp, site)["events"]
@@ -126,7 +126,7 @@ def test_the_registered_algorithm_signs_the_logout_token(
 def test_every_application_of_the_session_is_told(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.5: every relying party that the session signed in to, each with a token of its own."""
+    """OpenID Connect Back-Channel Logout §2.5: every relying party that the session signed in to, each with a token of its own."""
     parties = [receiver() for _ in range(3)]
     hints = [rp.sign_in(agent).id_token for rp in parties]
     logout(parties[0], agent, hints[0])
@@ -137,7 +137,7 @@ def test_every_application_of_the_session_is_told(
 def test_a_pairwise_application_is_told_its_own_sub(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.4 (sub), Core §8.1: the sub that this application knows, and no other."""
+    """OpenID Connect Back-Channel Logout §2.4 (sub), OpenID Connect Core §8.1: the sub that this application knows, and no other."""
     rp = receiver(subject_type="pairwise")
     signed_in = rp.sign_in(agent)
     logout(rp, agent, signed_in.id_token)
@@ -147,7 +147,7 @@ def test_a_pairwise_application_is_told_its_own_sub(
 def test_others_are_not_told(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent, browsers: Callable[..., UserAgent]
 ) -> None:
-    """Back-Channel Logout §2.5, §2.7: not applications of another session of the person, nor those nobody signed in to."""
+    """OpenID Connect Back-Channel Logout §2.5, §2.7: not applications of another session of the person, nor those nobody signed in to."""
     here, elsewhere, unused = receiver(), receiver(), receiver()
     elsewhere.sign_in(browsers())
     logout(here, agent, here.sign_in(agent).id_token)
@@ -159,7 +159,7 @@ def test_others_are_not_told(
 def test_the_session_has_the_same_sid_everywhere(
     receiver: Callable[..., RelyingParty], agent: UserAgent, browsers: Callable[..., UserAgent]
 ) -> None:
-    """Back-Channel Logout §2.1 (sid): one for the session at each of its sign-ins, another for another session."""
+    """OpenID Connect Back-Channel Logout §2.1 (sid): one for the session at each of its sign-ins, another for another session."""
     rp = receiver()
     first, again, other = rp.sign_in(agent), rp.sign_in(agent), rp.sign_in(browsers())
     assert first.claims["sid"] == again.claims["sid"] != other.claims["sid"]
@@ -168,7 +168,7 @@ def test_the_session_has_the_same_sid_everywhere(
 def test_refresh_tokens_without_offline_access_end(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.7: refresh tokens issued without offline_access are revoked with the session, others are not."""
+    """OpenID Connect Back-Channel Logout §2.7: refresh tokens issued without offline_access are revoked with the session, others are not."""
     rp = receiver(grant_types=["authorization_code", "refresh_token"])
     short = rp.sign_in(agent)
     offline = rp.sign_in(agent, scope="openid offline_access", prompt="consent")
@@ -185,7 +185,7 @@ def test_refresh_tokens_without_offline_access_end(
 
 
 def test_a_logout_token_is_no_id_token(receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent) -> None:
-    """Back-Channel Logout §4.3, RFC 8725 §3.12: it is no hint and no access token."""
+    """OpenID Connect Back-Channel Logout §4.3, RFC 8725 §3.12: it is no hint and no access token."""
     rp = receiver()
     logout(rp, agent, rp.sign_in(agent).id_token)
     told(rp, site)
@@ -198,7 +198,7 @@ def test_a_logout_token_is_no_id_token(receiver: Callable[..., RelyingParty], si
 def test_a_receiver_that_is_down_for_a_moment(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.8, §4.2: what could not be delivered is sent again; the logout does not wait for it."""
+    """OpenID Connect Back-Channel Logout §2.8, §4.2: what could not be delivered is sent again; the logout does not wait for it."""
     rp = receiver()
     path = path_of(rp, site)
     site.put(path, "", status=503)
@@ -217,7 +217,7 @@ def test_a_receiver_that_is_down_for_a_moment(
 def test_a_receiver_that_refuses_is_left_alone(
     receiver: Callable[..., RelyingParty], site: Site, agent: UserAgent
 ) -> None:
-    """Back-Channel Logout §2.8: 400 says that the logout failed there; the person is signed out here all the same."""
+    """OpenID Connect Back-Channel Logout §2.8: 400 says that the logout failed there; the person is signed out here all the same."""
     rp = receiver()
     site.put(path_of(rp, site), {"error": "invalid_request"}, status=400)
     logout(rp, agent, rp.sign_in(agent).id_token)

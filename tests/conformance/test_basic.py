@@ -71,7 +71,7 @@ def test_an_unknown_response_type_is_refused(rp: RelyingParty, agent: UserAgent)
 
 
 def test_a_response_type_that_was_not_registered_is_refused(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Registration §2 (response_types): the client restricts itself to what it registered; RFC 6749 §4.2.2.1."""
+    """OpenID Connect Registration §2 (response_types): the client restricts itself to what it registered; RFC 6749 §4.2.2.1."""
     asked = rp.ask(agent, response_type="id_token")
     assert asked.arrival.error in ("unauthorized_client", "unsupported_response_type")
     assert "id_token" not in asked.arrival.params

@@ -170,5 +170,5 @@ def test_an_issuer_that_is_not_there_has_no_document(provider: Provider) -> None
 
 
 def test_a_sign_in_with_what_was_discovered(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Discovery §4.3, Core §3.1: from the document alone to a believed ID token (module oidcc-server)."""
+    """OpenID Connect Discovery §4.3, OpenID Connect Core §3.1: from the document alone to a believed ID token (module oidcc-server)."""
     assert rp.sign_in(agent).claims["sub"]

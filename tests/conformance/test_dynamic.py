@@ -52,7 +52,7 @@ def test_every_response_type_of_a_dynamic_provider(provider: Provider) -> None:
 
 
 def test_defaults_are_filled_in(provider: Provider) -> None:
-    """OpenID Registration §2, §3.2: the answer holds every registered member, with the defaults of the specification."""
+    """OpenID Connect Registration §2, §3.2: the answer holds every registered member, with the defaults of the specification."""
     document = RelyingParty.register(provider).document
     assert document["response_types"] == ["code"]
     assert document["grant_types"] == ["authorization_code"]
@@ -63,7 +63,7 @@ def test_defaults_are_filled_in(provider: Provider) -> None:
 
 
 def test_a_registration_needs_only_redirect_uris(provider: Provider, agent: UserAgent) -> None:
-    """OpenID Registration §2: redirect_uris is the only REQUIRED member; unknown members are ignored (§3.1)."""
+    """OpenID Connect Registration §2: redirect_uris is the only REQUIRED member; unknown members are ignored (§3.1)."""
     answer = attempt(provider, unheard_of="x", **{"client_name#de": "Eine Anwendung"})
     assert answer.status_code == 201, answer.text
     assert "unheard_of" not in answer.json()
@@ -71,7 +71,7 @@ def test_a_registration_needs_only_redirect_uris(provider: Provider, agent: User
 
 
 def test_the_registration_can_be_read(provider: Provider) -> None:
-    """OpenID Registration §4.2, §4.3: GET with the registration access token gives the registration."""
+    """OpenID Connect Registration §4.2, §4.3: GET with the registration access token gives the registration."""
     document = RelyingParty.register(provider, client_name="To be read").document
     token = {"authorization": f"Bearer {document['registration_access_token']}"}
     answer = provider.http.get(document["registration_client_uri"], headers=token)
@@ -82,7 +82,7 @@ def test_the_registration_can_be_read(provider: Provider) -> None:
 
 @pytest.mark.parametrize("token", [None, "Bearer foobar", "of another client"])
 def test_the_registration_is_not_for_others(provider: Provider, token: str | None) -> None:
-    """OpenID Registration §4.4: without the right token 401 (RFC 6750 §3), and nothing is shown."""
+    """OpenID Connect Registration §4.4: without the right token 401 (RFC 6750 §3), and nothing is shown."""
     document = RelyingParty.register(provider).document
     if token == "of another client":
         token = "Bearer " + RelyingParty.register(provider).document["registration_access_token"]
@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_wrong_metadata_are_refused(provider: Provider, case: str) -> None:
-    """OpenID Registration §3.3, §2: 400 with invalid_redirect_uri or invalid_client_metadata, as JSON, not to be cached."""
+    """OpenID Connect Registration §3.3, §2: 400 with invalid_redirect_uri or invalid_client_metadata, as JSON, not to be cached."""
     given, error = REFUSED[case]
     answer = attempt(provider, **given)
     assert answer.status_code == 400, answer.text
@@ -144,7 +144,7 @@ def test_wrong_metadata_are_refused(provider: Provider, case: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"foobar", b"[]", b'"x"', b"{"])
 def test_what_is_no_object_is_refused(provider: Provider, body: bytes) -> None:
-    """OpenID Registration §3.1: the request is a JSON object."""
+    """OpenID Connect Registration §3.1: the request is a JSON object."""
     answer = provider.http.post(
         provider.discovery()["registration_endpoint"], content=body, headers={"content-type": "application/json"}
     )
@@ -154,7 +154,7 @@ def test_what_is_no_object_is_refused(provider: Provider, body: bytes) -> None:
 
 @pytest.mark.parametrize("member", ["logo_uri", "policy_uri", "tos_uri"])
 def test_what_a_client_shows_is_shown(provider: Provider, agent: UserAgent, member: str) -> None:
-    """OpenID Registration §2: the person sees the logo and may follow the links to policy and terms.
+    """OpenID Connect Registration §2: the person sees the logo and may follow the links to policy and terms.
 
     Modules oidcc-registration-logo-uri, -policy-uri, -tos-uri.
     """
@@ -166,7 +166,7 @@ def test_what_a_client_shows_is_shown(provider: Provider, agent: UserAgent, memb
 
 
 def test_default_max_age_is_applied(provider: Provider, agent: UserAgent) -> None:
-    """OpenID Registration §2 (default_max_age): stands in for max_age; the request's own value overrides it."""
+    """OpenID Connect Registration §2 (default_max_age): stands in for max_age; the request's own value overrides it."""
     rp = RelyingParty.register(provider, default_max_age=1, require_auth_time=True)
     first = rp.sign_in(agent).claims["auth_time"]
     time.sleep(2.1)
@@ -214,7 +214,7 @@ def published(provider: Provider, site: Site, client_keys: dict[str, Any]) -> Re
 
 
 def test_keys_are_read_from_jwks_uri(published: RelyingParty, site: Site, agent: UserAgent) -> None:
-    """OpenID Registration §2 (jwks_uri), Core §10.1: the client's keys are fetched there (oidcc-registration-jwks-uri)."""
+    """OpenID Connect Registration §2 (jwks_uri), OpenID Connect Core §10.1: the client's keys are fetched there (oidcc-registration-jwks-uri)."""
     assert published.sign_in(agent).claims["sub"]
     assert site.fetched(published.document["jwks_uri"].removeprefix(site.url)) >= 1
 
@@ -285,20 +285,20 @@ def test_a_token_with_an_unknown_kid_is_refused(provider: Provider, agent: UserA
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
 def test_the_registered_algorithm_signs_the_id_token(provider: Provider, agent: UserAgent, alg: str) -> None:
-    """OpenID Registration §2 (id_token_signed_response_alg): the algorithm the client asked for (oidcc-idtoken-rs256)."""
+    """OpenID Connect Registration §2 (id_token_signed_response_alg): the algorithm the client asked for (oidcc-idtoken-rs256)."""
     rp = RelyingParty.register(provider, id_token_signed_response_alg=alg)
     assert header_of(rp.sign_in(agent).id_token)["alg"] == alg
 
 
 def test_an_unsigned_id_token_is_not_registered(provider: Provider) -> None:
-    """OpenID Registration §2, RFC 8725 §3.2: none is not offered, so it is refused (oidcc-idtoken-unsigned is skipped then)."""
+    """OpenID Connect Registration §2, RFC 8725 §3.2: none is not offered, so it is refused (oidcc-idtoken-unsigned is skipped then)."""
     assert "none" not in provider.discovery()["id_token_signing_alg_values_supported"]
     assert attempt(provider, id_token_signed_response_alg="none").json()["error"] == "invalid_client_metadata"
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
 def test_userinfo_is_signed(provider: Provider, agent: UserAgent, alg: str) -> None:
-    """OpenID Connect Core §5.3.2, Registration §2 (userinfo_signed_response_alg): a JWT with iss and aud (oidcc-userinfo-rs256)."""
+    """OpenID Connect Core §5.3.2, OpenID Connect Registration §2 (userinfo_signed_response_alg): a JWT with iss and aud (oidcc-userinfo-rs256)."""
     rp = RelyingParty.register(provider, userinfo_signed_response_alg=alg)
     signed_in = rp.sign_in(agent, scope="openid email")
     answer = provider.http.get(
@@ -315,7 +315,7 @@ def test_userinfo_is_signed(provider: Provider, agent: UserAgent, alg: str) -> N
 def test_tokens_are_encrypted(
     provider: Provider, agent: UserAgent, client_keys: dict[str, Any], alg: str, enc: str
 ) -> None:
-    """OpenID Connect Core §10.2, §16.14, Registration §2: signed, then encrypted to the client's key, in ID token and userinfo."""
+    """OpenID Connect Core §10.2, §16.14, OpenID Connect Registration §2: signed, then encrypted to the client's key, in ID token and userinfo."""
     rp = RelyingParty.register(
         provider,
         keys=client_keys,
@@ -356,7 +356,7 @@ def test_pairwise_subjects_differ_by_sector(provider: Provider, agent: UserAgent
 
 
 def test_a_sector_identifier_joins_hosts(provider: Provider, site: Site, agent: UserAgent) -> None:
-    """OpenID Connect Core §8.1, Registration §5: the sector is the host of sector_identifier_uri (oidcc-registration-sector-uri)."""
+    """OpenID Connect Core §8.1, OpenID Connect Registration §5: the sector is the host of sector_identifier_uri (oidcc-registration-sector-uri)."""
     uris = ["https://one.example/cb", "https://two.example/cb"]
     address = site.put(own_path("sector"), [*uris, "https://three.example/cb"])
     first = RelyingParty.register(provider, redirect_uris=uris, subject_type="pairwise", sector_identifier_uri=address)
@@ -368,7 +368,7 @@ def test_a_sector_identifier_joins_hosts(provider: Provider, site: Site, agent: 
 
 @pytest.mark.parametrize("document", [["https://one.example/cb"], {"a": 1}, "foobar", None])
 def test_a_sector_identifier_that_does_not_name_the_uris(provider: Provider, site: Site, document: Any) -> None:
-    """OpenID Registration §5: each redirect URI must be in the array (oidcc-registration-sector-bad)."""
+    """OpenID Connect Registration §5: each redirect URI must be in the array (oidcc-registration-sector-bad)."""
     path = own_path("sector")
     if document is not None:
         site.put(path, document)
@@ -477,7 +477,7 @@ def test_an_object_that_is_not_the_clients(signer: RelyingParty, agent: UserAgen
 def test_only_the_registered_algorithm_signs_objects(
     provider: Provider, agent: UserAgent, client_keys: dict[str, Any]
 ) -> None:
-    """OpenID Registration §2 (request_object_signing_alg): objects of any other algorithm are rejected."""
+    """OpenID Connect Registration §2 (request_object_signing_alg): objects of any other algorithm are rejected."""
     rp = RelyingParty.register(
         provider, keys=client_keys, jwks=public_set(client_keys), request_object_signing_alg="ES256"
     )
@@ -487,7 +487,7 @@ def test_only_the_registered_algorithm_signs_objects(
 
 
 def test_an_unsigned_object_is_not_registered(provider: Provider) -> None:
-    """OpenID Registration §2, RFC 9101 §10.5: request_object_signing_alg none is refused (the suite then skips its use)."""
+    """OpenID Connect Registration §2, RFC 9101 §10.5: request_object_signing_alg none is refused (the suite then skips its use)."""
     assert attempt(provider, request_object_signing_alg="none").json()["error"] == "invalid_client_metadata"
 
 
@@ -533,7 +533,7 @@ def test_an_unsigned_object_by_reference_is_refused(
 def test_an_unregistered_reference_is_not_fetched(
     provider: Provider, site: Site, agent: UserAgent, client_keys: dict[str, Any]
 ) -> None:
-    """OpenID Connect Core §6.2, §15.5.2, Discovery §3 (require_request_uri_registration): another address is never fetched."""
+    """OpenID Connect Core §6.2, §15.5.2, OpenID Connect Discovery §3 (require_request_uri_registration): another address is never fetched."""
     rp, _ = with_reference(provider, site, client_keys)
     assert rp.metadata["require_request_uri_registration"] is True
     path = own_path("request")

@@ -27,7 +27,7 @@ def page_of(agent: UserAgent) -> httpx.Response:
 
 @pytest.mark.parametrize("response_type", TYPES)
 def test_a_sign_in_by_form_post(provider: Provider, agent: UserAgent, response_type: str) -> None:
-    """Form Post Response Mode §2, Core §3.1, §3.2, §3.3: the same parameters, in the body of a POST to the redirect URI."""
+    """OAuth 2.0 Form Post Response Mode §2, OpenID Connect Core §3.1, §3.2, §3.3: the same parameters, in the body of a POST to the redirect URI."""
     rp = RelyingParty.register(provider, response_types=[response_type])
     signed_in = rp.sign_in(agent, response_mode="form_post")
     assert signed_in.asked.arrival.mode == "form_post"
@@ -35,7 +35,7 @@ def test_a_sign_in_by_form_post(provider: Provider, agent: UserAgent, response_t
 
 
 def test_the_page_is_a_form_that_sends_itself(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2: HTML, method POST, action the redirect URI, hidden fields only, submitted without the person."""
+    """OAuth 2.0 Form Post Response Mode §2: HTML, method POST, action the redirect URI, hidden fields only, submitted without the person."""
     asked = rp.ask(agent, response_mode="form_post")
     page = page_of(agent)
     assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (200, "text/html")
@@ -47,7 +47,7 @@ def test_the_page_is_a_form_that_sends_itself(rp: RelyingParty, agent: UserAgent
 
 
 def test_the_page_is_not_kept(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2, §4: no cache keeps the page, no other page frames it, and its form goes to the client only."""
+    """OAuth 2.0 Form Post Response Mode §2, §4: no cache keeps the page, no other page frames it, and its form goes to the client only."""
     rp.ask(agent, response_mode="form_post")
     headers = page_of(agent).headers
     assert "no-store" in headers["cache-control"]
@@ -58,7 +58,7 @@ def test_the_page_is_not_kept(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_values_are_escaped(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2: the values are those of the answer, HTML-escaped."""
+    """OAuth 2.0 Form Post Response Mode §2: the values are those of the answer, HTML-escaped."""
     state = """"><script>alert('x')</script>&amp; é"""
     asked = rp.ask(agent, response_mode="form_post", state=state)
     assert asked.arrival.params["state"] == state
@@ -66,7 +66,7 @@ def test_values_are_escaped(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_errors_are_posted_too(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2, Core §3.1.2.6: an error goes the same way, with state and iss."""
+    """OAuth 2.0 Form Post Response Mode §2, OpenID Connect Core §3.1.2.6: an error goes the same way, with state and iss."""
     asked = rp.ask(agent, response_mode="form_post", prompt="none")
     assert asked.arrival.mode == "form_post"
     assert asked.arrival.error == "login_required"
@@ -75,13 +75,13 @@ def test_errors_are_posted_too(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_an_error_of_the_request_is_posted_too(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2: a request that is refused before any page, too."""
+    """OAuth 2.0 Form Post Response Mode §2: a request that is refused before any page, too."""
     asked = rp.ask(agent, response_mode="form_post", max_age="abc")
     assert (asked.arrival.mode, asked.arrival.error) == ("form_post", "invalid_request")
 
 
 def test_an_unregistered_redirect_uri_is_not_posted_to(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Core §3.1.2.1, Form Post §4: nothing is sent to an address that was not registered."""
+    """OpenID Connect Core §3.1.2.1, OAuth 2.0 Form Post Response Mode §4: nothing is sent to an address that was not registered."""
     arrival = rp.ask(agent, response_mode="form_post", redirect_uri="https://evil.example/cb").arrival
     assert arrival.page is not None
     assert "evil.example" not in str(arrival.markup.action)
@@ -89,7 +89,7 @@ def test_an_unregistered_redirect_uri_is_not_posted_to(rp: RelyingParty, agent: 
 
 
 def test_the_query_of_a_redirect_uri_stays(provider: Provider, agent: UserAgent) -> None:
-    """Form Post Response Mode §2, RFC 6749 §3.1.2: the form goes to the redirect URI as it was registered, query included."""
+    """OAuth 2.0 Form Post Response Mode §2, RFC 6749 §3.1.2: the form goes to the redirect URI as it was registered, query included."""
     rp = RelyingParty.register(provider, redirect_uris=[f"{REDIRECT}?foo=bar"])
     asked = rp.ask(agent, response_mode="form_post")
     assert asked.arrival.target == f"{REDIRECT}?foo=bar"
@@ -97,14 +97,14 @@ def test_the_query_of_a_redirect_uri_stays(provider: Provider, agent: UserAgent)
 
 
 def test_silently_with_a_session(rp: RelyingParty, agent: UserAgent) -> None:
-    """Form Post Response Mode §2, Core §3.1.2.1: prompt=none answers with the form at once."""
+    """OAuth 2.0 Form Post Response Mode §2, OpenID Connect Core §3.1.2.1: prompt=none answers with the form at once."""
     rp.sign_in(agent)
     assert rp.sign_in(agent, response_mode="form_post", prompt="none").claims["sub"]
     assert agent.pressed == []
 
 
 def test_an_unknown_mode_is_refused(rp: RelyingParty, agent: UserAgent) -> None:
-    """Multiple Response Types §2.1: a mode that is not supported is an error, in the default mode."""
+    """OAuth 2.0 Multiple Response Types §2.1: a mode that is not supported is an error, in the default mode."""
     asked = rp.ask(agent, response_mode="smoke_signal")
     assert (asked.arrival.mode, asked.arrival.error) == ("query", "invalid_request")
 

@@ -57,14 +57,14 @@ def frames(page: httpx.Response) -> dict[str, dict[str, str]]:
 
 
 def test_it_is_advertised(provider: Provider) -> None:
-    """Front-Channel Logout §3: frontchannel_logout_supported and frontchannel_logout_session_supported."""
+    """OpenID Connect Front-Channel Logout §3: frontchannel_logout_supported and frontchannel_logout_session_supported."""
     document = provider.discovery()
     assert document["frontchannel_logout_supported"] is True
     assert document["frontchannel_logout_session_supported"] is True
 
 
 def test_it_is_registered(framed: Callable[..., RelyingParty]) -> None:
-    """Front-Channel Logout §2: frontchannel_logout_uri and frontchannel_logout_session_required, as they were sent."""
+    """OpenID Connect Front-Channel Logout §2: frontchannel_logout_uri and frontchannel_logout_session_required, as they were sent."""
     document = framed(frontchannel_logout_session_required=True).document
     assert (document["frontchannel_logout_uri"], document["frontchannel_logout_session_required"]) == (OUT, True)
 
@@ -81,7 +81,7 @@ def test_it_is_registered(framed: Callable[..., RelyingParty]) -> None:
     ],
 )
 def test_the_address_is_one_of_the_client(provider: Provider, address: str) -> None:
-    """Front-Channel Logout §2: an absolute https address, of scheme, host and port of a registered redirect URI."""
+    """OpenID Connect Front-Channel Logout §2: an absolute https address, of scheme, host and port of a registered redirect URI."""
     answer = provider.http.post(
         provider.discovery()["registration_endpoint"],
         json={"redirect_uris": [REDIRECT], "frontchannel_logout_uri": address},
@@ -90,7 +90,7 @@ def test_the_address_is_one_of_the_client(provider: Provider, address: str) -> N
 
 
 def test_a_logout_is_told_in_a_frame(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §2, §3: a frame with the address, and iss and sid, which are those of the ID token.
+    """OpenID Connect Front-Channel Logout §2, §3: a frame with the address, and iss and sid, which are those of the ID token.
 
     Module oidcc-frontchannel-rp-initiated-logout.
     """
@@ -102,7 +102,7 @@ def test_a_logout_is_told_in_a_frame(framed: Callable[..., RelyingParty], agent:
 
 
 def test_the_person_goes_on_afterwards(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """RP-Initiated Logout §3, Front-Channel §4.1: after the frames the browser goes to post_logout_redirect_uri with the state."""
+    """OpenID Connect RP-Initiated Logout §3, OpenID Connect Front-Channel Logout §4.1: after the frames the browser goes to post_logout_redirect_uri with the state."""
     rp = framed()
     signed_in = rp.sign_in(agent)
     page = logout(rp, agent, id_token_hint=signed_in.id_token, post_logout_redirect_uri=BYE, state="a state")
@@ -111,7 +111,7 @@ def test_the_person_goes_on_afterwards(framed: Callable[..., RelyingParty], agen
 
 
 def test_the_page_allows_exactly_its_frames(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §3, CSP 3 (frame-src): the frames are allowed to load, and the page itself is framed by nobody."""
+    """OpenID Connect Front-Channel Logout §3, CSP Level 3: the frames are allowed to load, and the page itself is framed by nobody."""
     rp = framed()
     page = logout(rp, agent, id_token_hint=rp.sign_in(agent).id_token)
     policy = page.headers["content-security-policy"]
@@ -121,7 +121,7 @@ def test_the_page_allows_exactly_its_frames(framed: Callable[..., RelyingParty],
 
 
 def test_a_query_of_the_address_stays(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §2: the address may have a query, to which iss and sid are added."""
+    """OpenID Connect Front-Channel Logout §2: the address may have a query, to which iss and sid are added."""
     rp = framed(frontchannel_logout_uri=f"{OUT}?foo=bar", frontchannel_logout_session_required=True)
     signed_in = rp.sign_in(agent)
     page = logout(rp, agent, id_token_hint=signed_in.id_token)
@@ -129,14 +129,14 @@ def test_a_query_of_the_address_stays(framed: Callable[..., RelyingParty], agent
 
 
 def test_iss_and_sid_go_together(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §2: iss and sid are both there or neither is, for a client that does not require them."""
+    """OpenID Connect Front-Channel Logout §2: iss and sid are both there or neither is, for a client that does not require them."""
     rp = framed()
     page = logout(rp, agent, id_token_hint=rp.sign_in(agent).id_token)
     assert set(frames(page)[OUT]) in ({"iss", "sid"}, set())
 
 
 def test_every_application_of_the_session_is_told(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §3, §4.1: a frame for each relying party that the session signed in to, and for no other."""
+    """OpenID Connect Front-Channel Logout §3, §4.1: a frame for each relying party that the session signed in to, and for no other."""
     parties = [framed(f"{name}.example") for name in ("one", "two", "three")]
     framed("unused.example")
     hints = [rp.sign_in(agent).id_token for rp in parties]
@@ -145,7 +145,7 @@ def test_every_application_of_the_session_is_told(framed: Callable[..., RelyingP
 
 
 def test_after_a_confirmation_too(framed: Callable[..., RelyingParty], agent: UserAgent) -> None:
-    """Front-Channel Logout §3, RP-Initiated Logout §2: without a hint the person confirms; then the frames come as well."""
+    """OpenID Connect Front-Channel Logout §3, OpenID Connect RP-Initiated Logout §2: without a hint the person confirms; then the frames come as well."""
     rp = framed()
     rp.sign_in(agent)
     page = logout(rp, agent)
@@ -156,7 +156,7 @@ def test_after_a_confirmation_too(framed: Callable[..., RelyingParty], agent: Us
 def test_another_session_is_not_told(
     framed: Callable[..., RelyingParty], agent: UserAgent, browsers: Callable[..., UserAgent]
 ) -> None:
-    """Front-Channel Logout §3: applications that only another browser of the person signed in to have no frame."""
+    """OpenID Connect Front-Channel Logout §3: applications that only another browser of the person signed in to have no frame."""
     here, elsewhere = framed("here.example"), framed("elsewhere.example")
     elsewhere.sign_in(browsers())
     page = logout(here, agent, id_token_hint=here.sign_in(agent).id_token)

@@ -40,7 +40,7 @@ def with_id_token(request: pytest.FixtureRequest, provider: Provider) -> Relying
 
 
 def test_registration(rp: RelyingParty) -> None:
-    """OpenID Registration §2: response types with both a code and a token need both grant types."""
+    """OpenID Connect Registration §2: response types with both a code and a token need both grant types."""
     assert set(rp.document["grant_types"]) == {"authorization_code", "implicit"}
     body = {"redirect_uris": [REDIRECT], "response_types": [rp.response_type], "grant_types": ["authorization_code"]}
     answer = rp.provider.http.post(rp.metadata["registration_endpoint"], json=body)
@@ -97,14 +97,14 @@ def test_response_type_is_needed(rp: RelyingParty, agent: UserAgent) -> None:
 
 @pytest.mark.parametrize("response_type", ["code", "id_token", "id_token token", "token"])
 def test_other_response_types_are_refused(rp: RelyingParty, agent: UserAgent, response_type: str) -> None:
-    """OpenID Registration §2 (response_types): what was not registered is refused, and nothing leaks."""
+    """OpenID Connect Registration §2 (response_types): what was not registered is refused, and nothing leaks."""
     arrival = rp.ask(agent, response_type=response_type).arrival
     assert arrival.error in ("unauthorized_client", "unsupported_response_type")
     assert not {"code", "access_token", "id_token"} & arrival.params.keys()
 
 
 def test_errors_travel_in_the_fragment(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Core §3.3.2.6, Multiple Response Types §5: errors too, with state and iss."""
+    """OpenID Connect Core §3.3.2.6, OAuth 2.0 Multiple Response Types §5: errors too, with state and iss."""
     asked = rp.ask(agent, prompt="none")
     assert (asked.arrival.mode, asked.arrival.error) == ("fragment", "login_required")
     assert asked.arrival.params["state"] == asked.params["state"]
@@ -112,7 +112,7 @@ def test_errors_travel_in_the_fragment(rp: RelyingParty, agent: UserAgent) -> No
 
 
 def test_tokens_never_travel_in_the_query(rp: RelyingParty, agent: UserAgent) -> None:
-    """Multiple Response Types §5: the mode query MUST NOT be used for these response types."""
+    """OAuth 2.0 Multiple Response Types §5: the mode query MUST NOT be used for these response types."""
     arrival = rp.ask(agent, response_mode="query").arrival
     assert arrival.error == "invalid_request"
     assert "code" not in arrival.params

@@ -44,7 +44,7 @@ def claims_of(rp: RelyingParty, agent: UserAgent, **params: str | None) -> dict[
 
 
 def test_registration(rp: RelyingParty) -> None:
-    """OpenID Registration §2: response_types and grant_types as registered: implicit, without a code."""
+    """OpenID Connect Registration §2: response_types and grant_types as registered: implicit, without a code."""
     assert rp.document["grant_types"] == ["implicit"]
     assert rp.document["response_types"] == [rp.response_type]
 
@@ -76,7 +76,7 @@ def test_response_type_is_needed(rp: RelyingParty, agent: UserAgent) -> None:
 
 @pytest.mark.parametrize("response_type", ["code", "token", "code id_token", "id_token id_token"])
 def test_other_response_types_are_refused(rp: RelyingParty, agent: UserAgent, response_type: str) -> None:
-    """OpenID Registration §2 (response_types), RFC 6749 §4.2.2.1: what was not registered is refused."""
+    """OpenID Connect Registration §2 (response_types), RFC 6749 §4.2.2.1: what was not registered is refused."""
     asked = rp.ask(agent, response_type=response_type)
     assert asked.arrival.error in ("unauthorized_client", "unsupported_response_type")
     assert not {"code", "access_token", "id_token"} & asked.arrival.params.keys()
@@ -90,7 +90,7 @@ def test_the_nonce_is_required(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_errors_travel_in_the_fragment(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Core §3.2.2.6, Multiple Response Types §5: errors use the mode of the response type, with state and iss."""
+    """OpenID Connect Core §3.2.2.6, OAuth 2.0 Multiple Response Types §5: errors use the mode of the response type, with state and iss."""
     asked = rp.ask(agent, prompt="none")
     assert (asked.arrival.mode, asked.arrival.error) == ("fragment", "login_required")
     assert asked.arrival.params["state"] == asked.params["state"]
@@ -98,7 +98,7 @@ def test_errors_travel_in_the_fragment(rp: RelyingParty, agent: UserAgent) -> No
 
 
 def test_tokens_never_travel_in_the_query(rp: RelyingParty, agent: UserAgent) -> None:
-    """Multiple Response Types §3, §5: the mode query MUST NOT be used for what carries a token."""
+    """OAuth 2.0 Multiple Response Types §3, §5: the mode query MUST NOT be used for what carries a token."""
     arrival = rp.ask(agent, response_mode="query").arrival
     assert arrival.error == "invalid_request"
     assert not {"id_token", "access_token"} & arrival.params.keys()
@@ -114,7 +114,7 @@ def test_an_unregistered_redirect_uri_gets_a_page(rp: RelyingParty, agent: UserA
 
 @pytest.mark.parametrize("uri", ["http://rp.example/cb", "https://localhost/cb"])
 def test_implicit_web_clients_are_on_the_web(provider: Provider, uri: str) -> None:
-    """OpenID Registration §2 (application_type): web clients of the implicit grant use https, and not localhost."""
+    """OpenID Connect Registration §2 (application_type): web clients of the implicit grant use https, and not localhost."""
     body = {"redirect_uris": [uri], "response_types": ["id_token"], "grant_types": ["implicit"]}
     answer = provider.http.post(provider.discovery()["registration_endpoint"], json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")

@@ -43,13 +43,13 @@ def is_signed_in(rp: RelyingParty, agent: UserAgent) -> bool:
 
 
 def test_the_endpoint_is_advertised(provider: Provider) -> None:
-    """RP-Initiated Logout §2.1: end_session_endpoint, https (oidcc-rp-initiated-logout-discovery-endpoint-verification)."""
+    """OpenID Connect RP-Initiated Logout §2.1: end_session_endpoint, https (oidcc-rp-initiated-logout-discovery-endpoint-verification)."""
     assert urlsplit(provider.discovery()["end_session_endpoint"]).scheme == "https"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_logout_with_everything(leaving: RelyingParty, agent: UserAgent, method: str) -> None:
-    """RP-Initiated Logout §2, §3: the session ends, the browser comes back with the state (oidcc-rp-initiated-logout)."""
+    """OpenID Connect RP-Initiated Logout §2, §3: the session ends, the browser comes back with the state (oidcc-rp-initiated-logout)."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(
         leaving, agent, method, id_token_hint=signed_in.id_token, post_logout_redirect_uri=BYE, state="a state&more"
@@ -59,7 +59,7 @@ def test_logout_with_everything(leaving: RelyingParty, agent: UserAgent, method:
 
 
 def test_with_client_id_as_well(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: client_id beside the hint, when it is the one the token was issued to."""
+    """OpenID Connect RP-Initiated Logout §2: client_id beside the hint, when it is the one the token was issued to."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(
         leaving,
@@ -74,7 +74,7 @@ def test_with_client_id_as_well(leaving: RelyingParty, agent: UserAgent) -> None
 
 
 def test_with_client_id_instead_of_the_hint(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2, §3: client_id says whose addresses count; without the hint the person is asked."""
+    """OpenID Connect RP-Initiated Logout §2, §3: client_id says whose addresses count; without the hint the person is asked."""
     leaving.sign_in(agent)
     arrival = logout(leaving, agent, client_id=leaving.client_id, post_logout_redirect_uri=BYE, state="s")
     assert agent.pressed == ["logout-confirm"]
@@ -83,7 +83,7 @@ def test_with_client_id_instead_of_the_hint(leaving: RelyingParty, agent: UserAg
 
 
 def test_another_client_id_than_the_hints(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: when both are there, the provider verifies that they match."""
+    """OpenID Connect RP-Initiated Logout §2: when both are there, the provider verifies that they match."""
     signed_in = leaving.sign_in(agent)
     stranger = RelyingParty.register(leaving.provider, post_logout_redirect_uris=[BYE])
     arrival = logout(leaving, agent, id_token_hint=signed_in.id_token, client_id=stranger.client_id)
@@ -92,7 +92,7 @@ def test_another_client_id_than_the_hints(leaving: RelyingParty, agent: UserAgen
 
 
 def test_without_any_parameter(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: the person is asked, and told that it is done (oidcc-rp-initiated-logout-no-params)."""
+    """OpenID Connect RP-Initiated Logout §2: the person is asked, and told that it is done (oidcc-rp-initiated-logout-no-params)."""
     leaving.sign_in(agent)
     arrival = logout(leaving, agent)
     assert agent.pressed == ["logout-confirm"]
@@ -102,7 +102,7 @@ def test_without_any_parameter(leaving: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_who_does_not_confirm_stays(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2, §6: a logout that nobody has proven is confirmed by the person, else nothing happens."""
+    """OpenID Connect RP-Initiated Logout §2, §6: a logout that nobody has proven is confirmed by the person, else nothing happens."""
     leaving.sign_in(agent)
     agent.ignored = frozenset({"logout-confirm"})
     assert "logout-confirm" in logout(leaving, agent).markup.buttons
@@ -110,7 +110,7 @@ def test_who_does_not_confirm_stays(leaving: RelyingParty, agent: UserAgent) -> 
 
 
 def test_only_a_state(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2, §3: state alone leads nowhere (oidcc-rp-initiated-logout-only-state)."""
+    """OpenID Connect RP-Initiated Logout §2, §3: state alone leads nowhere (oidcc-rp-initiated-logout-only-state)."""
     leaving.sign_in(agent)
     arrival = logout(leaving, agent, state="s")
     assert arrival.page is not None
@@ -118,7 +118,7 @@ def test_only_a_state(leaving: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_without_a_state(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2, §3: no state, none comes back (oidcc-rp-initiated-logout-no-state)."""
+    """OpenID Connect RP-Initiated Logout §2, §3: no state, none comes back (oidcc-rp-initiated-logout-no-state)."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(leaving, agent, id_token_hint=signed_in.id_token, post_logout_redirect_uri=BYE)
     assert (arrival.target, arrival.params) == (BYE, {})
@@ -126,7 +126,7 @@ def test_without_a_state(leaving: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_without_an_address(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: the provider keeps the person (oidcc-rp-initiated-logout-no-post-logout-redirect-uri)."""
+    """OpenID Connect RP-Initiated Logout §2: the provider keeps the person (oidcc-rp-initiated-logout-no-post-logout-redirect-uri)."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(leaving, agent, id_token_hint=signed_in.id_token, state="s")
     assert arrival.page is not None
@@ -135,7 +135,7 @@ def test_without_an_address(leaving: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_without_a_hint_there_is_no_redirect(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §3: an address without hint or client_id is not redirected to (…-no-id-token-hint)."""
+    """OpenID Connect RP-Initiated Logout §3: an address without hint or client_id is not redirected to (…-no-id-token-hint)."""
     leaving.sign_in(agent)
     arrival = logout(leaving, agent, post_logout_redirect_uri=BYE, state="s")
     assert arrival.page is not None
@@ -154,7 +154,7 @@ def test_without_a_hint_there_is_no_redirect(leaving: RelyingParty, agent: UserA
     ],
 )
 def test_an_address_that_was_not_registered(leaving: RelyingParty, agent: UserAgent, address: str) -> None:
-    """RP-Initiated Logout §2, §3: not redirected to.
+    """OpenID Connect RP-Initiated Logout §2, §3: not redirected to.
 
     Modules …-bad-post-logout-redirect-uri, …-query-added-to-post-logout-redirect-uri.
     """
@@ -166,7 +166,7 @@ def test_an_address_that_was_not_registered(leaving: RelyingParty, agent: UserAg
 
 
 def test_a_registered_address_with_a_query(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §3.1: an address may have a query, to which state is added."""
+    """OpenID Connect RP-Initiated Logout §3.1: an address may have a query, to which state is added."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(
         leaving, agent, id_token_hint=signed_in.id_token, post_logout_redirect_uri=f"{BYE}?foo=bar", state="s"
@@ -188,7 +188,7 @@ def wrong_hint(kind: str, signed_in: Any, provider: Provider) -> str:
 
 @pytest.mark.parametrize("kind", ["garbage", "altered", "access token", "of another issuer"])
 def test_a_wrong_hint(leaving: RelyingParty, agent: UserAgent, kind: str) -> None:
-    """RP-Initiated Logout §2, §4: a hint that cannot be verified ends no session and redirects nowhere.
+    """OpenID Connect RP-Initiated Logout §2, §4: a hint that cannot be verified ends no session and redirects nowhere.
 
     Modules …-bad-id-token-hint, …-modified-id-token-hint.
     """
@@ -201,7 +201,7 @@ def test_a_wrong_hint(leaving: RelyingParty, agent: UserAgent, kind: str) -> Non
 
 
 def test_an_expired_hint_is_a_good_one(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: accepted even when its exp has passed, for the session it was issued in."""
+    """OpenID Connect RP-Initiated Logout §2: accepted even when its exp has passed, for the session it was issued in."""
     signed_in = leaving.sign_in(agent)
     past = payload_of(signed_in.id_token) | {"iat": int(time.time()) - 90000, "exp": int(time.time()) - 86400}
     arrival = logout(leaving, agent, id_token_hint=leaving.provider.sign(past), post_logout_redirect_uri=BYE, state="s")
@@ -210,7 +210,7 @@ def test_an_expired_hint_is_a_good_one(leaving: RelyingParty, agent: UserAgent) 
 
 
 def test_a_hint_of_somebody_else(leaving: RelyingParty, agent: UserAgent, browsers: Callable[..., UserAgent]) -> None:
-    """RP-Initiated Logout §2, §6: a hint about another person than the one who is here: the person here is asked first."""
+    """OpenID Connect RP-Initiated Logout §2, §6: a hint about another person than the one who is here: the person here is asked first."""
     bob = leaving.sign_in(browsers(username=OTHER_PERSON))
     leaving.sign_in(agent)
     agent.ignored = frozenset({"logout-confirm"})
@@ -219,7 +219,7 @@ def test_a_hint_of_somebody_else(leaving: RelyingParty, agent: UserAgent, browse
 
 
 def test_nobody_is_signed_in_any_more(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2, §3: a second logout is a success too, and comes back."""
+    """OpenID Connect RP-Initiated Logout §2, §3: a second logout is a success too, and comes back."""
     signed_in = leaving.sign_in(agent)
     for _ in range(2):
         arrival = logout(leaving, agent, id_token_hint=signed_in.id_token, post_logout_redirect_uri=BYE, state="s")
@@ -227,7 +227,7 @@ def test_nobody_is_signed_in_any_more(leaving: RelyingParty, agent: UserAgent) -
 
 
 def test_logout_hint_and_languages_are_understood(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2 (logout_hint, ui_locales), Core §3.1.2.1: hints are no error; unknown parameters are ignored."""
+    """OpenID Connect RP-Initiated Logout §2 (logout_hint, ui_locales), OpenID Connect Core §3.1.2.1: hints are no error; unknown parameters are ignored."""
     signed_in = leaving.sign_in(agent)
     arrival = logout(
         leaving,
@@ -244,7 +244,7 @@ def test_logout_hint_and_languages_are_understood(leaving: RelyingParty, agent: 
 def test_other_browsers_of_the_person_stay(
     leaving: RelyingParty, agent: UserAgent, browsers: Callable[..., UserAgent]
 ) -> None:
-    """RP-Initiated Logout §2: the session of this browser ends, not one of the same person elsewhere."""
+    """OpenID Connect RP-Initiated Logout §2: the session of this browser ends, not one of the same person elsewhere."""
     elsewhere = browsers()
     leaving.sign_in(elsewhere)
     signed_in = leaving.sign_in(agent)
@@ -254,7 +254,7 @@ def test_other_browsers_of_the_person_stay(
 
 
 def test_the_next_sign_in_asks_again(leaving: RelyingParty, agent: UserAgent) -> None:
-    """RP-Initiated Logout §2: after it the person authenticates anew."""
+    """OpenID Connect RP-Initiated Logout §2: after it the person authenticates anew."""
     signed_in = leaving.sign_in(agent)
     logout(leaving, agent, id_token_hint=signed_in.id_token)
     again = leaving.sign_in(agent)

@@ -24,14 +24,14 @@ STATE = re.compile(r"[!-~]+")  # §2: no spaces, a JSON string without escapes
 
 
 def test_it_is_advertised(provider: Provider) -> None:
-    """Session Management §3.3: check_session_iframe, https; end_session_endpoint beside it."""
+    """OpenID Connect Session Management §3.3: check_session_iframe, https; end_session_endpoint beside it."""
     document = provider.discovery()
     assert urlsplit(document["check_session_iframe"]).scheme == "https"
     assert document["end_session_endpoint"]
 
 
 def test_the_frame_is_a_page_that_anybody_may_frame(provider: Provider) -> None:
-    """Session Management §3.3: HTML with a script, to be loaded in a frame of any relying party."""
+    """OpenID Connect Session Management §3.3: HTML with a script, to be loaded in a frame of any relying party."""
     answer = provider.http.get(provider.discovery()["check_session_iframe"])
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/html")
     assert "<script" in answer.text
@@ -42,7 +42,7 @@ def test_the_frame_is_a_page_that_anybody_may_frame(provider: Provider) -> None:
 
 
 def test_the_answer_has_a_session_state(rp: RelyingParty, agent: UserAgent) -> None:
-    """Session Management §2: session_state in the authentication response, opaque, without spaces; §3.2: with its salt."""
+    """OpenID Connect Session Management §2: session_state in the authentication response, opaque, without spaces; §3.2: with its salt."""
     state = rp.sign_in(agent).asked.arrival.params["session_state"]
     assert STATE.fullmatch(state)
     assert re.search(r"\.[^.]+\Z", state), "§3.2: the salt stands behind a dot"
@@ -51,20 +51,20 @@ def test_the_answer_has_a_session_state(rp: RelyingParty, agent: UserAgent) -> N
 @pytest.mark.parametrize("response_type", ["code", "id_token", "id_token token", "code id_token token"])
 @pytest.mark.parametrize("mode", [None, "form_post"])
 def test_every_flow_has_it(provider: Provider, agent: UserAgent, response_type: str, mode: str | None) -> None:
-    """Session Management §2: REQUIRED for every response type, in every response mode."""
+    """OpenID Connect Session Management §2: REQUIRED for every response type, in every response mode."""
     rp = RelyingParty.register(provider, response_types=[response_type])
     assert rp.sign_in(agent, response_mode=mode).asked.arrival.params["session_state"]
 
 
 def test_it_is_computed_for_the_client(provider: Provider, agent: UserAgent) -> None:
-    """Session Management §3.2: from client id, origin of the redirect URI and browser state: no two clients have the same."""
+    """OpenID Connect Session Management §3.2: from client id, origin of the redirect URI and browser state: no two clients have the same."""
     first, second = RelyingParty.register(provider), RelyingParty.register(provider)
     states = {rp.sign_in(agent).asked.arrival.params["session_state"] for rp in (first, second)}
     assert len(states) == 2
 
 
 def test_the_browser_state_can_be_read_by_the_frame(provider: Provider, rp: RelyingParty, agent: UserAgent) -> None:
-    """Session Management §3.2, §3.3: what the frame compares with is in the browser: a cookie that its script can read.
+    """OpenID Connect Session Management §3.2, §3.3: what the frame compares with is in the browser: a cookie that its script can read.
 
     It is not the session itself, and it is sent in frames of other sites.
     """
@@ -78,7 +78,7 @@ def test_the_browser_state_can_be_read_by_the_frame(provider: Provider, rp: Rely
 
 
 def test_the_state_changes_with_the_session(rp: RelyingParty, agent: UserAgent) -> None:
-    """Session Management §3.1, §3.2: after a logout the browser state is another, so the frame will say changed."""
+    """OpenID Connect Session Management §3.1, §3.2: after a logout the browser state is another, so the frame will say changed."""
 
     def readable() -> dict[str, str]:
         return {
@@ -101,6 +101,6 @@ def test_the_state_changes_with_the_session(rp: RelyingParty, agent: UserAgent) 
 def test_another_sign_in_is_another_state(
     rp: RelyingParty, agent: UserAgent, browsers: Callable[..., UserAgent]
 ) -> None:
-    """Session Management §3.2: two browsers have two states."""
+    """OpenID Connect Session Management §3.2: two browsers have two states."""
     states = {rp.sign_in(each).asked.arrival.params["session_state"] for each in (agent, browsers())}
     assert len(states) == 2

@@ -33,13 +33,13 @@ def start(rp: RelyingParty, agent: UserAgent, **params: str) -> Arrival:
 
 
 def test_the_address_is_registered(startable: RelyingParty) -> None:
-    """OpenID Registration §2 (initiate_login_uri): registered as sent."""
+    """OpenID Connect Registration §2 (initiate_login_uri): registered as sent."""
     assert startable.document["initiate_login_uri"] == START
 
 
 @pytest.mark.parametrize("address", ["http://rp.example/start", "javascript:alert(1)", "/start", "foobar"])
 def test_the_address_is_https(provider: Provider, address: str) -> None:
-    """OpenID Registration §2 (initiate_login_uri): a URI that uses the https scheme."""
+    """OpenID Connect Registration §2 (initiate_login_uri): a URI that uses the https scheme."""
     body = {"redirect_uris": [REDIRECT], "initiate_login_uri": address}
     answer = provider.http.post(provider.discovery()["registration_endpoint"], json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
