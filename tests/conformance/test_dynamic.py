@@ -448,7 +448,7 @@ def test_a_wrong_object_is_refused(signer: RelyingParty, agent: UserAgent, case:
     """OpenID Connect Core §6.1, §6.3, RFC 9101 §4, §6: what must match and is wrong is invalid_request_object."""
     inside = {"response_type": "code", "client_id": signer.client_id, "redirect_uri": REDIRECT, "scope": "openid"}
     arrival = signer.ask_by_object(agent, {**inside, **BAD_OBJECTS[case]}).arrival
-    assert arrival.error in ("invalid_request_object", "invalid_request")
+    assert arrival.error == "invalid_request_object"
     assert "code" not in arrival.params
 
 
@@ -457,7 +457,6 @@ def test_an_object_that_is_not_the_clients(signer: RelyingParty, agent: UserAgen
     inside = {"response_type": "code", "client_id": signer.client_id, "redirect_uri": REDIRECT, "scope": "openid"}
     good = signer.request_object(inside)
     head, body, signature = good.split(".")
-    own = signer.keys
     strangers = RelyingParty(signer.provider, signer.metadata, signer.document, new_keys())
     unknown = RelyingParty(signer.provider, signer.metadata, signer.document, new_keys("unheard-of"))
     for made in (
@@ -470,8 +469,7 @@ def test_an_object_that_is_not_the_clients(signer: RelyingParty, agent: UserAgen
         good + "A",
     ):
         arrival = signer.ask(agent, request=made).arrival
-        assert arrival.error in ("invalid_request_object", "invalid_request"), made
-    assert signer.keys is own
+        assert arrival.error == "invalid_request_object", made
 
 
 def test_only_the_registered_algorithm_signs_objects(
@@ -517,7 +515,7 @@ def test_a_reference_may_be_used_again_with_what_it_names_now(
         assert rp.ask(agent, request_uri=address).arrival.params.get("state") == state
     # The former version is asked for by its hash, and is no longer there.
     other = f"{site.url}{path}#{urlsafe_b64encode(sha256(b'another').digest()).rstrip(b'=').decode()}"
-    assert rp.ask(agent, request_uri=other).arrival.error in ("invalid_request_uri", "invalid_request_object")
+    assert rp.ask(agent, request_uri=other).arrival.error == "invalid_request_uri"
 
 
 def test_an_unsigned_object_by_reference_is_refused(

@@ -110,5 +110,5 @@ def test_an_unknown_mode_is_refused(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_the_mode_is_advertised(rp: RelyingParty) -> None:
-    """OpenID Connect Discovery §3 (response_modes_supported)."""
+    """OpenID Connect Discovery §3 (response_modes_supported): form_post is on the list."""
     assert "form_post" in rp.metadata["response_modes_supported"]

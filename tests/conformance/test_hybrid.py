@@ -244,7 +244,7 @@ def test_a_code_works_once(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 def test_client_secret_post(provider: Provider, agent: UserAgent) -> None:
-    """OpenID Connect Core §9 (client_secret_post) (oidcc-server-client-secret-post)."""
+    """OpenID Connect Core §9 (client_secret_post): id and secret in the body (oidcc-server-client-secret-post)."""
     rp = RelyingParty.register(
         provider, response_types=["code id_token"], token_endpoint_auth_method="client_secret_post"
     )

@@ -127,7 +127,7 @@ def test_a_request_may_be_posted(rp: RelyingParty, agent: UserAgent) -> None:
 
 @pytest.mark.parametrize("how", ["get", "post with the header", "post with the body"])
 def test_userinfo(with_token: RelyingParty, agent: UserAgent, how: str) -> None:
-    """OpenID Connect Core §5.3.1 (oidcc-userinfo-get, oidcc-userinfo-post-header, oidcc-userinfo-post-body)."""
+    """OpenID Connect Core §5.3.1: in each of the ways (oidcc-userinfo-get, -post-header, -post-body)."""
     signed_in, url = with_token.sign_in(agent), with_token.metadata["userinfo_endpoint"]
     http, header = with_token.provider.http, {"authorization": f"Bearer {signed_in.access_token}"}
     answer = {
