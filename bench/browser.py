@@ -109,7 +109,7 @@ def _target(url: str) -> str:
 
 def _ask(target: Target, client: Client, scope: str, challenge: str, state: str) -> str:
     query = {
-        "response_type": "code",
+        "response_type": client.response_type,
         "client_id": client.client_id,
         "redirect_uri": client.redirect_uri,
         "scope": scope,
@@ -162,8 +162,13 @@ def sign_in(
     with Connection(address, target.host) as connection:
         url = _ask(target, client, scope, challenge, state)
         landed, login_seconds, pages = _walk(Browser(connection), url, user, client.redirect_uri)
-    answered = {name: values[0] for name, values in parse_qs(urlsplit(landed).query).items()}
-    if "code" not in answered or answered.get("state") != state or answered.get("iss") != target.issuer:
+    came = urlsplit(landed)
+    answered = {name: values[0] for name, values in parse_qs(came.query or came.fragment).items()}
+    if (
+        not {"code", "id_token"} & set(client.response_type.split()) <= answered.keys()
+        or answered.get("state") != state
+        or answered.get("iss") != target.issuer
+    ):
         raise SignInError(f"the redirect carries {answered}")
     form = {
         "grant_type": "authorization_code",

@@ -97,6 +97,17 @@ def _login(results: Results) -> Promise:
     return Promise(title, "≤", 1.3, took / base, "×", f"{took:.1f} ms beside {base:.1f} ms")
 
 
+def _hybrid(results: Results) -> Promise:
+    title = "hybrid sign-in ÷ code sign-in, time of one"
+    code, hybrid = results.turns.get(("sign_in", AUTHSEC)), results.turns.get(("hybrid_sign_in", AUTHSEC))
+    if not code or not hybrid:
+        return Promise(title, "≤", 1.3, None, "×", "not measured")
+    rates = _median(code, "rate"), _median(hybrid, "rate")
+    by_cpu = _median(hybrid, "cpu") / max(1e-9, _median(code, "cpu"))
+    note = f"{by_cpu:.2f} × by processor time; {rates[0]:.1f}/s and {rates[1]:.1f}/s"
+    return Promise(title, "≤", 1.3, rates[0] / max(1e-9, rates[1]), "×", note)
+
+
 def _footprint(results: Results) -> list[Promise]:
     turns = [turn for (_, server), found in results.turns.items() if server == AUTHSEC for turn in found]
     if not turns:
@@ -151,7 +162,7 @@ def promises(results: Results) -> list[Promise]:
         ("client_credentials", AUTHLIB, 1.6),
     ]
     rows = [_ratio(results, workload, over, target) for workload, over, target in ratios]
-    return [*rows, _login(results), *_footprint(results), *_tenancy(results)]
+    return [*rows, _login(results), _hybrid(results), *_footprint(results), *_tenancy(results)]
 
 
 def _table(rows: list[list[str]], left: set[int]) -> list[str]:

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bench import raw
 from bench.processes import Server, StartError
-from bench.targets import Client, Target, User, fresh_secret, service_metadata, web_metadata
+from bench.targets import HYBRID, Client, Target, User, fresh_secret, hybrid_metadata, service_metadata, web_metadata
 from bench.wire import Connection
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Cast:
     service: Client = field(default_factory=lambda: Client("bench-service", fresh_secret()))
     web: Client = field(default_factory=lambda: Client("bench-web", fresh_secret()))
     portal: Client = field(default_factory=lambda: Client("bench-portal", fresh_secret()))
+    hybrid: Client = field(
+        default_factory=lambda: Client("bench-hybrid", fresh_secret(), response_type=HYBRID)
+    )  # AuthSec alone has it
 
     def metadata(self) -> list[dict[str, object]]:
         """Return the three clients as RFC 7591 metadata."""
@@ -252,7 +255,7 @@ class AuthSec(Contestant):
         """Make the installation, the tenant, its user and its clients."""
         self.idp("init", "--json")
         self.idp("tenant", "create", self.tenant, "--name", "Bench", "--json")
-        self.idp("tenant", "set", self.tenant, "rate_limits=off", "--json")
+        self.idp("tenant", "set", self.tenant, "rate_limits=off", "allowed_client_profiles=strict,oidc", "--json")
         self.idp(
             "user",
             "create",
@@ -264,7 +267,8 @@ class AuthSec(Contestant):
             "--json",
             given=self.cast.user.password,
         )
-        for metadata in self.cast.metadata():
+        hybrid = self.cast.hybrid
+        for metadata in [*self.cast.metadata(), hybrid_metadata(hybrid.client_id, hybrid.client_secret)]:
             self.idp("client", "create", self.tenant, "--json", given=json.dumps(metadata))
 
     def command(self) -> tuple[list[str], dict[str, str]]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 REDIRECT_URI = "https://rp.bench.example/cb"
 SIGN_IN_SCOPE = "openid profile email"
+HYBRID = "code id_token"
 REFRESH_SCOPE = "openid offline_access"
 
 
@@ -19,6 +20,7 @@ class Client:
     client_id: str
     client_secret: str
     redirect_uri: str = REDIRECT_URI
+    response_type: str = "code"
 
     @property
     def basic(self) -> str:
@@ -84,6 +86,15 @@ def web_metadata(client_id: str, secret: str) -> dict[str, object]:
         "token_endpoint_auth_method": "client_secret_basic",
         "id_token_signed_response_alg": "ES256",
         "scope": "openid profile email offline_access",
+    }
+
+
+def hybrid_metadata(client_id: str, secret: str) -> dict[str, object]:
+    """Return the metadata of the same web application as one of OpenID Connect's hybrid flow."""
+    return web_metadata(client_id, secret) | {
+        "client_profile": "oidc",
+        "grant_types": ["authorization_code", "implicit", "refresh_token"],
+        "response_types": [HYBRID],
     }
 
 

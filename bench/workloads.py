@@ -166,6 +166,12 @@ def full_sign_in(target: Target, cast: Cast, run: Run) -> Measurement:
     return load.sign_ins(target, cast.web, cast.user, SIGN_IN_SCOPE, run)
 
 
+def hybrid_sign_in(target: Target, cast: Cast, run: Run) -> Measurement:
+    """Do the same by the hybrid flow: an ID token comes with the code, and another with the tokens."""
+    user_tokens(target, cast, cast.hybrid, SIGN_IN_SCOPE, len(target.addresses))
+    return load.sign_ins(target, cast.hybrid, cast.user, SIGN_IN_SCOPE, run)
+
+
 def login(target: Target, cast: Cast, run: Run) -> Measurement:
     """Measure the password login alone, on an idle server."""
     return load.logins(target, cast.web, cast.user, SIGN_IN_SCOPE, run)
@@ -186,5 +192,6 @@ WORKLOADS = (
     Workload("introspection", "introspection", BOTH, introspection),
     Workload("userinfo", "userinfo", BOTH, userinfo),
     Workload("sign_in", "full sign-in", BOTH, full_sign_in),
+    Workload("hybrid_sign_in", "full sign-in, hybrid", (AUTHSEC,), hybrid_sign_in),
     Workload("login", "password login, idle", BOTH, login),
 )

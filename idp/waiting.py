@@ -44,6 +44,16 @@ def current() -> Task | None:
 _homes: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # the loops that tasks have run on
 
 
+class MustWait(Exception):
+    """A plain call on the loop has come to where it would have to wait: whoever made it begins again where waiting is allowed."""
+
+
+def refuse_on_loop() -> None:
+    """Raise :class:`MustWait` where a wait would hold the loop; call it before anything is changed."""
+    if current() is None and asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises where none runs
+        raise MustWait
+
+
 def is_loop() -> bool:
     """Say whether a loop that runs tasks is running in this thread, be this code a task or not."""
     found = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises where none runs

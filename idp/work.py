@@ -1,4 +1,7 @@
-"""The table of kinds of job, and the worker that runs them: purge, key rotation, the audit chain, draining the spool."""
+"""The table of kinds of job, and the worker that runs them: purge, key rotation, the audit chain, the spool, the outbox.
+
+Also the table of what may wait in an outbox: each kind of message with how it is sent.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from idp import audit
 from idp.clock import now
+from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
 from idp.jobs.drain import drain_job
+from idp.jobs.outbox import outbox_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
 from idp.keys import rotation
 from idp.keys.checkpoints import CheckpointKeys
+from idp.oidc import backchannel_logout
 from idp.store import migrate
 from idp.store.tenant import signing_keys
+from idp.web import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from idp.installation import Installation
+    from idp.jobs.outbox import Sent
     from idp.jobs.schedule import JobContext
     from idp.store.rows import Connection
     from idp.tenancy.tenant import Tenant
@@ -37,7 +45,13 @@ def kinds(installation: Installation) -> tuple[Job, ...]:
         Job("rotation", lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
+        outbox_job(senders(installation), _count(installation)),
     )
+
+
+def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any], Sent]]:
+    """Return how each kind of message is sent."""
+    return {BACKCHANNEL_LOGOUT: backchannel_logout.sender(installation.servers, installation.services.outbound)}
 
 
 def worker(installation: Installation) -> Worker:
@@ -50,6 +64,18 @@ def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
     settings = tenant.settings
     longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
     return rotation.KeyPolicy(settings.signing_algorithms, settings.key_rotation_period, longest)
+
+
+def _count(installation: Installation) -> Callable[[str, str], None]:
+    measured: list[Any] = []
+
+    def count(kind: str, verdict: str) -> None:
+        if not measured:  # on first use: whoever only plans jobs imports no metrics
+            measured.append(metrics.recorder(installation.settings))
+        if measured[0] is not None:
+            measured[0].count_delivery(kind, verdict)
+
+    return count
 
 
 def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:

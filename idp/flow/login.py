@@ -104,7 +104,8 @@ class Login:
             return made.id
 
         try:
-            result = sign_in(context.server, attempt, and_then)
+            with session.replacing(context.server, context.session, username):
+                result = sign_in(context.server, attempt, and_then)
         except Unavailable as busy:
             page = self._page(
                 context, shown, [(None, "Too many people are signing in. Please try again in a moment")], 503

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from idp import waiting
 from idp.errors import IdpError
 from idp.oauth import errors
 from idp.tenancy.context import entered
@@ -53,6 +54,8 @@ def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Respons
                 server, http, error.status, error.code, detail=error.title, retry_after=error.retry_after
             )
         return errors.unavailable(server, http, error)
+    except waiting.MustWait:
+        raise
     except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
         get_logger(__name__).exception("unhandled", request_id=http.correlation_id, endpoint=endpoint.name)
         if endpoint.audience == "person":

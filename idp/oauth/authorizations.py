@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idp.identity.claims import claims_for
+from idp.oauth import response_protection
 from idp.tokens.authorization import Authorization
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def for_user(
         session_id=source.session_id,
         nonce=nonce,
         id_token_alg=alg,
+        id_token_recipient=response_protection.recipient(server, client, "id_token") if alg is not None else None,
         id_token_claims=claims_for(source, released, asked.get("id_token", ()), asked.get("locales", ()))
         if alg is not None and (asked or released)
         else {},

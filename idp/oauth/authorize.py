@@ -21,7 +21,7 @@ from idp.oauth.authorization_request import served_types
 from idp.oauth.profiles import PROFILES
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
-from idp.store.tenant import authorization_codes, grants, sessions, users
+from idp.store.tenant import authorization_codes, grants, session_clients, sessions, users
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -59,7 +59,7 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
         **validated,
         "prompt": prompt,
         "login_hint": data.get("login_hint"),
-        "client": client.presentation,
+        "client": client.presentation((data.get("ui_locales") or "").split()[:10]),
         "return_origin": origin_of(request.proven_redirect_uri or ""),
         "return_host": urlsplit(request.proven_redirect_uri or "").netloc
         or (request.proven_redirect_uri or "").partition(":")[0],
@@ -94,6 +94,7 @@ class OAuthProtocol:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
             if sessions.find_open(conn, session.id) is None or not context.finish(conn):
                 raise AlreadyFinished
+            session_clients.note(conn, session.id, client.client_id)
             grants.create(conn, **grant)
             if code is not None:
                 _create_code(conn, server, client, asked, code, grant["id"])

@@ -73,7 +73,7 @@ class ClientKeys:
         self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="client-keys")
 
     def of(self, client: Client, kid: str | None) -> list[tuple[str | None, Any]]:
-        """Return the client's keys with the names they were given; raises :class:`KeysUnavailable`."""
+        """Return the client's keys with the names they were given; raises :class:`KeysUnavailable`, or MustWait on the loop."""
         uri = client.metadata.get("jwks_uri")
         if uri is None:
             stated = (client.metadata.get("jwks") or {"keys": []})["keys"]
@@ -84,6 +84,7 @@ class ClientKeys:
         known = place.found
         if known is not None and now() - known.fetched_at < FRESH and known.knows(kid):
             return list(known.keys)
+        waiting.refuse_on_loop()
         return list(waiting.elsewhere(self._pool, lambda: self._fetched(uri, place, kid)).keys)
 
     def _place(self, uri: str) -> _Place:

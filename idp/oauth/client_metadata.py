@@ -13,8 +13,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
+from idp.identity.standard_claims import is_language_tag
+from idp.keys.encryption import CONTENT_ALGORITHMS, DEFAULT_CONTENT_ALGORITHM, KEY_ALGORITHMS, CannotEncrypt, choose
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
+from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,17 +26,17 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", 
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
     "request_object_encryption_alg",
-    "userinfo_signed_response_alg",
-    "userinfo_encrypted_response_alg",
-    "id_token_encrypted_response_alg",
-    "backchannel_logout_uri",
-    "frontchannel_logout_uri",
     "software_statement",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
     "tls_client_certificate_bound_access_tokens",
 )
+_PURPOSES = ("id_token", "userinfo", "introspection")
+_PROTECTION = ("signed_response_alg", "encrypted_response_alg", "encrypted_response_enc")
 MAX_TEXT = 2000
+# What people read of a client: each may stand there in further languages, as client_name#de.
+IN_LANGUAGES = ("client_name", "logo_uri", "policy_uri", "tos_uri", "client_uri")
+_MOST_MEMBERS = 200
 LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
 
 
@@ -72,7 +75,15 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
 
 def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
-    return {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    made = {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    for name, value in given.items():
+        member, _, tag = name.partition("#")
+        if tag and member in IN_LANGUAGES and value is not None:
+            # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
+            if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
+                raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
+            made[name] = _MEMBERS[member](member, value)
+    return made
 
 
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
@@ -106,12 +117,45 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
                 )
     if made.get("request_uris") and not PROFILES[profile].accepts_request_uri:
         raise InvalidClientMetadata("request_uris are not for clients of this profile; they send `request`.")
-    algorithm = made.get("id_token_signed_response_alg")
-    if algorithm is not None and algorithm not in algorithms:
-        raise InvalidClientMetadata("id_token_signed_response_alg must be one of the tenant's signing_algorithms.")
+    _check_protection(made, algorithms)
+    _check_frontchannel(made)
     for response_type in made["response_types"]:
         if response_type not in PROFILES[profile].response_types:
             raise InvalidClientMetadata("The client's profile does not have this response type.")
+
+
+def _check_protection(made: dict[str, Any], algorithms: tuple[str, ...]) -> None:
+    """How answers are signed and encrypted (OpenID Registration §2, RFC 9701 §6); the default of each `enc` is filled in."""
+    for purpose in _PURPOSES:
+        signed, alg, enc = (f"{purpose}_{each}" for each in _PROTECTION)
+        if made.get(signed, algorithms[0]) not in algorithms:
+            raise InvalidClientMetadata(f"{signed} must be one of the tenant's signing_algorithms.")
+        if enc in made and alg not in made:
+            raise InvalidClientMetadata(f"{enc} needs {alg}.")
+        if alg not in made:
+            continue
+        made.setdefault(enc, DEFAULT_CONTENT_ALGORITHM)
+        if "jwks" in made:
+            keys: list[tuple[str | None, Any]] = [(None, key) for key in KeySet.import_key_set(made["jwks"]).keys]
+            found = choose(keys, made[alg], made[enc])
+            try:
+                usable = found is not None and bool(found.encrypt("-"))
+            except CannotEncrypt:
+                usable = False
+            if not usable:
+                raise InvalidClientMetadata(f"{alg} needs a public key among jwks that can be encrypted to.")
+        elif "jwks_uri" not in made:
+            raise InvalidClientMetadata(f"{alg} needs the client's public keys, as jwks or jwks_uri.")
+
+
+def _check_frontchannel(made: dict[str, Any]) -> None:
+    uri = made.get("frontchannel_logout_uri")
+    # Front-Channel Logout §2: domain, port and scheme are those of a registered redirect URI.
+    if uri is not None and origin_of(uri) not in {origin_of(each) for each in made.get("redirect_uris", ())}:
+        raise InvalidClientMetadata(
+            "frontchannel_logout_uri must have the scheme, host and port of one of the redirect_uris "
+            "(Front-Channel Logout section 2)."
+        )
 
 
 def _check_subject(made: dict[str, Any]) -> None:
@@ -224,6 +268,14 @@ def _https_address(name: str, value: Any) -> str:
     return found
 
 
+def _logout_uri(name: str, value: Any) -> str:
+    found = _web_address(name, value)
+    # Back-Channel Logout §2.2: an absolute URI, perhaps with a query, without a fragment.
+    if "#" in found or origin_of(found) is None:
+        raise InvalidClientMetadata(f"{name} must be an https:// address without a fragment.")
+    return found
+
+
 def _request_uris(name: str, value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
         raise InvalidClientMetadata(f"{name} must be a list of at most 100 addresses.")
@@ -263,7 +315,9 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "response_types": _response_types,
     "token_endpoint_auth_method": _choice(*AUTH_METHODS),
     "token_endpoint_auth_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
-    "id_token_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    **{f"{purpose}_signed_response_alg": _choice("RS256", "PS256", "ES256", "EdDSA") for purpose in _PURPOSES},
+    **{f"{purpose}_encrypted_response_alg": _choice(*KEY_ALGORITHMS) for purpose in _PURPOSES},
+    **{f"{purpose}_encrypted_response_enc": _choice(*CONTENT_ALGORITHMS) for purpose in _PURPOSES},
     "subject_type": _choice("public", "pairwise"),
     "sector_identifier_uri": _https_address,
     "initiate_login_uri": _https_address,
@@ -282,6 +336,10 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "default_max_age": _seconds,
     "default_acr_values": _acr_values,
     "require_auth_time": _boolean,
+    "backchannel_logout_uri": _logout_uri,
+    "backchannel_logout_session_required": _boolean,
+    "frontchannel_logout_uri": _logout_uri,
+    "frontchannel_logout_session_required": _boolean,
     "software_id": _text,
     "software_version": _text,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
@@ -13,11 +14,12 @@ from idp.feature import Endpoint, Feature
 from idp.keys.compact import InvalidToken
 from idp.oauth import errors
 from idp.oauth.request import fields_without_assertion, from_body
+from idp.oauth.response_protection import encryption_metadata, protected
 from idp.oauth.token import signing_algorithms
 from idp.store.tenant import refresh_tokens
 from idp.tokens import verification
 from idp.tokens.refresh import PREFIX
-from idp.web.http import json_response
+from idp.web.http import json_response, jwt_response
 
 if TYPE_CHECKING:
     from idp.oauth.client import Client
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # RFC 7662 §2.1: the endpoint asks for authentication, so public clients cannot use it.
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _INACTIVE = {"active": False}
+_TYP = "token-introspection+jwt"  # RFC 9701 §5
 
 
 def handle(server: TenantServer, http: Request) -> Response:
@@ -39,7 +42,33 @@ def handle(server: TenantServer, http: Request) -> Response:
         token = required_token(request)
     except OAuth2Error as error:
         return errors.json_error(server, request, error)
-    return json_response(200, _describe(server, client, token))
+    return _answer(server, client, http, _describe(server, client, token))
+
+
+def _answer(server: TenantServer, client: Client, http: Request, described: dict[str, Any]) -> Response:
+    """Return the description as JSON, or as the JWT that was asked for or registered (RFC 9701 §4, §5)."""
+    alg = client.metadata.get("introspection_signed_response_alg")
+    is_registered = alg is not None or "introspection_encrypted_response_alg" in client.metadata
+    if not (is_registered or _accepts_jwt(http)):
+        return json_response(200, described)
+    # RFC 9701 §5: these claims and no others at the top, so that the answer never passes for an access token.
+    claims = {
+        "iss": server.tenant.issuer,
+        "aud": client.client_id,
+        "iat": now(),
+        "token_introspection": described,
+    }
+    text = protected(server, client, "introspection", claims, alg=alg or "RS256", typ=_TYP)
+    return jwt_response(text, f"application/{_TYP}")
+
+
+def _accepts_jwt(http: Request) -> bool:
+    """Say whether the Accept header names the JWT's media type, with a quality above 0 (RFC 9110 §12.5.1)."""
+    for part in (http.headers.get("accept") or "").lower().split(","):
+        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+        if media_type == f"application/{_TYP}":
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
 
 
 def required_token(request: TenantRequest) -> str:
@@ -57,7 +86,10 @@ def required_token(request: TenantRequest) -> str:
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:
-    """Say whether a request surely waits for nothing: reads of SQLite do not."""
+    """Say whether a request waits for nothing: reads of SQLite do not, and a client's keys are at hand.
+
+    Where they are not, the request is begun again as a task (:class:`idp.waiting.MustWait`).
+    """
     return not server.database.blocking and fields_without_assertion(server, http) is not None
 
 
@@ -117,11 +149,13 @@ def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str
 
 INTROSPECTION = Feature(
     name="introspection",
-    spec="RFC 7662",
+    spec="RFC 7662; RFC 9701",
     endpoints=(Endpoint("introspect", "/introspect", ("POST",), handle, is_hot=True, inline=may_run_inline),),
     metadata=lambda server: {
         "introspection_endpoint": f"{server.tenant.issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": list(METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": signing_algorithms(server),
+        "introspection_signing_alg_values_supported": list(server.keys.algorithms),
+        **encryption_metadata("introspection"),
     },
 )

@@ -13,6 +13,7 @@ from idp.feature import Endpoint, Feature
 from idp.flow.session import ACR_PASSWORD
 from idp.identity.claims import CLAIMS_SUPPORTED, STANDARD_SCOPES
 from idp.keys.jwks import JWKS_MAX_AGE, jwks_document
+from idp.oauth.response_protection import encryption_metadata
 from idp.web.http import Response
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(
             dict.fromkeys([settings.id_token_signing_alg, *server.keys.algorithms])
         ),
+        **encryption_metadata("id_token"),
     }
 
 

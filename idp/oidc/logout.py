@@ -135,7 +135,8 @@ def _confirmed(server: TenantServer, http: Request) -> Response:
 
 def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: Row[Any] | None) -> Response:
     if current is not None:
-        server.write(lambda conn: session.end(conn, http, current, reason="logout"))
+        with session.ending(server, current):
+            server.write(lambda conn: session.end(conn, http, current, reason="logout"))
     if asked.redirect_to is not None:
         response = redirect(303, asked.redirect_to)
     else:

@@ -8,11 +8,13 @@ from idp.errors import Refusal
 from idp.feature import Endpoint, Feature
 from idp.identity.claims import claims_for
 from idp.keys.compact import InvalidToken
+from idp.oauth.response_protection import encryption_metadata, protected
 from idp.tokens import verification
-from idp.web.http import FORM_TYPE, json_response
+from idp.web.http import FORM_TYPE, json_response, jwt_response
 from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
+    from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
     from idp.tokens.verification import LiveToken
     from idp.web.http import Request, Response
@@ -56,7 +58,8 @@ def handle(server: TenantServer, http: Request) -> Response:
             str(error),
             "Use a living access token of this issuer; refresh it or sign in again.",
         )
-    if server.query_client(live.claims["client_id"]) is None:
+    client = server.query_client(live.claims["client_id"])
+    if client is None:
         return _challenge(
             server,
             http,
@@ -75,7 +78,17 @@ def handle(server: TenantServer, http: Request) -> Response:
             "Ask for the scope openid.",
         )
     # §5.3.2: sub is always there; absent claims are left out.
-    return json_response(200, {"sub": live.claims["sub"], **_claims(live)})
+    return _answer(server, client, {"sub": live.claims["sub"], **_claims(live)})
+
+
+def _answer(server: TenantServer, client: Client, claims: dict[str, Any]) -> Response:
+    """Return the claims as JSON, or as the JWT that the client registered for (§5.3.2)."""
+    alg = client.metadata.get("userinfo_signed_response_alg")
+    if alg is None and "userinfo_encrypted_response_alg" not in client.metadata:
+        return json_response(200, claims)
+    # §5.3.2: a signed answer contains iss and aud; it has no exp, so it never passes for an ID token.
+    named = {"iss": server.tenant.issuer, "aud": client.client_id, **claims}
+    return jwt_response(protected(server, client, "userinfo", named, alg=alg, typ="JWT"), "application/jwt")
 
 
 def _claims(live: LiveToken) -> dict[str, Any]:
@@ -84,7 +97,10 @@ def _claims(live: LiveToken) -> dict[str, Any]:
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:
-    """Say whether a request surely waits for nothing: reads of SQLite do not, and nothing is written."""
+    """Say whether a request waits for nothing: reads of SQLite do not, nothing is written, and a client's keys are at hand.
+
+    Where they are not, the request is begun again as a task (:class:`idp.waiting.MustWait`).
+    """
     return not (server.database.blocking or server.limiter.blocking or "origin" in http.headers)
 
 
@@ -137,5 +153,9 @@ USERINFO = Feature(
             "userinfo", "/userinfo", ("GET", "POST"), handle, cors="registered", is_hot=True, inline=may_run_inline
         ),
     ),
-    metadata=lambda server: {"userinfo_endpoint": f"{server.tenant.issuer}/userinfo"},
+    metadata=lambda server: {
+        "userinfo_endpoint": f"{server.tenant.issuer}/userinfo",
+        "userinfo_signing_alg_values_supported": list(server.keys.algorithms),
+        **encryption_metadata("userinfo"),
+    },
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from idp.keys.encryption import Recipient
+
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
@@ -23,4 +25,5 @@ class Authorization:
     session_id: str | None = None
     nonce: str | None = None
     id_token_alg: str | None = None  # None: no ID token
+    id_token_recipient: Recipient | None = None  # None: it is not encrypted
     id_token_claims: Mapping[str, Any] = field(default_factory=dict)  # about the user, beside the protocol's own

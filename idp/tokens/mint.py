@@ -78,7 +78,7 @@ class Mint:
         code: str | None = None,
         state: str | None = None,
     ) -> str:
-        """Return a signed ID token.
+        """Return a signed ID token, encrypted to the client where it registered that.
 
         ``at_hash``, ``c_hash`` and ``s_hash`` bind it to what is sent beside it (OpenID Connect Core §3.1.3.6, §3.3.2.11;
         FAPI 1.0 Advanced §5.1.1).
@@ -104,4 +104,7 @@ class Mint:
         for name, value in (("at_hash", access_token), ("c_hash", code), ("s_hash", state)):
             if value is not None:
                 claims[name] = left_half_hash(alg, value)
-        return self.keys.sign(claims, alg=alg, typ=ID_TOKEN_TYPE)
+        signed = self.keys.sign(claims, alg=alg, typ=ID_TOKEN_TYPE)
+        # OpenID Connect Core §2: signed, then encrypted, for the client that registered it.
+        to = authorization.id_token_recipient
+        return signed if to is None else to.encrypt(signed, content_type="JWT")

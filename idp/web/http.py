@@ -222,6 +222,15 @@ def json_response(status: int, obj: object, headers: HeaderItems = ()) -> Respon
     return Response(status, mine, _encode_json(obj).encode())
 
 
+def jwt_response(token: str, media_type: str) -> Response:
+    """Answer a JWT; not stored by caches."""
+    return Response(
+        200,
+        [("content-type", media_type), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")],
+        token.encode("ascii"),
+    )
+
+
 def html_response(status: int, html: str, headers: HeaderItems = ()) -> Response:
     """Answer a page; the security headers come from `headers.page_headers`."""
     return Response(status, [("content-type", "text/html; charset=utf-8"), *headers], html.encode())

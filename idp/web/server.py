@@ -120,7 +120,10 @@ class Front:
                 request.endpoint = door.name
                 endpoint = "failed"
                 if door.inline(request):
-                    response = door.handle(request)
+                    try:
+                        response = door.handle(request)
+                    except waiting.MustWait:  # something was not at hand after all; nothing has been changed
+                        response = await (self._as_task if door.is_task else self._threaded)(door.handle, request)
                 elif door.is_task:
                     response = await self._as_task(door.handle, request)
                 else:

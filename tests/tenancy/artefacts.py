@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jose_artefacts as jose
+import logout_artefacts as logout
 import oidc_artefacts as oidc
 import registration_artefacts as joining
 from cast import SigningKey, asserted
@@ -508,6 +509,7 @@ ARTEFACTS = (
     Artefact("request object", jose.request_object, jose.request_object_refused, jose.request_object_works, (), ("request_object",)),
     Artefact("subject in a claims request", oidc.subject, oidc.subject_refused, oidc.subject_works, ("users",), ("claims_parameter",)),
     Artefact("application to start", oidc.application, oidc.application_refused, oidc.application_works, ("clients",), ("third_party_initiated_login",)),
+    Artefact("application of a session", logout.noted, logout.noted_unknown, logout.noted_known, ("session_clients", "outbox"), ("backchannel_logout",)),
     Artefact("spent jti", _spent_jti, _spent_jti_unknown, _spent_jti_known, ("replays",)),
     Artefact("revoked jti", _revoked_jti, _revoked_jti_unknown, _revoked_jti_known, ("revoked_tokens",), ("revocation",)),
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),
@@ -528,6 +530,7 @@ ARTEFACTS = (
 
 # Tables whose rows nobody ever presents; each with the reason.
 NOT_PRESENTED = {
+    "outbox_attempts": "the ledger of deliveries, read by operators of the tenant only (`idp outbox`)",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",
     "tenant_state": "positions of spool files, known to jobs only",
