@@ -13,7 +13,9 @@ from idp.oidc import (
     backchannel_logout,
     claims_parameter,
     discovery,
+    frontchannel_logout,
     logout,
+    session_management,
     third_party_login,
     userinfo,
 )
@@ -43,6 +45,8 @@ FEATURES: tuple[Feature, ...] = (
     registration.REGISTRATION,
     logout.LOGOUT,
     backchannel_logout.BACKCHANNEL_LOGOUT,
+    frontchannel_logout.FRONTCHANNEL_LOGOUT,
+    session_management.SESSION_MANAGEMENT,
     third_party_login.THIRD_PARTY_LOGIN,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )

@@ -83,7 +83,7 @@ class Installation:
         return self.envelope.unseal(sealed, _CSRF_KEY)
 
     def _seed_keys(self, tenant: Tenant, database: Database) -> None:
-        rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.signing_algorithms)
+        rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.key_algorithms)
 
     def _seed_work(self, tenant: Tenant, _database: Database) -> None:
         self.store.control.writing(lambda conn: schedule.plan(conn, work.kinds(self), tenant.id))

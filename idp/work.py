@@ -63,7 +63,7 @@ def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
     """Return how a tenant's keys live: retired ones as long as anything they signed may come back."""
     settings = tenant.settings
     longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
-    return rotation.KeyPolicy(settings.signing_algorithms, settings.key_rotation_period, longest)
+    return rotation.KeyPolicy(settings.key_algorithms, settings.key_rotation_period, longest)
 
 
 def _count(installation: Installation) -> Callable[[str, str], None]:

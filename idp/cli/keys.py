@@ -15,6 +15,7 @@ from idp.keys import rewrap as rewrapping
 from idp.keys import rotation
 from idp.keys.algorithms import ALGORITHMS
 from idp.keys.checkpoints import CheckpointKeys
+from idp.keys.encryption import KEY_ALGORITHMS
 from idp.store.tenant import signing_keys
 from idp.tenancy.context import entered
 from idp.tenancy.tenant import SYSTEM
@@ -36,16 +37,17 @@ def keys() -> None:
 @click.argument("tenant")
 @json_option
 def list_(out: Output, tenant: str) -> None:
-    """List a tenant's signing keys and their states."""
+    """List a tenant's keys, what each is used for (signatures or encryption), and their states."""
     with opened_tenant(tenant) as place:
         documents = _documents(place)
 
     def show() -> None:
         names = ("created_at", "activated_at", "retired_at", "revoked_at")
         rows = [
-            [each["kid"], each["alg"], each["state"], *(moment(each[name]) for name in names)] for each in documents
+            [each["kid"], each["use"], each["alg"], each["state"], *(moment(each[name]) for name in names)]
+            for each in documents
         ]
-        table(["kid", "alg", "state", "created", "signs since", "retired", "revoked"], rows, "There are no keys.")
+        table(["kid", "use", "alg", "state", "created", "used since", "retired", "revoked"], rows, "There are no keys.")
 
     out.result(documents, show)
 
@@ -56,17 +58,17 @@ def list_(out: Output, tenant: str) -> None:
     "--alg",
     "algorithms",
     multiple=True,
-    type=click.Choice(list(ALGORITHMS)),
+    type=click.Choice([*ALGORITHMS, *KEY_ALGORITHMS]),
     help="Only this algorithm; may be repeated.",
 )
 @json_option
 def rotate(out: Output, tenant: str, algorithms: tuple[str, ...]) -> None:
     """Replace the keys that sign by those that come next; what the former ones signed stays valid."""
     with opened_tenant(tenant) as place:
-        unused = [alg for alg in algorithms if alg not in place.tenant.settings.signing_algorithms]
+        unused = [alg for alg in algorithms if alg not in place.tenant.settings.key_algorithms]
         if unused:
             raise Failed(
-                f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms in `idp tenant show {tenant}`."
+                f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms and allowed_client_profiles in `idp tenant show {tenant}`."
             )
         installation = place.installation
 
@@ -168,4 +170,4 @@ def _documents(place: Place) -> list[dict[str, Any]]:
     with place.database.reading() as conn:
         rows = signing_keys.list_all(conn)
     names = ("kid", "alg", "state", "created_at", "activated_at", "retired_at", "revoked_at")
-    return [{name: getattr(row, name) for name in names} for row in rows]
+    return [{"use": row.public_jwk["use"], **{name: getattr(row, name) for name in names}} for row in rows]

@@ -31,7 +31,7 @@ class CheckpointKeys:
         self._keys = TenantKeys(rows, envelope, tenant_id)
         # Not the address of the tenant, which may change: a seal must outlive it.
         self._issuer = f"urn:authsec:audit:{tenant_id}"
-        self._public = {row.kid: row.public_jwk for row in rows if row.state != "revoked"}
+        self._public = {row.kid: row.public_jwk for row in rows if row.state != "revoked" and row.alg in ALGORITHMS}
 
     def sign(self, payload: bytes) -> str:
         """Return a JWS that contains ``payload`` (ASCII); raises :class:`~idp.keys.signer.NoSigningKey`."""

@@ -1,4 +1,4 @@
-"""Encrypting to a client's public key (RFC 7516 §5.1; RFC 7518 §4.3, §4.6, §5), and the algorithms that are served.
+"""Encrypting to a client's public key (RFC 7516 §5.1; RFC 7518 §4.3, §4.6, §5), the algorithms, and how a tenant's key is made.
 
 One explicit table: RSA1_5, `dir`, key wrapping by shared keys and compression are not in it (RFC 8725 §3.1, §3.6). Must not know
 what is encrypted, nor where the key comes from.
@@ -23,6 +23,18 @@ _EXCHANGES = ("X25519", "X448")  # the curves of key type OKP that agree on keys
 _OPERATIONS = {"RSA-OAEP-256": {"wrapKey", "encrypt"}, "ECDH-ES": {"deriveKey", "deriveBits"}}
 _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 _REGISTRIES = {(alg, enc): JWERegistry(algorithms=[alg, enc]) for alg in KEY_ALGORITHMS for enc in CONTENT_ALGORITHMS}
+
+
+# What a tenant's own key for an algorithm is made as.
+_KINDS: dict[str, tuple[type[RSAKey | ECKey], Any]] = {"RSA-OAEP-256": (RSAKey, 2048), "ECDH-ES": (ECKey, "P-256")}
+
+
+def generate(alg: str) -> tuple[dict[str, Any], bytes]:
+    """Return a new key of a tenant for an algorithm: its public JWK and its private part as PKCS #8."""
+    kind, size = _KINDS[alg]
+    key = kind.generate_key(size)
+    public: dict[str, Any] = {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "enc", "alg": alg}
+    return public, key.as_bytes("DER", private=True)
 
 
 class CannotEncrypt(Invalid):

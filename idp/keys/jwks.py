@@ -1,4 +1,7 @@
-"""The JWK set a tenant publishes (RFC 7517 §5, OIDC Core §10.1.1): public parts of the keys that sign, will sign or have signed."""
+"""The JWK set a tenant publishes (RFC 7517 §5, OIDC Core §10.1.1): public parts of the keys that sign, will sign or have signed.
+
+Of the keys for encryption only those that are to be encrypted to now.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ PUBLIC_MEMBERS = ("kty", "use", "alg", "kid", "crv", "x", "y", "n", "e")
 
 def jwks_document(keys: TenantKeys) -> tuple[bytes, str]:
     """Return the set as JSON and its strong entity tag, quoted; the same keys give the same bytes."""
-    members = [{name: jwk[name] for name in PUBLIC_MEMBERS if name in jwk} for jwk in keys.public_jwks]
+    published = (*keys.public_jwks, *keys.decryption.public_jwks)
+    members = [{name: jwk[name] for name in PUBLIC_MEMBERS if name in jwk} for jwk in published]
     body = json.dumps({"keys": members}, separators=(",", ":")).encode("ascii")
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

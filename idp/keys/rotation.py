@@ -3,7 +3,8 @@
 A key is published long before it signs, so that a relying party with a cached key set never meets an unknown one, and stays
 published until the last token it signed has expired. Each algorithm has exactly one active key: every change is one
 transaction, planned from the rows it has locked, so that a crash, or two workers at once, cannot leave two or none. Keys
-are made before the transaction, because RSA takes its time. A private part is erased as soon as its key signs no more.
+are made before the transaction, because RSA takes its time. A private part is erased as soon as its key signs no more, that of
+a key for encryption when it opens no more.
 
 The caller announces the change of a tenant (:mod:`idp.tenancy`); this module knows its database only.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idp import clock
 from idp.errors import NotFound
+from idp.keys import encryption
 from idp.keys.algorithms import ALGORITHMS, ALWAYS
 from idp.keys.jwks import JWKS_MAX_AGE
 from idp.keys.signer import sealing_purpose
@@ -204,7 +206,8 @@ def _in_state(rows: Rows, alg: str, state: str) -> Row[Any] | None:
 
 
 def _warning(ages: dict[str, int]) -> str:
-    unseen = [f"{alg} {max(age, 0)} s" for alg, age in ages.items() if age < PUBLISH_AHEAD]
+    # A key for encryption is used by who fetches the set, and the one before it still opens.
+    unseen = [f"{alg} {max(age, 0)} s" for alg, age in ages.items() if alg in ALGORITHMS and age < PUBLISH_AHEAD]
     if not unseen:
         return ""
     return (
@@ -241,7 +244,7 @@ def _change(
 
 
 def _generate(envelope: Envelope, tenant_id: str, alg: str) -> _NewKey:
-    public, private = ALGORITHMS[alg].generate()
+    public, private = ALGORITHMS[alg].generate() if alg in ALGORITHMS else encryption.generate(alg)
     return _NewKey(public, envelope.seal(private, sealing_purpose(tenant_id, public["kid"])))
 
 
@@ -264,7 +267,9 @@ def _apply(
         elif step.change == "activate":
             signing_keys.change(conn, kid, "next", state="active", activated_at=now)
         elif step.change == "retire":
-            signing_keys.change(conn, kid, "active", state="retired", retired_at=now, sealed_private="")
+            # What a key for encryption has been given must still be opened.
+            erased = {"sealed_private": ""} if step.alg in ALGORITHMS else {}
+            signing_keys.change(conn, kid, "active", state="retired", retired_at=now, **erased)
         elif step.change == "remove":
             signing_keys.change(conn, kid, states[kid], state="gone", sealed_private="")
         else:

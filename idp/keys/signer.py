@@ -20,6 +20,7 @@ from idp.errors import Unavailable
 from idp.keys.algorithms import ALGORITHMS, PreparedKey
 from idp.keys.claims import check_types, check_validity
 from idp.keys.compact import MAX_TOKEN, InvalidToken, decode, json_object, read_header, split
+from idp.keys.decryption import DecryptionKeys
 from idp.store.tenant import signing_keys
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class TenantKeys:
         self._signers: dict[str, _Signer] = {}
         self._public: dict[str, PreparedKey] = {}
         self._headers: dict[str, _Header] = {}
+        # What is encrypted to the tenant; these keys sign and verify nothing.
+        self.decryption = DecryptionKeys(
+            rows, lambda row: envelope.unseal(row.sealed_private, sealing_purpose(tenant_id, row.kid))
+        )
         self._serial = next(_serials)  # no verdict of former keys is found again
 
     @classmethod

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from idp import audit, opaque
 from idp.clock import now
 from idp.feature import Endpoint, Feature
-from idp.flow import dispatcher
+from idp.flow import browser_state, dispatcher
 from idp.flow.interaction import AlreadyFinished
 from idp.oauth import authorizations, errors, response_modes
 from idp.oauth.authorization_request import served_types
@@ -88,7 +88,7 @@ class OAuthProtocol:
         grant = _grant(server, client, asked, session)
         words, scope = asked["response_type"].split(), grant["scope"]
         code = opaque.new_secret(CODE_PREFIX) if "code" in words else None
-        fields = _fields(server, client, asked, grant, code)
+        fields = _fields(server, client, asked, grant, code) + _session_state(context)
 
         def work(conn: Connection) -> None:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
@@ -123,8 +123,26 @@ class OAuthProtocol:
             return errors.client_gone(server, context.request, context.interaction.client_id)
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
         return errors.redirect_error(
-            server, asked["redirect_uri"], asked["response_mode"], asked["state"], error, description, context.request
+            server,
+            asked["redirect_uri"],
+            asked["response_mode"],
+            asked["state"],
+            error,
+            description,
+            context.request,
+            _session_state(context),
         )
+
+
+def _session_state(context: Context) -> list[tuple[str, str]]:
+    """Return ``session_state`` for an OpenID response, an error too: from then on the application may watch (Session Management §2)."""
+    server: TenantServer = context.server  # type: ignore[assignment]
+    asked = context.interaction.request
+    if "openid" not in asked["scopes"] or not server.registry.serves("session_management"):
+        return []
+    return [
+        ("session_state", browser_state.session_state(context, context.interaction.client_id, asked["redirect_uri"]))
+    ]
 
 
 def _grant(server: TenantServer, client: Client, asked: Any, session: Any) -> dict[str, Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
-    "request_object_encryption_alg",
     "software_statement",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
@@ -55,7 +54,7 @@ class InvalidRedirectUri(Invalid):
 def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]) -> dict[str, Any]:
     """Return the metadata to store, defaults filled in; raises :class:`Invalid` naming the member.
 
-    ``algorithms`` are those the tenant keeps signing keys for.
+    ``algorithms`` are those the tenant keeps keys for, to sign and to decrypt.
     """
     for name in NOT_SERVED:
         if given.get(name) not in (None, False, ""):
@@ -126,6 +125,11 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
 
 def _check_protection(made: dict[str, Any], algorithms: tuple[str, ...]) -> None:
     """How answers are signed and encrypted (OpenID Registration §2, RFC 9701 §6); the default of each `enc` is filled in."""
+    opened = [alg for alg in KEY_ALGORITHMS if alg in algorithms]
+    if made.get("request_object_encryption_alg", "-") not in ("-", *opened):
+        raise InvalidClientMetadata("request_object_encryption_alg needs a tenant that allows the profile oidc.")
+    if "request_object_encryption_enc" in made and "request_object_encryption_alg" not in made:
+        raise InvalidClientMetadata("request_object_encryption_enc needs request_object_encryption_alg.")
     for purpose in _PURPOSES:
         signed, alg, enc = (f"{purpose}_{each}" for each in _PROTECTION)
         if made.get(signed, algorithms[0]) not in algorithms:
@@ -330,6 +334,8 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "contacts": _contacts,
     "request_uris": _request_uris,
     "request_object_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
+    "request_object_encryption_alg": _choice(*KEY_ALGORITHMS),
+    "request_object_encryption_enc": _choice(*CONTENT_ALGORITHMS),
     "require_signed_request_object": _boolean,
     "jwks": _jwks,
     "jwks_uri": _https_address,

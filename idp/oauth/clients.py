@@ -98,7 +98,7 @@ class ClientRegistry:
         """
         client_id = self._new_id(given.get("client_id"))
         profile = self._profile(given.get("client_profile") if profile is None else profile)
-        metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.signing_algorithms)
+        metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.key_algorithms)
         self._check_fetched(metadata)
         secret = self._new_secret(metadata, given.get("client_secret"))
 
@@ -166,7 +166,7 @@ class ClientRegistry:
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
             profile = self._profile(wanted_profile) if wanted_profile is not None else row.client_profile
             given = {name: value for name, value in _without_own(metadata_of(row)).items() if value is not None}
-            metadata = client_metadata.validate(given, profile, self._tenant.settings.signing_algorithms)
+            metadata = client_metadata.validate(given, profile, self._tenant.settings.key_algorithms)
             self._check_fetched(metadata)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
             if admit is not None:

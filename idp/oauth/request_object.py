@@ -16,6 +16,7 @@ from idp.clock import now
 from idp.errors import refused
 from idp.feature import Feature
 from idp.keys.compact import InvalidToken
+from idp.keys.encryption import CONTENT_ALGORITHMS
 from idp.keys.signer import normal_typ
 from idp.oauth import authorization_request, client_jws, request_checks
 from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
@@ -116,6 +117,9 @@ def _replace(server: TenantServer, request: TenantRequest, text: str) -> None:
 def _verified(server: TenantServer, client: Client, text: str) -> Signed:
     fix = "Send a compact JWS of the parameters, signed with a registered key that is named by kid only."
     try:
+        if text.count(".") == 4:
+            # RFC 9101 §6.1: decrypted first; what is inside is signed, or it is nothing.
+            text = server.keys.decryption.decrypt(text, max_length=MAX_LENGTH)
         signed = client_jws.read(text, max_length=MAX_LENGTH)
     except InvalidToken as error:
         is_unsigned = text.endswith(".") and text.count(".") == 2
@@ -252,6 +256,7 @@ def _invalid(
 
 
 def _metadata(server: TenantServer) -> dict[str, Any]:
+    opened = server.keys.decryption.algorithms
     by_reference = any(PROFILES[name].accepts_request_uri for name in server.tenant.settings.allowed_client_profiles)
     return {
         "request_parameter_supported": True,
@@ -259,6 +264,14 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
         **({"require_request_uri_registration": True} if by_reference else {}),
         "require_signed_request_object": False,  # each client registers it for itself
         "request_object_signing_alg_values_supported": signing_algorithms(server),
+        **(
+            {}
+            if not opened
+            else {
+                "request_object_encryption_alg_values_supported": list(opened),
+                "request_object_encryption_enc_values_supported": list(CONTENT_ALGORITHMS),
+            }
+        ),
     }
 
 

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from idp.errors import refused
 from idp.feature import Feature
 from idp.keys.compact import InvalidToken
-from idp.tokens.mint import ID_TOKEN_TYPE
+from idp.oidc import id_token_hint
 
 if TYPE_CHECKING:
     from idp.oauth.request import TenantRequest
@@ -96,7 +96,7 @@ def check_id_token_hint(server: TenantServer, request: TenantRequest) -> None:
     if hint is None:
         return
     try:
-        claims = server.keys.verify(hint, typ=ID_TOKEN_TYPE, issuer=server.tenant.issuer, allow_expired=True)
+        claims = id_token_hint.claims_of(server, hint)
     except InvalidToken as error:
         raise _invalid(
             "id_token_hint",

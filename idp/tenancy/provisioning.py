@@ -17,6 +17,7 @@ from idp.store.control import audit_checkpoints, domains, pending_work, tenants
 from idp.tenancy import settings as tenant_settings
 from idp.tenancy.context import entered
 from idp.tenancy.issuer import check_domain, check_slug, issuer_of
+from idp.tenancy.settings import TenantSettings
 from idp.tenancy.tenant import SYSTEM, Tenant, from_row
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class Provisioning:
             if new_name is not None:
                 values["name"] = new_name
             tenants.change(conn, tenant.id, **values)
+            before, after = map(TenantSettings.from_json, (row.settings, values["settings"]))
+            if before.key_algorithms != after.key_algorithms:
+                pending_work.mark(conn, tenant.id, "rotation")  # its keys are made, or retired, soon
 
         with self._feed.announced(tenant.id, "tenant"):
             self._store.control.writing(work)

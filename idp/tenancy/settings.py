@@ -19,6 +19,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 PROFILES = ("strict", "oidc")
 RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token", "code token", "code id_token token")
 ALGORITHMS = ("ES256", "RS256", "EdDSA", "PS256")
+ENCRYPTION_ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -100,6 +101,11 @@ class TenantSettings:
         "#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."
     )
     logo_url: str = _setting("", "Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone.")
+
+    @property
+    def key_algorithms(self) -> tuple[str, ...]:
+        """What the tenant keeps keys for: signatures, and decryption where the profile ``oidc`` is allowed (OIDC Core §6)."""
+        return self.signing_algorithms + (ENCRYPTION_ALGORITHMS if "oidc" in self.allowed_client_profiles else ())
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TenantSettings:

@@ -64,7 +64,7 @@ def test_the_key_set(cast: Cast, found: dict[str, Any]) -> None:
     answer = cast.house.get(cast.acme, "/jwks")
     keys = answer.json["keys"]
     assert {key["alg"] for key in keys if key["kid"]} >= set(found["id_token_signing_alg_values_supported"])
-    assert all(key["use"] == "sig" for key in keys)
+    assert {key["use"] for key in keys} == {"sig", "enc"}
     assert not any({"d", "p", "q", "dp", "dq", "qi", "k"} & key.keys() for key in keys)
     tokens = cast.tokens(cast.basic)
     for token in (tokens["id_token"], tokens["access_token"]):

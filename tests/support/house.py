@@ -301,7 +301,7 @@ class House:
         }
         if given.get("token_endpoint_auth_method") == "none":
             given["grant_types"] = [kind for kind in given["grant_types"] if kind != "client_credentials"]
-        stored = client_metadata.validate(given, profile, tenant.settings.signing_algorithms)
+        stored = client_metadata.validate(given, profile, tenant.settings.key_algorithms)
         secret = secrets.token_urlsafe(32) if stored["token_endpoint_auth_method"].startswith("client_secret") else None
         row = {
             "client_id": client_id,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jose_artefacts as jose
-import logout_artefacts as logout
+import logout_artefacts as leaving
 import oidc_artefacts as oidc
 import registration_artefacts as joining
 from cast import SigningKey, asserted
@@ -509,12 +509,14 @@ ARTEFACTS = (
     Artefact("request object", jose.request_object, jose.request_object_refused, jose.request_object_works, (), ("request_object",)),
     Artefact("subject in a claims request", oidc.subject, oidc.subject_refused, oidc.subject_works, ("users",), ("claims_parameter",)),
     Artefact("application to start", oidc.application, oidc.application_refused, oidc.application_works, ("clients",), ("third_party_initiated_login",)),
-    Artefact("application of a session", logout.noted, logout.noted_unknown, logout.noted_known, ("session_clients", "outbox"), ("backchannel_logout",)),
     Artefact("spent jti", _spent_jti, _spent_jti_unknown, _spent_jti_known, ("replays",)),
     Artefact("revoked jti", _revoked_jti, _revoked_jti_unknown, _revoked_jti_known, ("revoked_tokens",), ("revocation",)),
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),
     Artefact("grant id", _grant_id, _grant_refused, _grant_works, ("grants",)),
     Artefact("session cookie", lambda a, _: a.signed_in().cookies[a.cookie("s")], _session_refused, _session_works, ("sessions",), ("pages",)),
+    Artefact("applications of a session", leaving.applications, leaving.applications_refused, leaving.applications_work, ("session_clients",), ("frontchannel_logout",)),
+    Artefact("message of the outbox", leaving.message, leaving.message_refused, leaving.message_works, ("outbox",), ("backchannel_logout",)),
+    Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
     Artefact("consent", _consent, _consent_unknown, _consent_known, ("consents",), ("pages",)),
@@ -530,7 +532,7 @@ ARTEFACTS = (
 
 # Tables whose rows nobody ever presents; each with the reason.
 NOT_PRESENTED = {
-    "outbox_attempts": "the ledger of deliveries, read by operators of the tenant only (`idp outbox`)",
+    "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",
     "tenant_state": "positions of spool files, known to jobs only",

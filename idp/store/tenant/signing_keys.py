@@ -1,4 +1,4 @@
-"""Signing keys: private parts sealed by the envelope, with the states next, active, retired, gone and revoked.
+"""Signing keys, and keys for encryption beside them: private parts sealed by the envelope, with the states next, active, retired, gone and revoked.
 
 A row outlives its key: a key that is gone keeps its public part, and its kid is never given again.
 """
@@ -24,7 +24,7 @@ signing_keys = db.Table(
     text("alg"),
     text("state"),  # next, active, retired, gone, revoked
     document("public_jwk"),
-    text("sealed_private"),  # empty once the key signs no more
+    text("sealed_private"),  # empty once the key signs (or, with `use` enc, opens) no more
     moment("created_at"),
     moment("activated_at", nullable=True),
     moment("retired_at", nullable=True),
