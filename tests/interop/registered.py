@@ -85,6 +85,8 @@ class Pyoidc:
         if "key" in more:
             jwk = ECKey.import_key(more["key"]).as_dict(private=True)
             self._client.keyjar.add_kb("", KeyBundle([{**jwk, "kid": more["kid"], "use": "sig"}]))
+        if "decrypting" in more:
+            self._client.keyjar.add_kb("", KeyBundle([{**more["decrypting"], "use": "enc"}]))
         if "request_uris" in metadata:
             metadata = {**metadata, "request_uris": [self._client.generate_request_uris(self._client.requests_dir)]}
         try:

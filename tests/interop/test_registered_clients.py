@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from clients import Refused
 from house import decoded
+from joserfc.jwk import ECKey, RSAKey
 from matrix import CANNOT, showed
 from registered import registering
 from website import Website
@@ -56,6 +57,12 @@ def registered(
     if "jwks" in metadata:
         metadata["jwks"] = {"keys": [jwk]}
         more |= {"key": pem, "kid": KID}
+    if "id_token_encrypted_response_alg" in metadata:
+        alg = metadata["id_token_encrypted_response_alg"]
+        key = ECKey.generate_key("P-256") if alg == "ECDH-ES" else RSAKey.generate_key(2048)
+        more["decrypting"] = {**key.as_dict(private=True), "kid": "for-me"}
+        public = {**key.as_dict(private=False), "kid": "for-me", "use": "enc", "alg": alg}
+        metadata["jwks"] = {"keys": [*metadata.get("jwks", {}).get("keys", ()), public]}
     wanted = {
         "client_name": f"A registered {name}",
         "redirect_uris": [f"{RP}/cb"],
@@ -198,6 +205,28 @@ def test_request_object_by_reference(name: str, tls: World, tenant: Tenant, webs
         assert len(website.fetched) >= 1
         assert rp.document["request_uris"] == [website.url + path for path in set(website.fetched)]
     showed(name, "request_uri")
+
+
+@able("signed_userinfo")
+def test_signed_userinfo(name: str, tls: World, tenant: Tenant, website: Website) -> None:
+    """OIDC Core §5.3.2: userinfo comes as a JWT signed by the registered algorithm, which the client takes for nothing else."""
+    with registered(name, tls, tenant, website, userinfo_signed_response_alg="ES256") as rp:
+        tokens = sign_in(rp, tls)
+        found = rp.userinfo(access_token=tokens["access_token"], sub=tokens["claims"]["sub"])
+        assert (found["iss"], found["email"]) == (tenant.issuer, "ada@example.com")
+    showed(name, "signed_userinfo")
+
+
+@able("encrypted")
+def test_encrypted_id_token(name: str, tls: World, tenant: Tenant, website: Website) -> None:
+    """OIDC Core §10.2, §16.14: the ID token is signed and then encrypted to the key that the client registered."""
+    # What pyoidc's library computes for ECDH-ES fails when no PartyUInfo is sent.
+    alg = "RSA-OAEP-256" if name == "pyoidc" else "ECDH-ES"
+    wanted = {"id_token_encrypted_response_alg": alg, "id_token_encrypted_response_enc": "A128CBC-HS256"}
+    with registered(name, tls, tenant, website, **wanted) as rp:
+        assert sign_in(rp, tls)["claims"]["iss"] == tenant.issuer
+        assert rp.document["id_token_encrypted_response_alg"] == alg
+    showed(name, "encrypted")
 
 
 @able("pairwise")

@@ -27,7 +27,7 @@ await serve({
   },
 
   // The client registers itself; the answer is what the server registered, as the library keeps it.
-  async register({ issuer, metadata, key, kid, initial_access_token }) {
+  async register({ issuer, metadata, key, kid, initial_access_token, decrypting }) {
     redirectUri = metadata.redirect_uris[0];
     signing = key && { key: await importKey(key), kid };
     const auth = metadata.token_endpoint_auth_method === "private_key_jwt" ? client.PrivateKeyJwt(signing) : undefined;
@@ -36,6 +36,10 @@ await serve({
     const [type] = metadata.response_types ?? ["code"];
     isImplicit = type === "id_token";
     if (isImplicit) client.useIdTokenResponseType(config);
+    if (decrypting) {
+      const secret = await crypto.subtle.importKey("jwk", decrypting, { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+      client.enableDecryptingResponses(config, ["A128CBC-HS256"], { key: secret, alg: "ECDH-ES", kid: decrypting.kid });
+    }
     if (type === "code id_token") client.useCodeIdTokenResponseType(config);
     return { ...config.clientMetadata() };
   },
