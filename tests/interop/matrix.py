@@ -75,10 +75,12 @@ REGISTERED_FEATURES = {
     "encrypted": ("Encrypted ID token", "OIDC Core §10.2"),
     "pairwise": ("Pairwise subject by `sector_identifier_uri`", "OIDC Core §8.1, OIDC Registration §5"),
     "silent": ("Silent sign-in (`prompt=none`)", "OIDC Core §3.1.2.1"),
+    "session": ("Sign-out elsewhere noticed (session monitoring)", "OIDC Session Management 1.0"),
     "registered_logout": ("Sign-out at the provider, and back", "OIDC RP-Initiated Logout 1.0"),
 }
 REGISTERED_CLIENTS = {
     "openid-client": "openid-client",
+    "oidc-client-ts": "oidc-client-ts",
     "authlib": "Authlib",
     "pyoidc": "pyoidc",
 }
@@ -132,7 +134,7 @@ HINTS = (
 def versions() -> dict[str, str]:
     """The versions of the clients that are locked."""
     packages = json.loads((HERE / "node" / "package-lock.json").read_text("utf-8"))["packages"]
-    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi")}
+    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi", "oidc-client-ts")}
     return {**node, "authlib": version("authlib"), "pyoidc": version("oic")}
 
 
