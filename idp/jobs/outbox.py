@@ -44,6 +44,7 @@ LOOK = 0.25  # seconds between two looks for new messages while others are under
 RUN = 20.0  # seconds after which a run begins nothing more, so that another tenant gets its turn
 SWEEP = 3600  # seconds to the next look at an empty outbox
 SUSPENDED = 300  # seconds to the next look at the outbox of a suspended tenant
+_MOST_NAMED = 50  # messages that one audit event names
 SAFETY = 10  # seconds within which a worker looks, should whoever wrote a message not live to say so
 
 
@@ -196,3 +197,35 @@ class _Run:
 
 def _jittered(seconds: int) -> int:
     return max(1, round(seconds * random.uniform(0.8, 1.2)))  # noqa: S311 - so that many do not come at once
+
+
+# -- what an operator decides -----------------------------------------------------------------------------------------
+
+
+def retry(database: Database, messages: Sequence[int], *, actor: str) -> list[int]:
+    """Let messages that wait, are dead or were discarded be delivered again, from now on; returns which those are."""
+
+    def work(conn: Connection) -> list[int]:
+        done = [message for message in messages if outbox.retry(conn, message)]
+        _record_decision(conn, "outbox.retried", done, actor)
+        return done
+
+    with announced(database):
+        return database.writing(work)
+
+
+def discard(database: Database, messages: Sequence[int], *, actor: str) -> list[int]:
+    """Give messages up that wait or are dead; returns which those are."""
+
+    def work(conn: Connection) -> list[int]:
+        done = [message for message in messages if outbox.discard(conn, message)]
+        _record_decision(conn, "outbox.discarded", done, actor)
+        return done
+
+    return database.writing(work)
+
+
+def _record_decision(conn: Connection, kind: str, messages: list[int], actor: str) -> None:
+    if messages:
+        details = {"count": len(messages), "messages": messages[:_MOST_NAMED]}
+        audit.record(conn, kind, outcome="success", actor=actor, details=details)

@@ -30,6 +30,7 @@ COMMANDS = [
     ),
     *(["keys", name] for name in ("list", "rotate", "revoke", "rewrap")),
     *(["db", name] for name in ("status", "upgrade")),
+    *(["outbox", name] for name in ("list", "show", "retry", "discard")),
     ["audit", "verify"],
     *([name] for name in ("init", "serve", "worker", "explain", "test", "doctor", "demo-rp")),
 ]

@@ -268,7 +268,7 @@ def test_keys_are_rotated_between_two_requests(provider: Provider, agent: UserAg
     assert header_of(after.id_token)["kid"] != header_of(before.id_token)["kid"]
     # Retired keys stay published as long as tokens of theirs live, and are never another key under the same name.
     published = {key["kid"]: key for key in present}
-    assert all(published[key["kid"]] == key for key in former)
+    assert all(published[key["kid"]] == key for key in former if key["use"] == "sig")
     assert verified(before.id_token, present, "RS256")["sub"] == before.claims["sub"]
     assert rp.userinfo(before)["sub"] == before.claims["sub"]
     assert rp.sign_in(agent, prompt="none", id_token_hint=before.id_token).claims["sub"] == before.claims["sub"]
@@ -464,12 +464,13 @@ def test_an_object_that_is_not_the_clients(signer: RelyingParty, agent: UserAgen
         unknown.request_object(inside),
         f"{head}.{body[:-4]}AAAA.{signature}",
         f"{head}.{body}.",
-        unsigned(inside),
         "foobar",
         good + "A",
     ):
         arrival = signer.ask(agent, request=made).arrival
         assert arrival.error == "invalid_request_object", made
+    # Unsigned, and this client never said how it signs: that kind of request is not supported (Core §3.1.2.6).
+    assert signer.ask(agent, request=unsigned(inside)).arrival.error == "request_not_supported"
 
 
 def test_only_the_registered_algorithm_signs_objects(
@@ -525,7 +526,7 @@ def test_an_unsigned_object_by_reference_is_refused(
     rp, path = with_reference(provider, site, client_keys)
     inside = {"response_type": "code", "client_id": rp.client_id, "redirect_uri": REDIRECT, "scope": "openid"}
     address = site.put(path, unsigned({**inside, "iss": rp.client_id, "aud": provider.issuer}), OBJECT_TYPE)
-    assert rp.ask(agent, request_uri=address).arrival.error == "invalid_request_object"
+    assert rp.ask(agent, request_uri=address).arrival.error == "request_uri_not_supported"
 
 
 def test_an_unregistered_reference_is_not_fetched(

@@ -226,6 +226,17 @@ def test_the_logout_token(any_world: World, alg: str | None) -> None:
     assert len(claims["jti"]) >= 20
 
 
+def test_the_subject_is_the_clients(world: World) -> None:
+    """OpenID Connect Back-Channel Logout §2.4, Core §8.1: the sub by which this client knows the person; after a deletion too."""
+    apps = [world.app("public"), world.app("pair", subject_type="pairwise")]
+    _, hints = world.signed_in(*apps)
+    known = {decoded(hint)[1]["aud"]: decoded(hint)[1]["sub"] for hint in hints}
+    assert known["public"] != known["pair"]
+    accounts.delete_user(world.house.database(world.acme), world.house.user_id(world.acme), by=OPERATOR)
+    world.deliver()
+    assert {told.claims["aud"]: told.claims["sub"] for told in world.receivers.told} == known
+
+
 def test_it_is_signed_when_it_is_sent(world: World) -> None:
     """OpenID Connect Back-Channel Logout §2.6: with the keys of that moment, however long the message waited."""
     app = world.app("app")
