@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PORTS = range(19300, 19400)
 # Each process of a parallel run has a quarter of the range to itself.
 _quarter = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
-_ports = itertools.cycle(PORTS[25 * _quarter : 25 * (_quarter + 1)])
+_ports = itertools.cycle(random.sample(PORTS[25 * _quarter : 25 * (_quarter + 1)], 25))
 START_SECONDS, STOP_SECONDS, FEED_SECONDS = 40.0, 10.0, 10.0
 ALGORITHMS = ("ES256", "RS256", "EdDSA", "PS256")
 
@@ -96,6 +97,16 @@ class Provider:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        try:
+            self._furnish()
+            self.start()
+            self._await_keys(lambda keys: {key["alg"] for key in keys} >= set(ALGORITHMS))
+        except BaseException:
+            self.stop()  # nobody leaves what was never entered
+            raise
+        return self
+
+    def _furnish(self) -> None:
         self.idp("init")
         self.idp("tenant", "create", TENANT, "--name", "Acme")
         self.idp(
@@ -105,9 +116,6 @@ class Provider:
         )
         self.idp("user", "create", TENANT, PERSON, "--password-stdin", "--claims", json.dumps(CLAIMS), text=PASSWORD)
         self.idp("user", "create", TENANT, OTHER_PERSON, "--name", "Bob", "--password-stdin", text=PASSWORD)
-        self.start()
-        self._await_keys(lambda keys: {key["alg"] for key in keys} >= set(ALGORITHMS))
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -179,7 +187,7 @@ class Provider:
         """Replace the keys that sign, and wait until both web workers publish the new ones."""
         before = {key["kid"] for key in self.keys()}
         self.idp("keys", "rotate", TENANT)
-        self._await_keys(lambda keys: {key["kid"] for key in keys} > before)
+        self._await_keys(lambda keys: bool({key["kid"] for key in keys if key["use"] == "sig"} - before))
 
     def _await_keys(self, are_there: Callable[[list[dict[str, Any]]], bool]) -> None:
         until, seen = time.monotonic() + FEED_SECONDS, 0

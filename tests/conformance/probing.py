@@ -460,7 +460,7 @@ def encrypt(provider: Provider, text: str, alg: str, enc: str) -> str:
     ]
     assert fits, f"no key is published to encrypt to with {alg}"
     key = KeySet.import_key_set({"keys": [fits[0]]}).keys[0]
-    header = {"alg": alg, "enc": enc, "kid": fits[0]["kid"], "cty": "oauth-authz-req+jwt"}
+    header = {"alg": alg, "enc": enc, "kid": fits[0]["kid"], "cty": "JWT"}
     return jwe.encrypt_compact(header, text, key, algorithms=[alg, enc])
 
 

@@ -599,17 +599,17 @@ def test_an_unsigned_request_object_is_used_or_refused(rp: RelyingParty, agent: 
     """
     request = rp.request()
     arrival = rp.ask_by_object(agent, {**request, "state": "of the object"}, alg="none", **request).arrival
-    assert arrival.error == "invalid_request_object"
+    assert arrival.error == "request_not_supported"
     assert arrival.params["state"] == request["state"]
 
 
 def test_a_request_object_with_the_redirect_uri_inside(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Core §6.1, §3.1.2.6: unsigned it is refused by invalid_request_object, and its redirect URI is never trusted.
+    """OpenID Connect Core §6.1, §3.1.2.6: unsigned it is refused by request_not_supported, and its redirect URI is never trusted.
 
     Module oidcc-ensure-request-object-with-redirect-uri.
     """
     asked = rp.ask_by_object(agent, {"redirect_uri": REDIRECT}, alg="none")
-    assert asked.arrival.error == "invalid_request_object"
+    assert asked.arrival.error == "request_not_supported"
     unregistered = rp.ask_by_object(
         agent, {"redirect_uri": "https://evil.example/"}, alg="none", redirect_uri="https://evil.example/"
     ).arrival

@@ -6,6 +6,7 @@ what is new must join. Values that others offer and this provider does not list 
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,12 @@ def probe(provider: Provider, site: Site, client_keys: dict[str, Any]) -> Iterat
     made = Probe(provider, site, client_keys, provider.discovery())
     yield made
     made.close()
+
+
+def told(error: BaseException) -> str:
+    """What a recipe found, and the line that found it."""
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} {error} at {line.name}: {line.line}"[:600]
 
 
 def test_every_member_has_a_recipe(probe: Probe) -> None:
@@ -55,7 +62,7 @@ def test_what_is_not_advertised_is_refused(probe: Probe, member: str) -> None:
         try:
             refusal(probe, each)
         except AssertionError as error:
-            working[each] = str(error)[:600]
+            working[each] = told(error)
     assert working == {}
 
 

@@ -28,17 +28,22 @@ if TYPE_CHECKING:
     from website import Website
 
 
+def trusting(root: Path) -> ssl.SSLContext:
+    """What httpx is told to trust."""
+    return ssl.create_default_context(cafile=str(root))
+
+
 class RegisteredAuthlib(AuthlibClient):
     """Authlib has no function for it: its users send the POST, and configure the client with the answer."""
 
     def __init__(self, trust: Path) -> None:
         """Keep what to trust."""
         super().__init__(trust)
-        self._ca = str(trust)
+        self._context = trusting(trust)
 
     def register(self, issuer: str, metadata: dict[str, Any], **more: Any) -> dict[str, Any]:
         token = more.get("initial_access_token")
-        with httpx.Client(verify=ssl.create_default_context(cafile=self._ca), trust_env=False) as line:
+        with httpx.Client(verify=self._context, trust_env=False) as line:
             endpoint = line.get(f"{issuer}/.well-known/openid-configuration").json()["registration_endpoint"]
             headers = {"authorization": f"Bearer {token}"} if token else {}
             answer = line.post(endpoint, json=metadata, headers=headers)

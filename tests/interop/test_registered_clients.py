@@ -232,7 +232,8 @@ def test_encrypted_id_token(name: str, tls: World, tenant: Tenant, website: Webs
 @able("pairwise")
 def test_pairwise(name: str, tls: World, tenant: Tenant, website: Website) -> None:
     """OIDC Core §8.1, OIDC Registration §5: clients of one sector know Ada by one name, others by another."""
-    website.pages["/sector"] = json.dumps([f"{RP}/cb", "https://other.example/cb"]).encode()
+    listed = json.dumps([f"{RP}/cb", "https://other.example/cb"]).encode()
+    website.pages["/sector"] = ("application/json", listed)
     sector = {"subject_type": "pairwise", "sector_identifier_uri": f"{website.url}/sector"}
     found = []
     for metadata in (
