@@ -8,7 +8,17 @@ from __future__ import annotations
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
 from idp.oauth import authorize, introspection, registration, request_object, revocation, token
-from idp.oidc import authentication_request, claims_parameter, discovery, logout, third_party_login, userinfo
+from idp.oidc import (
+    authentication_request,
+    backchannel_logout,
+    claims_parameter,
+    discovery,
+    frontchannel_logout,
+    logout,
+    session_management,
+    third_party_login,
+    userinfo,
+)
 
 
 def _pages() -> tuple[Endpoint, ...]:
@@ -34,6 +44,9 @@ FEATURES: tuple[Feature, ...] = (
     revocation.REVOCATION,
     registration.REGISTRATION,
     logout.LOGOUT,
+    backchannel_logout.BACKCHANNEL_LOGOUT,
+    frontchannel_logout.FRONTCHANNEL_LOGOUT,
+    session_management.SESSION_MANAGEMENT,
     third_party_login.THIRD_PARTY_LOGIN,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )

@@ -1,4 +1,7 @@
-"""The table of kinds of job, and the worker that runs them: purge, key rotation, the audit chain, draining the spool."""
+"""The table of kinds of job, and the worker that runs them: purge, key rotation, the audit chain, the spool, the outbox.
+
+Also the table of what may wait in an outbox: each kind of message with how it is sent.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from idp import audit
 from idp.clock import now
+from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
 from idp.jobs.drain import drain_job
+from idp.jobs.outbox import outbox_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
 from idp.keys import rotation
 from idp.keys.checkpoints import CheckpointKeys
+from idp.oidc import backchannel_logout
 from idp.store import migrate
 from idp.store.tenant import signing_keys
+from idp.web import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from idp.installation import Installation
+    from idp.jobs.outbox import Sent
     from idp.jobs.schedule import JobContext
     from idp.store.rows import Connection
     from idp.tenancy.tenant import Tenant
@@ -28,8 +36,8 @@ DAY = 86400
 SOONEST_ROTATION = 60  # seconds
 
 
-def kinds(installation: Installation) -> tuple[Job, ...]:
-    """Return every kind of job this product has."""
+def kinds(installation: Installation, measured: metrics.Metrics | None = None) -> tuple[Job, ...]:
+    """Return every kind of job this product has; ``measured`` counts what is delivered."""
     return (
         Job("migrate", _migrate, first_due=60),
         purge.TENANT_JOB,
@@ -37,12 +45,19 @@ def kinds(installation: Installation) -> tuple[Job, ...]:
         Job("rotation", lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
+        outbox_job(senders(installation), measured.count_delivery if measured is not None else None),
     )
 
 
+def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any], Sent]]:
+    """Return how each kind of message is sent."""
+    return {BACKCHANNEL_LOGOUT: backchannel_logout.sender(installation.servers, installation.services.outbound)}
+
+
 def worker(installation: Installation) -> Worker:
-    """Return a worker that runs them."""
-    return Worker(installation.store, kinds(installation), tenants_by_id=installation.resolver.by_id)
+    """Return the worker of this process, which runs them."""
+    table = kinds(installation, metrics.recorder(installation.settings))
+    return Worker(installation.store, table, tenants_by_id=installation.resolver.by_id)
 
 
 def key_policy(tenant: Tenant) -> rotation.KeyPolicy:

@@ -21,7 +21,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
     commands_by_name={
         "init": ("idp.cli.init:init", "Make the data folder, the master key, the databases and the first tenants."),
         "serve": ("idp.cli.serve:serve", "Serve, with a worker beside the server."),
-        "worker": ("idp.cli.worker:worker", "Run jobs: purge, key rotation, the audit chain."),
+        "worker": ("idp.cli.worker:worker", "Run jobs: purge, key rotation, the audit chain, the outbox."),
         "tenant": ("idp.cli.tenant:tenant", "Tenants: create, list, show, set, suspend, resume, delete."),
         "user": ("idp.cli.user:user", "Users of a tenant: create, list, disable, enable, delete."),
         "client": ("idp.cli.client:client", "Clients (relying parties) of a tenant."),
@@ -29,6 +29,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
             "idp.cli.registration_token:registration_token",
             "Initial access tokens: who may register clients.",
         ),
+        "outbox": ("idp.cli.outbox:outbox", "What waits to be delivered, or could not be: list, show, retry, discard."),
         "keys": ("idp.cli.keys:keys", "Signing keys of a tenant, and the master key."),
         "db": ("idp.cli.db:db", "Schemas of the databases: status, upgrade."),
         "audit": ("idp.cli.audit:audit", "Verify the audit log of a tenant."),

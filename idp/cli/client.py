@@ -152,7 +152,8 @@ def _registry(slug: str) -> Iterator[ClientRegistry]:
 
 
 def _registry_of(place: Place) -> ClientRegistry:
-    return ClientRegistry(place.tenant, place.database, place.installation.feed)
+    services = place.installation.services
+    return ClientRegistry(place.tenant, place.database, services.feed, services.outbound)
 
 
 def _require_sector(place: Place, metadata: Mapping[str, Any]) -> None:

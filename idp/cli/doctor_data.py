@@ -1,4 +1,4 @@
-"""What `idp doctor` checks about the databases: master key, schemas, jobs, signing keys; and Redis and the server itself."""
+"""What `idp doctor` checks about the databases: master key, schemas, jobs, signing keys, dead letters; and Redis and the server itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from idp.clock import now
 from idp.errors import StorageUnavailable
 from idp.keys.envelope import CannotUnseal, Envelope
 from idp.keys.signer import sealing_purpose
-from idp.store import tables
+from idp.store import migrate, tables
 from idp.store.control import control_state, pending_work, tenants
 from idp.store.db import Database
 from idp.store.location import locate
-from idp.store.tenant import signing_keys
+from idp.store.tenant import outbox, signing_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from idp.settings import Settings
     from idp.store.rows import Row
@@ -38,7 +38,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from _master_key(control, envelope)
         yield from _schemas(settings)
         yield from _jobs(control)
-        yield from _keys(settings, control, envelope)
+        yield from _tenants(settings, control, envelope)
         yield from _demo(control, settings)
     finally:
         control.close()
@@ -107,27 +107,52 @@ def _jobs(control: Database) -> Iterator[Finding]:
         yield Finding("ok", "no job is overdue or failing")
 
 
-def _keys(settings: Settings, control: Database, envelope: Envelope) -> Iterator[Finding]:
+def _tenants(settings: Settings, control: Database, envelope: Envelope) -> Iterator[Finding]:
     with control.reading() as conn:
         served = [row for row in tenants.list_all(conn) if row.state in ("active", "suspended")]
-    broken = 0
+    broken = undelivered = 0
     for tenant in served[:MOST_TENANTS]:
-        problem = _key_problem(settings, tenant, envelope)
+        problem, dead = _look(settings, tenant, envelope)
         if problem is not None and (broken := broken + 1) <= 5:
             yield problem
+        if dead is not None and (undelivered := undelivered + 1) <= 5:
+            yield dead
+    looked = min(len(served), MOST_TENANTS)
     if not broken:
-        yield Finding("ok", f"the signing keys of {min(len(served), MOST_TENANTS)} tenants are there and can be opened")
+        yield Finding("ok", f"the signing keys of {looked} tenants are there and can be opened")
+    if not undelivered:
+        yield Finding("ok", f"the outboxes of {looked} tenants have no dead letter")
 
 
-def _key_problem(settings: Settings, tenant: Row[Any], envelope: Envelope) -> Finding | None:
+def _look(settings: Settings, tenant: Row[Any], envelope: Envelope) -> tuple[Finding | None, Finding | None]:
+    """Return what is wrong with a tenant's keys, and with its outbox."""
     database = Database(locate(settings, tenant.database_url))
     try:
         with database.reading() as conn:
             active = {row.alg: row for row in signing_keys.list_all(conn) if row.state == "active"}
+        dead = _dead_letters(tenant, database)
     except StorageUnavailable:
-        return None  # said with the schemas
+        return None, None  # said with the schemas
     finally:
         database.close()
+    return _key_problem(tenant, active, envelope), dead
+
+
+def _dead_letters(tenant: Row[Any], database: Database) -> Finding | None:
+    if migrate.version(database) != migrate.head("tenant"):
+        return None  # the release before had no outbox; the schema is a finding of its own
+    with database.reading() as conn:
+        dead = outbox.count(conn)["dead"]
+    if not dead:
+        return None
+    return Finding(
+        "warning",
+        f"{dead} messages of tenant {tenant.slug} could not be delivered",
+        f"idp outbox list {tenant.slug} --state dead; then retry or discard them",
+    )
+
+
+def _key_problem(tenant: Row[Any], active: Mapping[str, Row[Any]], envelope: Envelope) -> Finding | None:
     missing = [alg for alg in ("ES256", "RS256") if alg not in active]
     if missing:
         return Finding(

@@ -92,7 +92,8 @@ def _roots(settings: Settings, issuer: str) -> str | None:
 def _show(result: Result) -> None:
     for name, token in result.tokens.items():
         _print(f"{name} (header)", token["header"])
-        _print(f"{name} (claims)", token["claims"])
+        if "claims" in token:
+            _print(f"{name} (claims)", token["claims"])
     if result.userinfo is not None:
         _print("userinfo", result.userinfo)
     click.echo("\nThe client works.")

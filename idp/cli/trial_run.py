@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -72,7 +74,7 @@ class Trial:
         """Do it; raises :class:`Stopped`."""
         try:
             self._discover()
-            if "authorization_code" in self._client.metadata["grant_types"]:
+            if {"authorization_code", "implicit"} & set(self._client.metadata["grant_types"]):
                 return self._sign_in()
             if "client_credentials" in self._client.metadata["grant_types"]:
                 return self._for_itself()
@@ -82,7 +84,7 @@ class Trial:
                 f"{where.scheme}://{where.netloc} does not answer ({type(error).__name__}): is it served, and is that its address?"
             ) from None
         raise Stopped(
-            "The client has neither the grant type authorization_code nor client_credentials; nothing can be tried."
+            "The client has no grant type that signs people in, nor client_credentials; nothing can be tried."
         )
 
     # -- the steps ------------------------------------------------------------------------------------------------
@@ -99,23 +101,26 @@ class Trial:
         verifier, state, nonce = (secrets.token_urlsafe(32) for _ in range(3))
         scope = self._client.metadata.get("scope") or "openid profile email"
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        types = self._client.metadata["response_types"]
+        words = ("code" if "code" in types else types[0]).split()
         asked = {
-            "response_type": "code",
+            "response_type": " ".join(words),
             "client_id": self._client.client_id,
             "redirect_uri": redirect_uri,
             "scope": scope,
             "state": state,
             "nonce": nonce,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
+            **({"code_challenge": challenge, "code_challenge_method": "S256"} if "code" in words else {}),
         }
-        self._tell(f"Authorization request with PKCE, scope “{scope}”, redirect URI {redirect_uri}")
+        self._tell(f"Authorization request for {' '.join(words)}, scope “{scope}”, redirect URI {redirect_uri}")
         url = f"{self._endpoints['authorization_endpoint']}?{urlencode(asked)}"
         answer = self._through_pages(self._http.get(url, timeout=TIMEOUT, allow_redirects=False), redirect_uri)
-        code = self._code(answer, state)
+        self._require(answer, state, words)
+        if "code" not in words:
+            return self._finish(answer, nonce)
         form = {
             "grant_type": "authorization_code",
-            "code": code,
+            "code": answer["code"],
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
@@ -131,8 +136,9 @@ class Trial:
         for _ in range(2 * MOST_PAGES):
             if answer.status_code in (302, 303, 307):
                 target = urljoin(answer.url, answer.headers["location"])
-                if target.partition("?")[0] == redirect_uri.partition("?")[0]:
-                    return dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
+                if re.split("[?#]", target, maxsplit=1)[0] == redirect_uri.partition("?")[0]:
+                    came = urlsplit(target)
+                    return dict(parse_qsl(came.fragment or came.query, keep_blank_values=True))
                 answer = self._http.get(target, timeout=TIMEOUT, allow_redirects=False)
                 continue
             forms, shown_id = page_forms.read(answer.text)
@@ -170,15 +176,18 @@ class Trial:
             )
         raise Stopped("The pages do not come to an end.")
 
-    def _code(self, answer: Mapping[str, str], state: str) -> str:
+    def _require(self, answer: Mapping[str, str], state: str, words: list[str]) -> None:
+        """Refuse an answer without what was asked for."""
         if "error" in answer:
             text = answer.get("error_description", "")
             named = text.rpartition("correlation id ")[2].rstrip(")") if "correlation id" in text else None
             raise Stopped(f"The authorization was refused: {answer['error']} ({text})", named)
-        if answer.get("state") != state or answer.get("iss") != self._issuer or not answer.get("code"):
-            raise Stopped("The answer lacks the code, or carries another state or iss than expected (RFC 9207).")
-        self._tell("The code came back, with the right state and iss")
-        return answer["code"]
+        wanted = {"access_token" if word == "token" else word for word in words}
+        if answer.get("state") != state or answer.get("iss") != self._issuer or not wanted <= answer.keys():
+            raise Stopped(
+                f"The answer lacks {' or '.join(sorted(wanted))}, or carries another state or iss (RFC 9207)."
+            )
+        self._tell(f"{' and '.join(sorted(wanted))} came back, with the right state and iss")
 
     def _token(self, form: dict[str, str]) -> dict[str, Any]:
         answer = self._authenticated(self._endpoints["token_endpoint"], form)
@@ -211,23 +220,20 @@ class Trial:
         header = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
         return self._http.post(url, form, headers=header, timeout=TIMEOUT)
 
-    def _finish(self, tokens: dict[str, Any], nonce: str | None) -> Result:
+    def _finish(self, tokens: Mapping[str, Any], nonce: str | None) -> Result:
         kept = ("token_type", "expires_in", "scope")
         result = Result({name: tokens[name] for name in kept if name in tokens})
         published: Any = self._json(self._http.get(self._endpoints["jwks_uri"], timeout=TIMEOUT), "the JWK Set")
         keys = KeySet.import_key_set(published)
-        result.tokens["access_token"] = self._decoded(tokens["access_token"], keys)
+        if "access_token" in tokens:
+            result.tokens["access_token"] = self._decoded(tokens["access_token"], keys)
         if "refresh_token" in tokens:
             self._tell("There is a refresh token")
         if "id_token" in tokens:
             result.tokens["id_token"] = self._decoded(tokens["id_token"], keys)
-            self._check_id_token(result.tokens["id_token"]["claims"], nonce)
-            header = {"Authorization": f"Bearer {tokens['access_token']}"}
-            answer = self._http.get(self._endpoints["userinfo_endpoint"], headers=header, timeout=TIMEOUT)
-            result.userinfo = self._json(answer, "userinfo")
-            if result.userinfo.get("sub") != result.tokens["id_token"]["claims"].get("sub"):
-                raise Stopped("userinfo is about another sub than the ID token (OpenID Connect Core §5.3.2).")
-            self._tell("userinfo answered, about the same sub")
+            self._check_id_token(result.tokens["id_token"].get("claims"), nonce)
+            if "access_token" in tokens:
+                result.userinfo = self._userinfo(tokens["access_token"], result, keys)
         for name in ("refresh_token", "access_token"):
             if name in tokens:
                 self._authenticated(
@@ -236,7 +242,27 @@ class Trial:
         self._tell("What was issued is revoked again")
         return result
 
+    def _userinfo(self, access_token: str, result: Result, keys: KeySet) -> dict[str, Any] | None:
+        """Ask for userinfo; None when it is encrypted to the client."""
+        header = {"Authorization": f"Bearer {access_token}"}
+        answer = self._http.get(self._endpoints["userinfo_endpoint"], headers=header, timeout=TIMEOUT)
+        if answer.headers.get("content-type", "").startswith("application/jwt"):
+            found: dict[str, Any] | None = self._decoded(answer.text, keys).get("claims")
+        else:
+            found = self._json(answer, "userinfo")
+        if found is None:
+            self._tell("userinfo answered, encrypted to the client's key")
+            return None
+        # The access token says the same sub, also where the ID token cannot be opened.
+        if found.get("sub") != result.tokens["access_token"]["claims"].get("sub"):
+            raise Stopped("userinfo is about another sub than the tokens (OpenID Connect Core §5.3.2).")
+        self._tell("userinfo answered, about the same sub")
+        return found
+
     def _decoded(self, token: str, keys: KeySet) -> dict[str, Any]:
+        if token.count(".") == 4:  # a JWE (RFC 7516 §3.1): what is inside is for the client alone
+            head = token.partition(".")[0]
+            return {"header": json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))}
         algorithms = ["ES256", "RS256", "PS256", "EdDSA"]
         try:
             found = jwt.decode(token, keys, algorithms=algorithms)
@@ -244,7 +270,10 @@ class Trial:
             raise Stopped(f"A token's signature does not fit the published keys ({type(error).__name__}).") from None
         return {"header": dict(found.header), "claims": dict(found.claims)}
 
-    def _check_id_token(self, claims: Mapping[str, Any], nonce: str | None) -> None:
+    def _check_id_token(self, claims: Mapping[str, Any] | None, nonce: str | None) -> None:
+        if claims is None:
+            self._tell("The ID token is encrypted to the client's key, which only the client has")
+            return
         audience = claims.get("aud")
         named = audience if isinstance(audience, list) else [audience]
         if claims.get("iss") != self._issuer or self._client.client_id not in named or claims.get("nonce") != nonce:

@@ -16,7 +16,7 @@ from idp.web import logs
 @click.option("--once", is_flag=True, help="Run what is due now, then end.")
 @json_option
 def worker(out: Output, *, parent: int | None, once: bool) -> None:
-    """Run jobs: draining the spool, chaining audit logs, rotating keys, purging what has expired."""
+    """Run jobs: draining the spool, chaining audit logs, rotating keys, purging what has expired, delivering the outbox."""
     with opened() as installation:
         logs.configure(installation.settings)
         made = work.worker(installation)

@@ -13,7 +13,8 @@ from idp.flow import interaction as interactions
 from idp.flow import pages
 from idp.flow.dispatcher import proceed, refuse
 from idp.flow.preamble import form_token
-from idp.flow.scope_words import described
+from idp.flow.scope_words import CLAIM, described
+from idp.identity.claims import SCOPE_CLAIMS
 from idp.store.tenant import consents, users
 from idp.web.http import redirect
 
@@ -43,7 +44,10 @@ class Consent:
         if not scopes or live is None:
             return bool(scopes)
         with context.server.database.reading() as conn:
-            return not scopes <= consents.scopes_of(conn, live.user_id, context.interaction.client_id)
+            granted = consents.scopes_of(conn, live.user_id, context.interaction.client_id)
+        # Who allowed a scope has allowed each of its claims (OIDC Core §5.4).
+        covered = {f"{CLAIM}{claim}" for scope in granted for claim in SCOPE_CLAIMS.get(scope, ())}
+        return not scopes <= granted | covered
 
     def shows(self, context: Context) -> str:
         """Promise that the account shown is the one that consents."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Refusal, Unavailable
+from idp.flow import browser_state, pages, session
 from idp.flow import interaction as interactions
-from idp.flow import pages, session
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
@@ -104,7 +104,8 @@ class Login:
             return made.id
 
         try:
-            result = sign_in(context.server, attempt, and_then)
+            with session.replacing(context.server, context.session, username):
+                result = sign_in(context.server, attempt, and_then)
         except Unavailable as busy:
             page = self._page(
                 context, shown, [(None, "Too many people are signing in. Please try again in a moment")], 503
@@ -119,6 +120,7 @@ class Login:
             return self._page(context, shown, [("username", _ANOTHER)], status=400)
         context.session = session.find(context.server, begun[0].secret)
         context.set_cookies.append(session.session_cookie(context.server.tenant, begun[0].secret))
+        browser_state.show(context)
         return proceed(context)
 
     def _record(self, context: Context, refused: Refused) -> None:

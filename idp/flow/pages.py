@@ -45,12 +45,19 @@ def page(
     status: int = 200,
     form_action: tuple[str, ...] = (),
     logos: tuple[str | None, ...] = (),
+    frame_src: tuple[str, ...] = (),
+    has_script: bool = False,
     **context: Any,
 ) -> Response:
-    """Answer a page; ``form_action`` and ``logos`` widen its content security policy by as little as they need."""
+    """Answer a page; what is named widens its content security policy by as little as it needs."""
     brand = brand_of(server.tenant)
     images = (_image_source(address) for address in (brand.logo_url, *logos))
-    policy = headers.page_csp(form_action=form_action, img_src=[source for source in images if source])
+    policy = headers.page_csp(
+        form_action=form_action,
+        img_src=[source for source in images if source],
+        frame_src=frame_src,
+        script_src=("'self'",) if has_script else (),
+    )
     html = pages.render(template, brand, request.correlation_id, **context)
     return html_response(status, html, headers.page_headers(policy))
 

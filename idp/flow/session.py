@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import StorageUnavailable
+from idp.identity import session_end
+from idp.identity.accounts import fold
 from idp.identity.authentication import METHODS
-from idp.store.tenant import grants, sessions
+from idp.jobs.outbox import announced
+from idp.store.tenant import session_clients, sessions
 from idp.web import cookies
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from idp.flow.services import FlowServer
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
@@ -112,11 +117,24 @@ def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) 
     return Begun(session_id, secret)
 
 
+def ending(server: FlowServer, session: Row[Any]) -> AbstractContextManager[None]:
+    """Return what the transaction that ends a session is wrapped in, so that the applications are told at once."""
+    with server.database.reading() as conn:
+        is_told = bool(session_clients.addresses(conn, session.id, f"{session_end.BACKCHANNEL_LOGOUT}_uri"))
+    return announced(server.database) if is_told else contextlib.nullcontext()
+
+
+def replacing(server: FlowServer, session: Row[Any] | None, username: str) -> AbstractContextManager[None]:
+    """Return what a sign-in is wrapped in: it ends the browser's session if that is another person's."""
+    if session is None or fold(session.username) == fold(username):
+        return contextlib.nullcontext()
+    return ending(server, session)
+
+
 def end(conn: Connection, request: Request, session: Row[Any], *, reason: str) -> bool:
-    """End a session and revoke its grants, except those with offline access; False when it had ended already."""
-    if not sessions.end(conn, session.id):
+    """End a session and record it, inside :func:`ending`; False when it had ended already."""
+    if not session_end.end(conn, session.id, session.user_id, reason):
         return False
-    grants.revoke_of_session(conn, session.id, reason)
     audit.record(
         conn,
         "session.ended",

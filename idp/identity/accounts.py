@@ -16,9 +16,10 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import standard_claims
+from idp.identity import session_end, standard_claims
 from idp.identity.passwords import check_new_password
-from idp.store.tenant import consents, grants, role_bindings, sessions, users
+from idp.jobs.outbox import announced
+from idp.store.tenant import consents, role_bindings, users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,12 +155,11 @@ def set_password(
         users.change(
             conn, user.id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
         )
-        ended = sessions.end_all_of(conn, user.id, but=keep_session) if ends_others else 0
-        if ends_others:
-            grants.revoke_of_user(conn, user.id, "password_changed", but_session=keep_session)
+        ended = session_end.end_all_of(conn, user.id, "password_changed", but=keep_session) if ends_others else 0
         _record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
 
-    database.writing(work)
+    with announced(database):
+        database.writing(work)
 
 
 def disable_user(database: Database, user_id: str, *, by: By) -> None:
@@ -168,10 +168,11 @@ def disable_user(database: Database, user_id: str, *, by: By) -> None:
     def work(conn: Connection) -> None:
         _locked(conn, user_id)
         users.change(conn, user_id, state="disabled")
-        ended = _end_everything(conn, user_id, "user_disabled")
+        ended = session_end.end_all_of(conn, user_id, "user_disabled")
         _record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
 
-    database.writing(work)
+    with announced(database):
+        database.writing(work)
 
 
 def enable_user(database: Database, user_id: str, *, by: By) -> None:
@@ -190,13 +191,14 @@ def delete_user(database: Database, user_id: str, *, by: By) -> None:
 
     def work(conn: Connection) -> None:
         _locked(conn, user_id)
-        ended = _end_everything(conn, user_id, "user_deleted")
+        ended = session_end.end_all_of(conn, user_id, "user_deleted")
         consents.delete_of_user(conn, user_id)
         role_bindings.delete_of(conn, user_id)
         users.delete(conn, user_id)
         _record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
 
-    database.writing(work)
+    with announced(database):
+        database.writing(work)
 
 
 def _locked(conn: Connection, user_id: str) -> Row[Any]:
@@ -204,13 +206,6 @@ def _locked(conn: Connection, user_id: str) -> Row[Any]:
     if found is None:
         raise NotFound("There is no such user.")
     return found
-
-
-def _end_everything(conn: Connection, user_id: str, reason: str) -> int:
-    # Sessions before grants, as everywhere: two transactions that lock in one order cannot deadlock.
-    ended = sessions.end_all_of(conn, user_id)
-    grants.revoke_of_user(conn, user_id, reason)
-    return ended
 
 
 def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]) -> None:

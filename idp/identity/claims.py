@@ -75,7 +75,7 @@ def _add_languages(
     """Add values in other languages: under their tag, or without one where only one language is wanted (§5.2)."""
     for name in names:
         for locale in locales:
-            tagged = _in_language(stored, name, locale)
+            tagged = in_language(stored, name, locale)
             if tagged is None:
                 continue
             if len(locales) == 1:
@@ -84,13 +84,13 @@ def _add_languages(
                 found[tagged] = stored[tagged]
     for wanted in requested:
         name, _, locale = wanted.partition("#")
-        tagged = _in_language(stored, name, locale) if locale and name in SCOPE_OF else None
+        tagged = in_language(stored, name, locale) if locale and name in SCOPE_OF else None
         if tagged is not None:
             found[tagged] = stored[tagged]
 
 
-def _in_language(stored: dict[str, Any], name: str, locale: str) -> str | None:
-    """Return the stored claim whose language tag is ``locale``, or is nearest to it (RFC 4647 §3.4: its prefixes in turn)."""
+def in_language(stored: dict[str, Any], name: str, locale: str) -> str | None:
+    """Return the name in ``stored`` whose language tag is ``locale``, or is nearest to it (RFC 4647 §3.4: its prefixes in turn)."""
     by_tag = {key.partition("#")[2].lower(): key for key in stored if key.startswith(f"{name}#")}
     parts = locale.lower().split("-")
     for length in range(len(parts), 0, -1):

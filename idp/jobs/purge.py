@@ -19,6 +19,7 @@ from idp.store.tenant import (
     grants,
     initial_access_tokens,
     interactions,
+    outbox,
     refresh_tokens,
     refusals,
     replays,
@@ -59,6 +60,8 @@ TENANT_RULES = (
     Rule("initial access tokens", initial_access_tokens.purge_expired, 7 * DAY),
     Rule("sessions", sessions.purge_expired, DAY),
     Rule("grants", grants.purge_expired, 7 * DAY),
+    Rule("delivered messages", outbox.purge_finished, 7 * DAY),
+    Rule("dead messages", outbox.purge_dead, 30 * DAY),
     Rule("refusals", refusals.purge_expired, 7 * DAY),
     Rule("refusals beyond the newest", lambda conn, _before, limit: refusals.trim(conn, KEEP_REFUSALS, limit), 0),
 )
@@ -89,7 +92,7 @@ def purge(
 
 
 # These delete one thing at a time: a short batch does not mean that nothing is left.
-_IN_STAGES = (grants.purge_expired, sessions.purge_expired)
+_IN_STAGES = (grants.purge_expired, sessions.purge_expired, outbox.purge_finished, outbox.purge_dead)
 
 
 def purge_tenant(context: JobContext) -> int:

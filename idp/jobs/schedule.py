@@ -52,13 +52,15 @@ class JobContext:
 class Job:
     """A kind of job: ``run`` returns when it is next due (seconds since the epoch).
 
-    The first run is due within ``first_due`` seconds of the tenant's creation, spread so that not all come at once.
+    The first run is due within ``first_due`` seconds of the tenant's creation, spread so that not all come at once. Jobs of
+    one lane take turns among themselves and wait for no job of another: delivery waits for others' servers, work does not.
     """
 
     kind: str
     run: Callable[[JobContext], int]
     first_due: int = 3600
     scope: Literal["tenant", "installation", "node"] = "tenant"
+    lane: Literal["work", "delivery"] = "work"
 
     def first_due_of(self, tenant_id: str) -> int:
         """Return when the first run for a tenant is due."""

@@ -39,6 +39,7 @@ TICK = 1.0  # seconds between two looks for due jobs
 FIRST_PAUSE, LONGEST_PAUSE = 5, 3600  # seconds until a failed job is tried again
 NOT_SERVED_PAUSE = 300  # seconds until a tenant that is being made or deleted is looked at again
 GRACE = 1.5  # seconds that running jobs have to end when the worker stops
+DELIVERIES = 8  # tenants whose messages are delivered at a time
 
 
 class Worker:
@@ -60,7 +61,7 @@ class Worker:
         self._kinds = [*kinds, sweep_job(kinds)]
         self._shared = {(job.scope == "installation", job.kind): job for job in self._kinds if job.scope != "node"}
         self._tenants_by_id = tenants_by_id or self._tenant_row
-        self._slots = threading.Semaphore(concurrency)
+        self._slots = {"work": threading.Semaphore(concurrency), "delivery": threading.Semaphore(DELIVERIES)}
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._claims: dict[tuple[str, str], threading.Event] = {}  # running jobs, each with "the claim is lost"
@@ -75,16 +76,9 @@ class Worker:
             if job.scope == "node":
                 self._in_thread(self._repeat, job)
         self._in_thread(self._renew_for_ever)
-        pause = self._tick
-        while not self._stopping.is_set() and not is_orphaned():
-            try:
-                found = self._dispatch()
-                pause = self._tick
-            except Exception as error:  # noqa: BLE001 - the loop outlives whatever happens to the database
-                found, pause = 0, min(30.0, pause * 2)
-                log.warning("jobs cannot be looked for: %s", type(error).__name__)
-            if not found:
-                self._stopping.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - so that workers do not march in step
+        if any(job.lane == "delivery" for job in self._kinds):
+            self._in_thread(self._dispatch_for_ever, "delivery", is_orphaned)
+        self._dispatch_for_ever("work", is_orphaned)
         self._stopping.set()
         deadline = time.monotonic() + GRACE
         while self._claims and time.monotonic() < deadline:
@@ -105,32 +99,46 @@ class Worker:
 
     # -- one job --------------------------------------------------------------------------------------------------
 
-    def _dispatch(self) -> int:
-        """Claim due jobs and start them as threads become free; returns how many were claimed."""
-        self._plan_installation()
-        rows = list(self._due())
+    def _dispatch_for_ever(self, lane: str, is_orphaned: Callable[[], bool]) -> None:
+        pause = self._tick
+        while not self._stopping.is_set() and not is_orphaned():
+            try:
+                found = self._dispatch(lane)
+                pause = self._tick
+            except Exception as error:  # noqa: BLE001 - the loop outlives whatever happens to the database
+                found, pause = 0, min(30.0, pause * 2)
+                log.warning("jobs cannot be looked for: %s", type(error).__name__)
+            if not found:
+                self._stopping.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - so that workers do not march in step
+
+    def _dispatch(self, lane: str) -> int:
+        """Claim due jobs of a lane and start them as its threads become free; returns how many were claimed."""
+        if lane == "work":
+            self._plan_installation()
+        rows = list(self._due(lane))
         random.shuffle(rows)  # several workers that see the same list rarely reach for the same job
-        claimed = 0
+        slots, claimed = self._slots[lane], 0
         for row in rows:
-            while not self._slots.acquire(timeout=0.2):
+            while not slots.acquire(timeout=0.2):
                 if self._stopping.is_set():
                     return claimed
             if self._stopping.is_set() or not self._claim(row):
-                self._slots.release()
+                slots.release()
                 continue
             claimed += 1
-            self._in_thread(self._work_and_release, row)
+            self._in_thread(self._work_and_release, row, slots)
         return claimed
 
-    def _work_and_release(self, row: Row[Any]) -> None:
+    def _work_and_release(self, row: Row[Any], slots: threading.Semaphore) -> None:
         try:
             self._work_off(row)
         finally:
-            self._slots.release()
+            slots.release()
 
-    def _due(self) -> Sequence[Row[Any]]:
+    def _due(self, lane: str | None = None) -> Sequence[Row[Any]]:
+        kinds = [kind for (_, kind), job in self._shared.items() if lane in (None, job.lane)]
         with self._store.control.reading() as conn:
-            rows = pending_work.due(conn, [kind for _, kind in self._shared])
+            rows = pending_work.due(conn, kinds)
         return [row for row in rows if self._job_of(row) is not None]
 
     def _job_of(self, row: Row[Any]) -> Job | None:

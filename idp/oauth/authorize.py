@@ -14,14 +14,14 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from idp import audit, opaque
 from idp.clock import now
 from idp.feature import Endpoint, Feature
-from idp.flow import dispatcher
+from idp.flow import browser_state, dispatcher
 from idp.flow.interaction import AlreadyFinished
 from idp.oauth import authorizations, errors, response_modes
 from idp.oauth.authorization_request import served_types
 from idp.oauth.profiles import PROFILES
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
-from idp.store.tenant import authorization_codes, grants, sessions, users
+from idp.store.tenant import authorization_codes, grants, session_clients, sessions, users
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -59,7 +59,7 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
         **validated,
         "prompt": prompt,
         "login_hint": data.get("login_hint"),
-        "client": client.presentation,
+        "client": client.presentation((data.get("ui_locales") or "").split()[:10]),
         "return_origin": origin_of(request.proven_redirect_uri or ""),
         "return_host": urlsplit(request.proven_redirect_uri or "").netloc
         or (request.proven_redirect_uri or "").partition(":")[0],
@@ -88,12 +88,13 @@ class OAuthProtocol:
         grant = _grant(server, client, asked, session)
         words, scope = asked["response_type"].split(), grant["scope"]
         code = opaque.new_secret(CODE_PREFIX) if "code" in words else None
-        fields = _fields(server, client, asked, grant, code)
+        fields = _fields(server, client, asked, grant, code) + _session_state(context)
 
         def work(conn: Connection) -> None:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
             if sessions.find_open(conn, session.id) is None or not context.finish(conn):
                 raise AlreadyFinished
+            session_clients.note(conn, session.id, client.client_id)
             grants.create(conn, **grant)
             if code is not None:
                 _create_code(conn, server, client, asked, code, grant["id"])
@@ -122,8 +123,26 @@ class OAuthProtocol:
             return errors.client_gone(server, context.request, context.interaction.client_id)
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
         return errors.redirect_error(
-            server, asked["redirect_uri"], asked["response_mode"], asked["state"], error, description, context.request
+            server,
+            asked["redirect_uri"],
+            asked["response_mode"],
+            asked["state"],
+            error,
+            description,
+            context.request,
+            _session_state(context),
         )
+
+
+def _session_state(context: Context) -> list[tuple[str, str]]:
+    """Return ``session_state`` for an OpenID response, an error too: from then on the application may watch (Session Management §2)."""
+    server: TenantServer = context.server  # type: ignore[assignment]
+    asked = context.interaction.request
+    if "openid" not in asked["scopes"] or not server.registry.serves("session_management"):
+        return []
+    return [
+        ("session_state", browser_state.session_state(context, context.interaction.client_id, asked["redirect_uri"]))
+    ]
 
 
 def _grant(server: TenantServer, client: Client, asked: Any, session: Any) -> dict[str, Any]:

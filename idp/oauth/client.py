@@ -11,12 +11,14 @@ from joserfc.jwk import KeySet
 
 from idp import opaque
 from idp.clock import now
-from idp.identity.claims import STANDARD_SCOPES
-from idp.oauth import redirect_uri, sectors
+from idp.identity.claims import STANDARD_SCOPES, in_language
+from idp.oauth import client_metadata, redirect_uri, sectors
 from idp.oauth.profiles import PROFILES
 from idp.web import cors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from idp.store.rows import Row
 
 
@@ -62,11 +64,18 @@ class Client(ClientMixin):
         """The origins of the registered redirect URIs: scripts there may read the client's answers (CORS)."""
         return frozenset(origin for origin in map(cors.origin_of, self.redirect_uris) if origin is not None)
 
-    @cached_property
-    def presentation(self) -> dict[str, str | None]:
-        """What a person is shown about the client."""
-        links = {name: self.metadata.get(name) for name in ("logo_uri", "policy_uri", "tos_uri", "client_uri")}
-        return {"name": self.name, **links}
+    def presentation(self, locales: Sequence[str] = ()) -> dict[str, str | None]:
+        """Return what a person is shown about the client, in the first of the languages that it is registered in."""
+        metadata = self.metadata
+        shown: dict[str, str | None] = {"name": self.name}
+        for member in client_metadata.IN_LANGUAGES:
+            tagged = next((found for each in locales if (found := in_language(metadata, member, each))), None)
+            value = metadata.get(tagged or member)
+            if member != "client_name":
+                shown[member] = value
+            elif value:
+                shown["name"] = value
+        return shown
 
     # -- Authlib's ClientMixin ------------------------------------------------------------------------------------
 

@@ -13,9 +13,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from idp.errors import Invalid
+from idp.identity.standard_claims import is_language_tag
 from idp.keys.encryption import CONTENT_ALGORITHMS, DEFAULT_CONTENT_ALGORITHM, KEY_ALGORITHMS, CannotEncrypt, choose
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
+from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
 NOT_SERVED = (
-    "backchannel_logout_uri",
-    "frontchannel_logout_uri",
     "software_statement",
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
@@ -33,6 +33,9 @@ NOT_SERVED = (
 _PURPOSES = ("id_token", "userinfo", "introspection")
 _PROTECTION = ("signed_response_alg", "encrypted_response_alg", "encrypted_response_enc")
 MAX_TEXT = 2000
+# What people read of a client: each may stand there in further languages, as client_name#de.
+IN_LANGUAGES = ("client_name", "logo_uri", "policy_uri", "tos_uri", "client_uri")
+_MOST_MEMBERS = 200
 LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
 
 
@@ -71,7 +74,15 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
 
 def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
-    return {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    made = {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    for name, value in given.items():
+        member, _, tag = name.partition("#")
+        if tag and member in IN_LANGUAGES and value is not None:
+            # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
+            if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
+                raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
+            made[name] = _MEMBERS[member](member, value)
+    return made
 
 
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
@@ -106,6 +117,7 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
     if made.get("request_uris") and not PROFILES[profile].accepts_request_uri:
         raise InvalidClientMetadata("request_uris are not for clients of this profile; they send `request`.")
     _check_protection(made, algorithms)
+    _check_frontchannel(made)
     for response_type in made["response_types"]:
         if response_type not in PROFILES[profile].response_types:
             raise InvalidClientMetadata("The client's profile does not have this response type.")
@@ -138,6 +150,16 @@ def _check_protection(made: dict[str, Any], algorithms: tuple[str, ...]) -> None
                 raise InvalidClientMetadata(f"{alg} needs a public key among jwks that can be encrypted to.")
         elif "jwks_uri" not in made:
             raise InvalidClientMetadata(f"{alg} needs the client's public keys, as jwks or jwks_uri.")
+
+
+def _check_frontchannel(made: dict[str, Any]) -> None:
+    uri = made.get("frontchannel_logout_uri")
+    # Front-Channel Logout §2: domain, port and scheme are those of a registered redirect URI.
+    if uri is not None and origin_of(uri) not in {origin_of(each) for each in made.get("redirect_uris", ())}:
+        raise InvalidClientMetadata(
+            "frontchannel_logout_uri must have the scheme, host and port of one of the redirect_uris "
+            "(Front-Channel Logout section 2)."
+        )
 
 
 def _check_subject(made: dict[str, Any]) -> None:
@@ -250,6 +272,14 @@ def _https_address(name: str, value: Any) -> str:
     return found
 
 
+def _logout_uri(name: str, value: Any) -> str:
+    found = _web_address(name, value)
+    # Back-Channel Logout §2.2: an absolute URI, perhaps with a query, without a fragment.
+    if "#" in found or origin_of(found) is None:
+        raise InvalidClientMetadata(f"{name} must be an https:// address without a fragment.")
+    return found
+
+
 def _request_uris(name: str, value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > 100:
         raise InvalidClientMetadata(f"{name} must be a list of at most 100 addresses.")
@@ -312,6 +342,10 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "default_max_age": _seconds,
     "default_acr_values": _acr_values,
     "require_auth_time": _boolean,
+    "backchannel_logout_uri": _logout_uri,
+    "backchannel_logout_session_required": _boolean,
+    "frontchannel_logout_uri": _logout_uri,
+    "frontchannel_logout_session_required": _boolean,
     "software_id": _text,
     "software_version": _text,
 }

@@ -17,12 +17,14 @@ from idp import audit, opaque
 from idp.errors import Conflict, Invalid, NotFound
 from idp.oauth import client_metadata
 from idp.oauth.client_metadata import InvalidClientMetadata
-from idp.store.tenant import clients, consents, grants
+from idp.outbound import FetchRefused
+from idp.store.tenant import clients, consents, grants, session_clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from idp.identity.accounts import By
+    from idp.outbound import Outbound
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
     from idp.tenancy.feed import ChangeFeed
@@ -39,6 +41,8 @@ _CLIENT_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~:/-]{{0,{LONGEST_ID - 1}}}", 
 _USER_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SECRET = re.compile(rf"[\x21-\x7e]{{{SHORTEST_SECRET},{LONGEST_SECRET}}}")
 _OWN_MEMBERS = ("client_id", "client_secret", "client_profile", "client_id_issued_at", "client_secret_expires_at")
+
+_FETCHED = ("jwks_uri", "backchannel_logout_uri")  # what is reached from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,9 @@ class Registered:
 class ClientRegistry:
     """The clients of one tenant."""
 
-    def __init__(self, tenant: Tenant, database: Database, feed: ChangeFeed) -> None:
-        """Take what every operation needs."""
-        self._tenant, self._database, self._feed = tenant, database, feed
+    def __init__(self, tenant: Tenant, database: Database, feed: ChangeFeed, outbound: Outbound | None = None) -> None:
+        """Take what every operation needs; with ``outbound``, addresses that could never be fetched are refused."""
+        self._tenant, self._database, self._feed, self._outbound = tenant, database, feed, outbound
 
     def list_all(self) -> list[Registered]:
         """Return every client, by id."""
@@ -95,6 +99,7 @@ class ClientRegistry:
         client_id = self._new_id(given.get("client_id"))
         profile = self._profile(given.get("client_profile") if profile is None else profile)
         metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.key_algorithms)
+        self._check_fetched(metadata)
         secret = self._new_secret(metadata, given.get("client_secret"))
 
         def work(conn: Connection) -> None:
@@ -162,6 +167,7 @@ class ClientRegistry:
             profile = self._profile(wanted_profile) if wanted_profile is not None else row.client_profile
             given = {name: value for name, value in _without_own(metadata_of(row)).items() if value is not None}
             metadata = client_metadata.validate(given, profile, self._tenant.settings.key_algorithms)
+            self._check_fetched(metadata)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
             if admit is not None:
                 values |= admit(conn)
@@ -209,6 +215,7 @@ class ClientRegistry:
         def work(conn: Connection) -> None:
             ended = grants.revoke_of_client(conn, client_id, "client_deleted")
             consents.delete_of_client(conn, client_id)
+            session_clients.delete_of_client(conn, client_id)
             if not clients.delete(conn, client_id):
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
             _record(conn, "client.deleted", client_id, by, {"grants_ended": ended})
@@ -223,6 +230,15 @@ class ClientRegistry:
             _record(conn, kind, client_id, by, {"grants_ended": ended})
 
         self._announced(client_id, work)
+
+    def _check_fetched(self, metadata: Mapping[str, Any]) -> None:
+        """Refuse addresses that :mod:`idp.outbound` would never go to, while somebody can still correct them."""
+        for name in _FETCHED:
+            try:
+                if self._outbound is not None and name in metadata:
+                    self._outbound.check(metadata[name])
+            except FetchRefused as error:
+                raise InvalidClientMetadata(f"{name}: {error}.") from None
 
     def _announced(self, client_id: str, work: Callable[[Connection], None]) -> None:
         with self._feed.announced(self._tenant.id, "client", client_id):

@@ -20,6 +20,8 @@ from idp.web.headers import page_headers
 from idp.web.http import MalformedInput, Response, html_response, json_response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
@@ -146,14 +148,15 @@ def redirect_error(
     code: str,
     description: str | None,
     http: Request,
+    more: Sequence[tuple[str, str]] = (),
 ) -> Response:
-    """Send an error to a proven redirect URI with ``state`` and ``iss`` (RFC 9207 §2)."""
+    """Send an error to a proven redirect URI with ``state`` and ``iss`` (RFC 9207 §2), and ``more`` parameters."""
     fields = [("error", code)]
     text = f"{description or 'The request was refused.'} (correlation id {http.correlation_id})"
     fields.append(("error_description", text))
     if state is not None:
         fields.append(("state", state))
-    fields.append(("iss", server.tenant.issuer))
+    fields += [*more, ("iss", server.tenant.issuer)]
     return response_modes.respond(server, http, response_mode, redirect_uri, fields)
 
 

@@ -23,6 +23,8 @@ def check_challenge(_server: TenantServer, request: TenantRequest) -> None:
     """Check ``code_challenge`` and its method at the authorization endpoint (RFC 7636 §4.3, §4.4.1)."""
     data, client = request.payload.data, request.client
     challenge, method = data.get("code_challenge"), data.get("code_challenge_method")
+    if "code" not in request.validated["response_type"].split():
+        return  # there is no code to prove the possession of
     if challenge is None and method is None:
         if not client.is_public and not client.profile.requires_pkce_of_confidential_clients:
             return

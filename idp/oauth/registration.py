@@ -323,7 +323,7 @@ def _document(server: TenantServer, registered: Registered, token: str | None) -
 
 
 def _registry(server: TenantServer) -> ClientRegistry:
-    return ClientRegistry(server.tenant, server.database, server.services.feed)
+    return ClientRegistry(server.tenant, server.database, server.services.feed, server.services.outbound)
 
 
 def _by(http: Request) -> By:

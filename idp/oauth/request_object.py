@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from idp.clock import now
 from idp.errors import refused
 from idp.feature import Feature
-from idp.keys.compact import InvalidToken
+from idp.keys.compact import InvalidToken, decode, json_object
 from idp.keys.encryption import CONTENT_ALGORITHMS
 from idp.keys.signer import normal_typ
 from idp.oauth import authorization_request, client_jws, request_checks
@@ -106,7 +106,7 @@ def _text(server: TenantServer, client: Client, data: dict[str, str]) -> str:
 
 def _replace(server: TenantServer, request: TenantRequest, text: str) -> None:
     client, outside = request.client, request.payload
-    signed = _verified(server, client, text)
+    signed = _verified(server, client, text, by_reference="request_uri" in outside.data)
     # From here on an error, too, goes where the object says.
     request.payload = Parameters(_pairs(client, signed.claims, outside))
     _check_claims(server, client, signed.claims)
@@ -114,7 +114,7 @@ def _replace(server: TenantServer, request: TenantRequest, text: str) -> None:
     request_checks.check_characters(server, request)
 
 
-def _verified(server: TenantServer, client: Client, text: str) -> Signed:
+def _verified(server: TenantServer, client: Client, text: str, *, by_reference: bool) -> Signed:
     fix = "Send a compact JWS of the parameters, signed with a registered key that is named by kid only."
     try:
         if text.count(".") == 4:
@@ -122,8 +122,9 @@ def _verified(server: TenantServer, client: Client, text: str) -> Signed:
             text = server.keys.decryption.decrypt(text, max_length=MAX_LENGTH)
         signed = client_jws.read(text, max_length=MAX_LENGTH)
     except InvalidToken as error:
-        is_unsigned = text.endswith(".") and text.count(".") == 2
-        raise _invalid("the request object is not signed" if is_unsigned else error.reason, fix) from None
+        if _is_unsigned(text):
+            raise _unsigned(client, fix, by_reference=by_reference) from None
+        raise _invalid(error.reason, fix) from None
     typ = signed.header.get("typ")
     accepted = ["JWT", REQUEST_OBJECT_TYPE] if client.profile.accepts_bare_request_objects else [REQUEST_OBJECT_TYPE]
     is_bare = typ is None and client.profile.accepts_bare_request_objects
@@ -144,6 +145,34 @@ def _verified(server: TenantServer, client: Client, text: str) -> Signed:
             error.reason, error.fix, spec=error.spec, received=error.received, registered=error.registered
         ) from None
     return signed
+
+
+def _is_unsigned(text: str) -> bool:
+    """Say whether this is an unsecured JWT (RFC 7519 §6): it says so itself, and has no signature."""
+    head, _, rest = text.partition(".")
+    try:
+        return rest.count(".") == 1 and rest.endswith(".") and json_object(decode(head)).get("alg") == "none"
+    except InvalidToken:
+        return False
+
+
+def _unsigned(client: Client, fix: str, *, by_reference: bool) -> OAuth2Error:
+    """Return the error for an object that nobody signed: never used, whatever was registered (RFC 9101 §10.5, RFC 8725 §3.2).
+
+    OpenID Connect Core §6.1 has such objects. To who follows it and has registered no algorithm the kind of request is what is not
+    supported; of all others the object is invalid.
+    """
+    if not client.profile.accepts_bare_request_objects or "request_object_signing_alg" in client.metadata:
+        return _invalid("the request object is not signed", fix)
+    code = "request_uri_not_supported" if by_reference else "request_not_supported"
+    error: OAuth2Error = refused(
+        OAuth2Error("Unsigned request objects are not supported.", error=code),
+        check="request_object",
+        spec="OpenID Connect Core §3.1.2.6",
+        reason="the request object is not signed",
+        fix=fix,
+    )
+    return error
 
 
 def _pairs(client: Client, claims: dict[str, Any], outside: Parameters) -> list[tuple[str, str]]:

@@ -59,6 +59,11 @@ class Registry:
         self.grants = {
             grant.GRANT_TYPE: (grant, extensions) for feature in features for grant, extensions in feature.grants
         }
+        self._names = frozenset(feature.name for feature in features)
+
+    def serves(self, name: str) -> bool:
+        """Say whether a feature is on."""
+        return name in self._names
 
 
 class UnsupportedGrantType(UnsupportedGrantTypeError):

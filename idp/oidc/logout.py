@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 from idp import opaque
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
-from idp.flow import pages, session
+from idp.flow import browser_state, pages, session
 from idp.keys.compact import InvalidToken
 from idp.oauth.request import one_of_each
-from idp.oidc import id_token_hint
+from idp.oidc import frontchannel_logout, id_token_hint
 from idp.web import csrf
 from idp.web.headers import origin_source
 from idp.web.http import Response, redirect
@@ -24,12 +24,13 @@ from idp.web.http import Response, redirect
 if TYPE_CHECKING:
     from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
-    from idp.store.rows import Row
+    from idp.store.rows import Connection, Row
     from idp.web.http import Request
 
 _PURPOSE = "logout"
 _SPEC = "OpenID Connect RP-Initiated Logout §2"
-_PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+# §2: `logout_hint` and `ui_locales` are hints that nothing here needs; like the others they come once, and are kept.
+_PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 _CONFIRMED = "action"
 
 
@@ -39,7 +40,7 @@ class LogoutRequest:
 
     client: Client | None
     redirect_to: str | None
-    hint_sub: str | None
+    hint_user: str | None
     hint_sid: str | None
 
 
@@ -55,7 +56,7 @@ def handle(server: TenantServer, http: Request) -> Response:
     current = session.current(server, http)
     if current is None:
         return _finish(server, http, asked, None)
-    if asked.hint_sid == current.id or (asked.hint_sid is None and asked.hint_sub == current.user_id):
+    if asked.hint_sid == current.id or (asked.hint_sid is None and asked.hint_user == current.user_id):
         # §2: the hint shows that the application knows this very session; nobody has to be asked again.
         return _finish(server, http, asked, current)
     return _ask(server, http, parameters, asked, current)
@@ -90,7 +91,9 @@ def _validate(server: TenantServer, parameters: dict[str, str]) -> LogoutRequest
         )
     if target is not None and "state" in parameters:
         target = f"{target}{'&' if '?' in target else '?'}{urlencode({'state': parameters['state']})}"
-    return LogoutRequest(client, target, claims.get("sub"), claims.get("sid"))
+    # A pairwise subject is read back by the client it was made for (OpenID Connect Core §8.1).
+    user = server.subjects.user_of(client, claims["sub"]) if client is not None and "sub" in claims else None
+    return LogoutRequest(client, target, user, claims.get("sid"))
 
 
 def _hint(server: TenantServer, hint: str | None) -> dict[str, Any]:
@@ -134,20 +137,36 @@ def _confirmed(server: TenantServer, http: Request) -> Response:
 
 
 def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: Row[Any] | None) -> Response:
+    frames: list[str] = []
     if current is not None:
-        server.write(lambda conn: session.end(conn, http, current, reason="logout"))
-    if asked.redirect_to is not None:
+
+        def work(conn: Connection) -> list[str]:
+            has_ended = session.end(conn, http, current, reason="logout")
+            return frontchannel_logout.frames(conn, server, current.id) if has_ended else []
+
+        with session.ending(server, current):
+            frames = server.write(work)
+    if frames:
+        response = _signed_out(server, http, asked, frames)
+    elif asked.redirect_to is not None:
         response = redirect(303, asked.redirect_to)
     else:
-        response = pages.page(
-            server,
-            http,
-            "signed_out.html",
-            continue_url=asked.client.metadata.get("client_uri") if asked.client is not None else None,
-            continue_name=asked.client.name if asked.client is not None else None,
-        )
-    response.headers.append(session.no_session_cookie(server.tenant))
+        response = _signed_out(server, http, asked, [])
+    response.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]
     return response
+
+
+def _signed_out(server: TenantServer, http: Request, asked: LogoutRequest, frames: list[str]) -> Response:
+    client = asked.client
+    site = client.metadata.get("client_uri") if client is not None else None
+    return frontchannel_logout.page(
+        server,
+        http,
+        frames,
+        asked.redirect_to or site,
+        client.name if client is not None else None,
+        goes_on=asked.redirect_to is not None,
+    )
 
 
 def _browser(server: TenantServer, http: Request) -> tuple[str, list[tuple[str, str]]]:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
@@ -69,6 +70,8 @@ class Database:
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()
         self.make_room: Callable[[float], None] | None = None  # closes idle connections to other databases of the store
+        # A tenant's: notes in the control database that a kind of job has work here from a moment on.
+        self.mark_work: Callable[[str, int], None] | None = None
         self._writers: set[int] = set()  # threads that are inside a transaction of this database
         self._group = None if self.blocking else GroupCommit(self.engine, self._writers)
 
@@ -144,10 +147,16 @@ class Store:
         self.close_idle(IDLE)
         made = Database(locate(self.settings, url))
         made.make_room = self.close_idle
+        made.mark_work = partial(self._mark_work, tenant_id)
         with self._guard:
             found = self._open.setdefault(tenant_id, made)
             self._trim()
         return found
+
+    def _mark_work(self, tenant_id: str, kind: str, due: int) -> None:
+        from idp.store.control import pending_work  # whose table is declared by this module's `db`
+
+        self.control.writing(lambda conn: pending_work.mark(conn, tenant_id, kind, due))
 
     def close_idle(self, seconds: float) -> None:
         """Close the idle connections to tenants' databases that nobody has used for ``seconds``; they stay open as objects."""

@@ -11,6 +11,7 @@ import re
 
 SESSION = "s"
 BROWSER = "b"
+STATE = "o"
 _name_form = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _value_form = re.compile(r"[A-Za-z0-9!#$%&'*+./:<=>?@^_`{|}~()\[\]-]{0,4000}").fullmatch
 
@@ -18,7 +19,7 @@ _value_form = re.compile(r"[A-Za-z0-9!#$%&'*+./:<=>?@^_`{|}~()\[\]-]{0,4000}").f
 def cookie_name(kind: str, tenant: str, *, secure: bool) -> str:
     """Return the cookie's name for a tenant's slug: `__Host-s-acme` on HTTPS, `s-acme` on loopback HTTP.
 
-    `kind` is SESSION or BROWSER (which binds forms and interactions to one browser before anybody signed in).
+    `kind` is SESSION, BROWSER (which binds forms and interactions to one browser before anybody signed in) or STATE.
     """
     name = f"{kind}-{tenant}"
     if not _name_form(name):
@@ -42,7 +43,7 @@ def expire_cookie(name: str, *, secure: bool) -> tuple[str, str]:
     return set_cookie(name, "", secure=secure, max_age=0)
 
 
-def session_state_cookie(tenant: str, value: str, *, secure: bool) -> tuple[str, str]:
+def session_state_cookie(tenant: str, value: str, *, secure: bool, max_age: int | None = None) -> tuple[str, str]:
     """Return the one script-readable cookie, for OIDC Session Management §3.2; it is useless as a session."""
-    name, text = set_cookie(cookie_name("o", tenant, secure=secure), value, secure=secure)
+    name, text = set_cookie(cookie_name(STATE, tenant, secure=secure), value, secure=secure, max_age=max_age)
     return name, text.replace("; HttpOnly", "")

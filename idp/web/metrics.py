@@ -51,6 +51,9 @@ class Metrics:
             buckets=_BUCKETS,
         )
         self._events = Counter("idp_events", "Things that happened in the web kit, by name.", ("event",))
+        self._deliveries = Counter(
+            "idp_deliveries", "Attempts to deliver a message of the outbox, by kind and verdict.", ("kind", "verdict")
+        )
         self._series: dict[tuple[str, int], Callable[[float], None]] = {}
         self._counters: dict[str, Callable[[], None]] = {}
 
@@ -67,6 +70,10 @@ class Metrics:
         if counter is None:
             counter = self._counters[event] = self._events.labels(event).inc
         counter()
+
+    def count_delivery(self, kind: str, verdict: str) -> None:
+        """Count one attempt to deliver; both are constants in the code."""
+        self._deliveries.labels(kind, verdict).inc()
 
     def _new_series(self, endpoint: str, status: int) -> Callable[[float], None]:
         if len(self._series) >= _MAX_SERIES:

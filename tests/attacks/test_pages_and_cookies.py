@@ -174,6 +174,9 @@ def test_s094_cookies_over_https(tmp_path) -> None:
     assert tenant.is_secure
     for cookie in _set_cookies(house, tenant, rp):
         name, _, rest = cookie.partition("=")
+        if name == "__Host-o-acme":  # Session Management §3.2: a script reads it
+            assert rest.endswith("; Path=/; Max-Age=28800; Secure; SameSite=None")
+            continue
         assert name in ("__Host-s-acme", "__Host-b-acme")
         assert [part.strip() for part in rest.split(";")[1:]] == ["Path=/", "HttpOnly", "Secure", "SameSite=None"]
         assert len(rest.partition(";")[0]) >= 43
@@ -181,14 +184,18 @@ def test_s094_cookies_over_https(tmp_path) -> None:
 
 
 def test_s094_cookies_on_loopback(house: House, acme: Tenant) -> None:
-    """RFC 6265bis §4.1.3, S094: without TLS no prefix and SameSite=Lax; script reads neither."""
-    for cookie in _set_cookies(house, acme, house.client(acme)):
+    """RFC 6265bis §4.1.3, S094: without TLS no prefix and SameSite=Lax; script reads only the state that is no session."""
+    *secret, state = _set_cookies(house, acme, house.client(acme))
+    assert state.startswith("o-acme=")
+    assert state.endswith("; Path=/; Max-Age=28800; SameSite=Lax")
+    for cookie in secret:
         assert cookie.startswith(("s-acme=", "b-acme="))
         assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax")
 
 
 @pytest.mark.parametrize(
-    "kind", ["of globex", "altered", "shortened", "empty", "the sid", "quoted", "sql", "long", "the digest"]
+    "kind",
+    ["of globex", "altered", "shortened", "empty", "the sid", "quoted", "sql", "long", "the digest", "the state"],
 )
 def test_s094_a_cookie_that_is_no_session(cast: Cast, kind: str) -> None:
     """RFC 6265 §8.4, S094, S037: another tenant's, an altered one, the public sid, and what the database holds: nobody."""
@@ -201,6 +208,7 @@ def test_s094_a_cookie_that_is_no_session(cast: Cast, kind: str) -> None:
     other.sign_in(cast.foreign)
     browser.cookies["s-acme"] = {
         "of globex": other.cookies["s-globex"],
+        "the state": browser.cookies["o-acme"],
         "altered": value[:-1] + ("A" if value[-1] != "A" else "B"),
         "shortened": value[:-1],
         "empty": "",
@@ -272,7 +280,7 @@ def _set_cookies(house: House, tenant: Tenant, rp) -> list[str]:
     done = browser.submit(page, username="ada@example.com", password=PASSWORD)
     for one in (answer, done):
         found += [value for name, value in one.headers if name == "set-cookie"]
-    assert len(found) == 2
+    assert len(found) == 3
     assert dict(parse_qsl(urlsplit(done.location).query))["interaction"]
     return found
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.fernet import Fernet
+from joserfc.jwk import ECKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ COMMANDS = [
     ),
     *(["keys", name] for name in ("list", "rotate", "revoke", "rewrap")),
     *(["db", name] for name in ("status", "upgrade")),
+    *(["outbox", name] for name in ("list", "show", "retry", "discard")),
     ["audit", "verify"],
     *([name] for name in ("init", "serve", "worker", "explain", "test", "doctor", "demo-rp")),
 ]
@@ -286,6 +288,29 @@ def test_a_sign_in_is_tried_step_by_step(idp: Idp, serve: Callable[..., Program]
     service = idp.client("acme", client_id="svc", grant_types=["client_credentials"], scope="api")
     monkeypatch.setenv("CLIENT_SECRET", service["client_secret"])
     assert idp("test", "acme", "svc", "--json").json["tokens"]["access_token"]["claims"]["client_id"] == "svc"
+
+
+@pytest.mark.slow
+def test_a_sign_in_of_other_flows_is_tried_too(idp: Idp, serve: Callable[..., Program], monkeypatch) -> None:
+    """Interfaces §2, `idp test`: a client of the implicit flow, and one whose answers are encrypted to it."""
+    known = json.loads((idp.folder / "credentials").read_text())
+    serve().wait()
+    idp("tenant", "set", "demo", "allowed_client_profiles=strict,oidc")
+    person = ["--username", known["demo_user"]["username"], "--password-stdin", "--json"]
+    kept = {"client_profile": "oidc", "redirect_uris": ["http://localhost:9/cb"], "application_type": "native"}
+    idp.client("demo", client_id="page", response_types=["id_token"], token_endpoint_auth_method="none", **kept)
+    ran = idp("test", "demo", "page", *person, given=known["demo_user"]["password"])
+    assert ran.json["ok"], ran.out
+    assert ran.json["tokens"]["id_token"]["claims"]["email"] == known["demo_user"]["username"]
+    jwk = ECKey.generate_key("P-256", {"use": "enc", "kid": "e"}).as_dict(private=False)
+    sealed = {"id_token_encrypted_response_alg": "ECDH-ES", "userinfo_encrypted_response_alg": "ECDH-ES"}
+    made = idp.client("demo", client_id="sealed", jwks={"keys": [jwk]}, **kept, **sealed)
+    monkeypatch.setenv("CLIENT_SECRET", made["client_secret"])
+    ran = idp("test", "demo", "sealed", *person, given=known["demo_user"]["password"])
+    assert ran.json["ok"], ran.out
+    assert "claims" not in ran.json["tokens"]["id_token"]
+    assert ran.json["tokens"]["id_token"]["header"]["alg"] == "ECDH-ES"
+    assert ran.json["userinfo"] is None
 
 
 def test_a_trial_without_a_server_says_so(idp: Idp) -> None:

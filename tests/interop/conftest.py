@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Served over TLS."""
-    with Running(tmp_path_factory.mktemp("tls"), is_tls=True) as running:
+    with Running(tmp_path_factory.mktemp("tls"), is_tls=True, reaches=("localhost",)) as running:
         yield furnish(running)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,16 @@ PAGE = HERE.parents[1] / "docs" / "interop.md"
 RECORDS = (
     Path(os.environ["IDP_TEST_INTEROP_RECORDS"]).absolute() if os.environ.get("IDP_TEST_INTEROP_RECORDS") else None
 )
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the page: what is said above it, its rows and its columns."""
+
+    heading: tuple[str, ...]
+    features: dict[str, tuple[str, str]]
+    clients: dict[str, str]
+
 
 FEATURES = {
     "discovery": ("Discovery", "OpenID Connect Discovery §4, RFC 8414 §3"),
@@ -49,8 +60,76 @@ CLIENTS = {
     "authlib": "Authlib",
 }
 
+# The same for clients that registered themselves, with the profile oidc.
+REGISTERED_FEATURES = {
+    "registration": ("Registers itself", "OIDC Registration §3, RFC 7591 §3"),
+    "initial_access_token": ("The same with an initial access token", "RFC 7591 §3.1"),
+    "registered_code": ("Sign-in: code with PKCE, userinfo", "OIDC Core §3.1"),
+    "registered_private_key_jwt": ("private_key_jwt with a registered key", "OIDC Core §9"),
+    "hybrid": ("`code id_token` in the fragment, `c_hash`", "OIDC Core §3.3"),
+    "implicit": ("`id_token` in the fragment", "OIDC Core §3.2"),
+    "claims": ("Claims parameter", "OIDC Core §5.5"),
+    "request": ("Request object by value, signed", "OIDC Core §6.1, RFC 9101"),
+    "request_uri": ("Request object by reference", "OIDC Core §6.2, RFC 9101 §5.2"),
+    "signed_userinfo": ("Userinfo as a signed JWT", "OIDC Core §5.3.2"),
+    "encrypted": ("Encrypted ID token", "OIDC Core §10.2"),
+    "pairwise": ("Pairwise subject by `sector_identifier_uri`", "OIDC Core §8.1, OIDC Registration §5"),
+    "silent": ("Silent sign-in (`prompt=none`)", "OIDC Core §3.1.2.1"),
+    "session": ("Sign-out elsewhere: session monitoring", "OIDC Session Management 1.0"),
+    "registered_logout": ("Sign-out at the provider, and back", "OIDC RP-Initiated Logout 1.0"),
+    "frontchannel": ("Sign-out elsewhere: front-channel logout", "OIDC Front-Channel Logout 1.0"),
+    "backchannel": ("Sign-out elsewhere: back-channel logout", "OIDC Back-Channel Logout 1.0"),
+}
+REGISTERED_CLIENTS = {
+    "openid-client": "openid-client",
+    "oidc-client-ts": "oidc-client-ts",
+    "mod_auth_openidc": "mod_auth_openidc",
+    "authlib": "Authlib",
+    "pyoidc": "pyoidc",
+}
+
+TABLES = (
+    Table((), FEATURES, CLIENTS),
+    Table(
+        (
+            "## Registered by themselves",
+            "",
+            "Each of these registered itself at a tenant with `registration=open` and `registration_client_profile=oidc`.",
+        ),
+        REGISTERED_FEATURES,
+        REGISTERED_CLIENTS,
+    ),
+)
+
+_NO_REGISTRATION = "has no function for it; its users send the POST, as these tests do"
+_NOT_IN_A_BROWSER = "runs on a server: it has no frame that could ask"
+_NO_FRONT_CHANNEL = "has no function for it; an application serves the frame itself"
+_NEED_A_KEY = ("registered_private_key_jwt", "request", "request_uri", "signed_userinfo", "encrypted")
+_NO_FRAGMENT = "reads the code of a query or a form; the other response types it leaves to the application"
+
 # What a client cannot do, and why; every other cell has a test.
 CANNOT = {
+    **{(client, "registration"): _NO_REGISTRATION for client in ("oidc-client-ts", "authlib")},
+    **{(client, "session"): _NOT_IN_A_BROWSER for client in ("openid-client", "authlib", "pyoidc")},
+    **{(client, "frontchannel"): _NO_FRONT_CHANNEL for client in REGISTERED_CLIENTS if client != "mod_auth_openidc"},
+    **{
+        (client, "backchannel"): "has no function that checks a logout token"
+        for client in ("openid-client", "oidc-client-ts", "authlib")
+    },
+    **{("authlib", feature): _NO_FRAGMENT for feature in ("hybrid", "implicit")},
+    **{("authlib", feature): "has no function that makes a request object" for feature in ("request", "request_uri")},
+    ("authlib", "signed_userinfo"): "reads userinfo as JSON",
+    ("authlib", "encrypted"): "takes an ID token that is signed only",
+    **{("oidc-client-ts", feature): "has the authorization code flow only" for feature in ("hybrid", "implicit")},
+    **{("oidc-client-ts", feature): "signs and decrypts nothing: it runs in the open" for feature in _NEED_A_KEY},
+    ("oidc-client-ts", "initial_access_token"): _NO_REGISTRATION,
+    ("openid-client", "request_uri"): "sends a request object by value, or pushes the request",
+    ("pyoidc", "initial_access_token"): "encodes an initial access token in base64, unless it is a JWT",
+    ("mod_auth_openidc", "encrypted"): "decrypts RSA-OAEP and RSA1_5, which are not served",
+    (
+        "mod_auth_openidc",
+        "request_uri",
+    ): "makes an address for each request object, which cannot be registered; only registered ones are fetched",
     ("oauth4webapi", "logout"): "has no function for it; an application builds the address itself",
     ("openid-client", "jwt_access_token"): "is a client, not a resource; its authors' oauth4webapi does it",
     ("authlib", "iss"): "does not look at `iss`: what it has for RFC 9207 is for servers",
@@ -75,8 +154,11 @@ HINTS = (
 def versions() -> dict[str, str]:
     """The versions of the clients that are locked."""
     packages = json.loads((HERE / "node" / "package-lock.json").read_text("utf-8"))["packages"]
-    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi")}
-    return {**node, "authlib": version("authlib")}
+    node = {
+        name: str(packages[f"node_modules/{name}"]["version"])
+        for name in ("openid-client", "oauth4webapi", "oidc-client-ts")
+    }
+    return {**node, "authlib": version("authlib"), "pyoidc": version("oic")}
 
 
 def showed(client: str, feature: str, client_version: str = "") -> None:
@@ -96,13 +178,22 @@ def showed(client: str, feature: str, client_version: str = "") -> None:
 
 def committed() -> dict[tuple[str, str], str]:
     """Read the cells of the committed page."""
-    by_title = {title: name for name, (title, _) in FEATURES.items()}
     found = {}
-    for line in PAGE.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and cells[0] in by_title:
-            found |= {(client, by_title[cells[0]]): cell for client, cell in zip(CLIENTS, cells[2:], strict=True)}
+    lines = PAGE.read_text("utf-8").splitlines()
+    for table in TABLES:
+        by_title = {title: name for name, (title, _) in table.features.items()}
+        for line in lines:
+            cells = cells_of(line)
+            if cells[0] in by_title:
+                found |= {
+                    (client, by_title[cells[0]]): cell for client, cell in zip(table.clients, cells[2:], strict=True)
+                }
     return found
+
+
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a row; of any other line, one that is no title."""
+    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else [""]
 
 
 def render(shown: set[tuple[str, str]], versions_: dict[str, str]) -> str:
@@ -113,20 +204,25 @@ def render(shown: set[tuple[str, str]], versions_: dict[str, str]) -> str:
         "",
         "Generated by `make interop` from the tests that ran these clients, unpatched, against `idp serve` with two workers; do not edit.",
         "Code: `tests/interop/`. A test compares each cell with this page. TLS unless the row says otherwise.",
-        "",
-        f"| | | {' | '.join(CLIENTS.values())} |",
-        "|---|---|" + "---|" * len(CLIENTS),
-        f"| version | | {' | '.join(versions_.get(client, '–') for client in CLIENTS)} |",
     ]
-    for feature, (title, spec) in FEATURES.items():
-        cells = []
-        for client, name in CLIENTS.items():
-            if (client, feature) in CANNOT:
-                reasons.append(f"{name} {CANNOT[client, feature]}.")
-                cells.append(f"no ({len(reasons)})")
-            else:
-                cells.append("yes" if (client, feature) in shown else "not shown")
-        lines.append(f"| {title} | {spec} | {' | '.join(cells)} |")
+    for table in TABLES:
+        lines += ["", *table.heading, *([""] if table.heading else [])]
+        lines += [
+            f"| | | {' | '.join(table.clients.values())} |",
+            "|---|---|" + "---|" * len(table.clients),
+            f"| version | | {' | '.join(versions_.get(client, '–') for client in table.clients)} |",
+        ]
+        for feature, (title, spec) in table.features.items():
+            cells = []
+            for client, name in table.clients.items():
+                if (client, feature) in CANNOT:
+                    reason = f"{name} {CANNOT[client, feature]}."
+                    if reason not in reasons:
+                        reasons.append(reason)
+                    cells.append(f"no ({reasons.index(reason) + 1})")
+                else:
+                    cells.append("yes" if (client, feature) in shown else "not shown")
+            lines.append(f"| {title} | {spec} | {' | '.join(cells)} |")
     lines += ["", "What a client cannot do:", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
     lines += ["", "What to know when connecting one:", "", *(f"- {hint}" for hint in HINTS), ""]
     return "\n".join(lines)

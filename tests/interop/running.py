@@ -64,14 +64,20 @@ class Running:
         port: int = 0,
         public_url: str = "",
         names: tuple[str, ...] = ("localhost",),
+        reaches: tuple[str, ...] = (),
     ) -> None:
-        """Furnish an installation in ``folder``; nothing is started yet. ``names`` are those of the certificate."""
+        """Furnish an installation in ``folder``; nothing is started yet. ``names`` are those of the certificate.
+
+        ``reaches`` are hosts on loopback that the product may fetch from and send to, under the test's root.
+        """
         self.folder, self.is_tls, self.port = folder, is_tls, port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self.url = public_url or f"{'https' if is_tls else 'http'}://localhost:{self.port}"
         self.authority = Authority(folder / "tls")
         self.certificate, self.key = self.authority.issue(*names)
         given = {"IDP_PUBLIC_URL": self.url, "IDP_ARGON2_MEMORY_KIB": "7168", "IDP_LOG_LEVEL": "warning"}
+        if reaches:
+            given |= {"IDP_ALLOWED_PRIVATE_HOSTS": ",".join(reaches), "IDP_CA_BUNDLE": str(self.authority.file)}
         self.house = House(folder / "var", **given)
         self.environ = {"IDP_DATA_DIR": str(folder / "var"), **given}
         self.log = folder / "server.log"

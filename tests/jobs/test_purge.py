@@ -19,10 +19,12 @@ from idp.store.tenant import (
     authorization_codes,
     grants,
     interactions,
+    outbox,
     refresh_tokens,
     refusals,
     replays,
     revoked_tokens,
+    session_clients,
     sessions,
 )
 
@@ -97,6 +99,7 @@ def fill(conn: Any) -> None:
     for name, ends in (("old", at), ("new", at + 365 * DAY)):
         grant(conn, name, ends)
         session(conn, name, ends)
+        session_clients.note(conn, name, "c")
         replays.consume(conn, "jti", name, ends)
         revoked_tokens.revoke(conn, name, ends)
         interactions.create(
@@ -114,6 +117,11 @@ def fill(conn: Any) -> None:
         )
         refusals.add(conn, [REFUSAL | {"at": ends}])
     session(conn, "ended", at + 365 * DAY, ended_at=at)
+    session_clients.note(conn, "ended", "c")
+    outbox.enqueue(conn, "k", ["delivered", "dead", "discarded", "waiting"], {})
+    for message in outbox.claim(conn, lambda rows: [row.id for row in rows], each=9, most=9, lease=30):
+        if message.target != "waiting":
+            outbox.finish(conn, message.id, message.target)
     attempts.count_one(conn, "subject", 60)
     refresh_tokens.consume(conn, "rnew-0", "sealed")
 
@@ -128,6 +136,9 @@ def fill(conn: Any) -> None:
                 "authorization_codes": 2,
                 "refresh_tokens": 2,
                 "sessions": 3,
+                "session_clients": 3,
+                "outbox": 4,
+                "outbox_attempts": 4,
                 "replays": 2,
                 "revoked_tokens": 2,
                 "interactions": 2,
@@ -138,8 +149,21 @@ def fill(conn: Any) -> None:
         ),
         (70, {"replays": 2, "sealed": 0}),
         (600, {"replays": 1, "revoked_tokens": 1, "attempts": 0, "sessions": 3, "interactions": 2, "grants": 2}),
-        (DAY + 10, {"sessions": 1, "interactions": 1, "grants": 2, "refresh_tokens": 2, "refusals": 2}),
+        (
+            DAY + 10,
+            {
+                "sessions": 1,
+                "session_clients": 1,
+                "outbox": 4,
+                "interactions": 1,
+                "grants": 2,
+                "refresh_tokens": 2,
+                "refusals": 2,
+            },
+        ),
         (7 * DAY + 10, {"grants": 1, "authorization_codes": 1, "refresh_tokens": 1, "refusals": 1, "sessions": 1}),
+        (7 * DAY + 20, {"outbox": 2, "outbox_attempts": 2}),
+        (30 * DAY + 10, {"outbox": 1, "outbox_attempts": 1}),
     ],
 )
 def test_each_kind_goes_when_its_time_has_come(house: Any, later: int, left: dict[str, int]) -> None:
@@ -167,8 +191,10 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "revoked tokens": 1,
             "interactions": 1,
             "initial access tokens": 0,
-            "sessions": 2,
+            "sessions": 4,
             "grants": 3,
+            "delivered messages": 4,
+            "dead messages": 0,
             "refusals": 1,
             "refusals beyond the newest": 0,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cast import SigningKey
@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 
 from idp.errors import Invalid
 from idp.oauth.client_metadata import NOT_SERVED, InvalidClientMetadata, InvalidRedirectUri, validate
+
+if TYPE_CHECKING:
+    from house import House
+
+    from idp.tenancy.tenant import Tenant
 
 ALGORITHMS = ("ES256", "RS256")
 GOOD: dict[str, Any] = {"redirect_uris": ["https://rp.example/cb"]}
@@ -249,3 +254,41 @@ def test_any_json(metadata: dict[str, Any]) -> None:
     except Invalid as error:
         code = error.code
     assert made is not None or code in ("invalid_client_metadata", "invalid_redirect_uri")
+
+
+# -- languages ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_people_read_in_their_language(house: House, acme: Tenant) -> None:
+    """RFC 7591 §2.2, OIDC Core §3.1.2.1 (ui_locales): the first language that the client is registered in, else the plain value."""
+    german = {"client_name#de": "Bilderrahmen", "policy_uri#de": "https://rp.example/datenschutz"}
+    rp = house.client(acme, client_name="Photo Frame", policy_uri="https://rp.example/privacy", **german)
+    browser = house.browser(acme)
+    for locales, name, policy in (
+        (None, "Photo Frame", "privacy"),
+        ("fr-CA se", "Photo Frame", "privacy"),
+        ("fr de-AT en", "Bilderrahmen", "datenschutz"),
+        ("x" * 300, "Photo Frame", "privacy"),
+    ):
+        page = browser.follow(browser.authorize(rp, verifier="v" * 43, ui_locales=locales))
+        assert name in page.text
+        assert f"https://rp.example/{policy}" in page.text
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"client_name#": ""},
+        {"client_name#not a tag": "x"},
+        {"client_name#de": ""},
+        {"logo_uri#de": "javascript:alert(1)"},
+        {f"client_name#de-{n}": "x" for n in range(300)},
+    ],
+)
+def test_languages_that_cannot_be_registered(metadata: dict[str, Any]) -> None:
+    """RFC 7591 §2.2: the tag is a language tag, and the value is judged as the untagged one is."""
+    if metadata == {"client_name#": ""}:
+        assert "client_name#" not in register(**metadata)
+        return
+    with pytest.raises(InvalidClientMetadata):
+        register(**metadata)

@@ -198,10 +198,13 @@ def test_s011_what_is_wrong_is_refused(cast: Cast, kind: str, name: str) -> None
 
 def test_s011_unsigned_even_if_registered(cast: Cast) -> None:
     """RFC 9101 §10.5, S011 (Authlib's JAR downgrade): alg none is refused of everybody; it cannot be registered either."""
-    for client in (cast.signed, cast.lax_signed, cast.lax):
+    fixed = cast.house.client(cast.acme, "fixed", profile="oidc", request_object_signing_alg="PS256")
+    for client in (cast.signed, fixed, cast.lax_signed, cast.lax):
         for signature in ("", segment(b"x")):
             text = f"{segment({'alg': 'none', 'typ': TYP})}.{segment(object_claims(client))}.{signature}"
-            back(cast, sent(cast, client, text))
+            # Core §3.1.2.6: to who never said how it signs, the kind of request is what is not supported.
+            is_open = client in (cast.lax_signed, cast.lax) and not signature
+            back(cast, sent(cast, client, text), "request_not_supported" if is_open else "invalid_request_object")
     with pytest.raises(Exception, match="request_object_signing_alg"):
         cast.house.client(cast.acme, "none", request_object_signing_alg="none")
     with pytest.raises(Exception, match="request_object_signing_alg"):

@@ -252,6 +252,15 @@ def test_hybrid_with_pkce(cast: Cast) -> None:
     assert "id_token" in app.redeem({"code": fields["code"], "verifier": "v" * 43}).json
 
 
+def test_a_public_client_without_a_code(cast: Cast) -> None:
+    """RFC 7636 §1: PKCE is about codes; a public client's `id_token` needs none, its `code id_token` does."""
+    app = anything(cast, "page", token_endpoint_auth_method="none")
+    browser = signed_in(cast, _of(cast))
+    page = browser.follow(browser.authorize(app, response_type="id_token"))
+    assert "id_token" in browser.follow(browser.submit(page, action="approve")).fragment
+    assert "code_challenge" in browser.authorize(app, response_type="code id_token").fragment["error_description"]
+
+
 def _of(cast: Cast) -> RelyingParty:
     found = getattr(cast, "_anything", None)
     if found is None:

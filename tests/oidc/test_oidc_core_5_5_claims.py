@@ -189,6 +189,9 @@ def test_a_claim_is_consented_to_by_name(house: House, acme: Tenant, rp: Relying
     more = asked(userinfo={"gender": None})
     answer = browser.authorize(rp, verifier=VERIFIER, scope="openid email", claims=more, prompt="none")
     sent_back(house, answer, acme, "consent_required", to=CALLBACK)
+    # Who allowed the scope email has allowed its claims.
+    again = asked(userinfo={"email": None})
+    assert browser.authorize(rp, verifier=VERIFIER, scope="openid", claims=again, prompt="none").params["code"]
     # The scope that releases a claim is asked for as before: consent to one claim is no consent to all of them.
     answer = browser.authorize(rp, verifier=VERIFIER, scope="openid profile", prompt="none")
     sent_back(house, answer, acme, "consent_required", to=CALLBACK)

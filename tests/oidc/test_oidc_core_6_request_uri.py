@@ -176,7 +176,7 @@ def test_no_good_answer(lender: Lender, status: int) -> None:
         (b"\xff\xfe", "invalid_request_uri"),
         (b"x" * 70_000, "invalid_request_uri"),
         (b"x" * 2_000_000, "invalid_request_uri"),
-        (b"eyJhbGciOiJub25lIn0.e30.", "invalid_request_object"),
+        (b"eyJhbGciOiJub25lIn0.e30.", "request_uri_not_supported"),
         (b"a.b.c", "invalid_request_object"),
     ],
     ids=["empty", "html", "bytes", "large", "very large", "unsigned", "nonsense"],

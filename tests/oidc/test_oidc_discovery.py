@@ -56,7 +56,7 @@ def test_absent_when_disabled(house: House, acme: Tenant, monkeypatch: pytest.Mo
         f"{name}_endpoint{end}"
         for name in ("revocation", "introspection")
         for end in ("", "_auth_methods_supported", "_auth_signing_alg_values_supported")
-    } | {f"introspection_{each}_values_supported" for each in ("signing_alg", "encryption_alg", "encryption_enc")}
+    } | {f"introspection_{what}_values_supported" for what in ("signing_alg", "encryption_alg", "encryption_enc")}
 
 
 def test_the_key_set(cast: Cast, found: dict[str, Any]) -> None:

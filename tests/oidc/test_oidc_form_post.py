@@ -30,7 +30,7 @@ def test_a_code_by_form(any_cast: Cast, state: str) -> None:
     assert answer.header("location") is None
     action, fields = answer.form
     assert action == CALLBACK
-    assert set(fields) == {"code", "state", "iss"}
+    assert set(fields) == {"code", "state", "session_state", "iss"}
     assert fields["state"] == state
     assert "<script>alert" not in answer.text
     assert any_cast.basic.redeem({"code": fields["code"], "verifier": VERIFIER}).status == 200
@@ -56,7 +56,12 @@ def test_after_a_sign_in_too(cast: Cast) -> None:
     browser = cast.browser()
     page = browser.follow(browser.authorize(cast.basic, verifier=VERIFIER, response_mode="form_post"))
     page = browser.follow(browser.submit(page, username="form@example.com", password="correct horse battery staple"))
-    assert set(browser.follow(browser.submit(page, action="approve")).form[1]) == {"code", "state", "iss"}
+    assert set(browser.follow(browser.submit(page, action="approve")).form[1]) == {
+        "code",
+        "state",
+        "session_state",
+        "iss",
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from cast import discovery, without
-from house import PASSWORD
+from house import PASSWORD, decoded
 from refusals import error_page, events, text_of
 
 from idp.clock import shifted
@@ -227,7 +227,9 @@ def test_a_post_from_another_site_is_answered_with_a_get(cast: Cast) -> None:
     _assert_signed_out(cast, browser)
 
 
-@pytest.mark.parametrize("name", ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"])
+@pytest.mark.parametrize(
+    "name", ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"]
+)
 def test_parameters_come_once(cast: Cast, name: str) -> None:
     """OpenID Connect RP-Initiated Logout §2, RFC 6749 §3.1: two values are none."""
     browser, _ = _signed_in(cast)
@@ -246,6 +248,62 @@ def test_a_registered_query_is_kept(cast: Cast) -> None:
         _logout(browser, "GET", id_token_hint=hint, post_logout_redirect_uri=uri, state="s").location
         == f"{uri}&state=s"
     )
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_confirmation_keeps_everything(any_cast: Cast, method: str) -> None:
+    """OpenID Connect RP-Initiated Logout §2, §3: who was asked ends where the request said, with the very state; hints need nothing."""
+    cast = any_cast
+    browser, _ = _signed_in(cast)
+    elsewhere = _signed_in(cast)[1]
+    params = {
+        "id_token_hint": elsewhere,
+        "client_id": "basic",
+        "post_logout_redirect_uri": BYE,
+        "state": "a b&c=d ü",
+        "logout_hint": "ada@example.com",
+        "ui_locales": "fr-CA fr en",
+        "unknown": "parameter",
+    }
+    page = _logout(browser, method, **params)
+    assert 'id="logout-confirm"' in page.text
+    kept = dict(parse_qsl(urlsplit(page.form[0]).query))
+    assert kept == {name: value for name, value in params.items() if name != "unknown"}
+    answer = browser.submit(page, action="logout")
+    assert answer.status == 303
+    assert answer.location.startswith(f"{BYE}?state=")
+    assert answer.params == {"state": "a b&c=d ü"}
+    _assert_signed_out(cast, browser)
+
+
+@pytest.mark.parametrize("name", ["logout_hint", "ui_locales"])
+@pytest.mark.parametrize("value", ["nobody@example.com", "x" * 3000, "<script>alert(1)</script>", "ü"])
+def test_hints_decide_nothing(cast: Cast, name: str, value: str) -> None:
+    """OpenID Connect RP-Initiated Logout §2: logout_hint and ui_locales change neither what is asked nor what is done."""
+    browser, hint = _signed_in(cast)
+    page = _logout(browser, "GET", **{name: value})
+    assert 'id="logout-confirm"' in page.text
+    assert "<script" not in page.text
+    assert _logout(browser, "GET", id_token_hint=hint, **{name: value}).status == 200
+    _assert_signed_out(cast, browser)
+
+
+def test_a_hint_without_sid_is_compared_by_its_subject(cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, Core §8.1: by whom its own client means with it, pairwise too; not by anybody's."""
+    pair = cast.house.client(cast.acme, "pairwise-bye", subject_type="pairwise")
+    keys = cast.house.installation.servers.get(cast.acme).keys
+    for client in (cast.basic, pair):
+        browser = cast.browser()
+        claims = decoded(client.redeem(browser.sign_in(client)).json["id_token"])[1]
+        del claims["sid"]
+        other = keys.sign(
+            {**claims, "aud": (pair if client is cast.basic else cast.basic).client_id}, alg="RS256", typ="JWT"
+        )
+        assert 'id="logout-confirm"' in _logout(browser, "GET", id_token_hint=other).text
+        hint = keys.sign(claims, alg="RS256", typ="JWT")
+        answer = _logout(browser, "GET", id_token_hint=hint, post_logout_redirect_uri=BYE)
+        assert (answer.status, answer.location) == (303, BYE)
+        _assert_signed_out(cast, browser)
 
 
 def test_the_cookie_goes_and_the_session_is_dead_behind_it(cast: Cast) -> None:

@@ -23,6 +23,13 @@ PLAIN_CLIENT = {
 }
 ACCOUNT = {"name": "Ada Lovelace", "username": "ada@acme.example"}
 FORM = {"action": "/t/acme/login?i=4f2a", "csrf": "c3JmLXRva2Vu"}
+SIGNED_OUT: dict[str, object] = {
+    "continue_url": None,
+    "continue_name": None,
+    "frames": [],
+    "patience": 5,
+    "goes_on": False,
+}
 SCOPES = [
     {"text": "Know who you are and recognise you when you come back", "icon": "user", "detail": None},
     {"text": "See your name and profile", "icon": "id", "detail": "Ada Lovelace"},
@@ -89,9 +96,28 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "signed_out": (
         "signed_out.html",
         ACME,
-        {"continue_url": "https://photos.example/", "continue_name": "Photo Frame"},
+        {**SIGNED_OUT, "continue_url": "https://photos.example/", "continue_name": "Photo Frame"},
     ),
-    "signed_out-plain": ("signed_out.html", ACME, {"continue_url": None, "continue_name": None}),
+    "signed_out-plain": ("signed_out.html", ACME, SIGNED_OUT),
+    "signed_out-frames": (
+        "signed_out.html",
+        ACME,
+        {
+            **SIGNED_OUT,
+            "frames": ["/t/acme/sample-frame?iss=https%3A%2F%2Fid.example&sid=4f2a", "/t/acme/sample-frame?sid=4f2a"],
+        },
+    ),
+    "signed_out-goes-on": (
+        "signed_out.html",
+        ACME,
+        {
+            "continue_url": "https://photos.example/bye?state=4f2a",
+            "continue_name": PLAIN_CLIENT["name"],
+            "frames": ["/t/acme/sample-frame?iss=https%3A%2F%2Fid.example&sid=4f2a"],
+            "patience": 5,
+            "goes_on": True,
+        },
+    ),
     "error": (
         "error.html",
         ACME,

@@ -33,7 +33,7 @@ ARGUMENTS = [
 ]
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
 CORRELATION_ID = "7Q2M4ZK9X1VB3NTC"
 SAMPLE_LOGO = (
@@ -53,6 +53,8 @@ class _Pages(BaseHTTPRequestHandler):
         elif path.endswith("/brand.css"):
             brand = next(brand for _, brand, _ in SAMPLES.values() if f"{brand.base_path}/brand.css" == path)
             self._answer("text/css", brand_css(brand).encode())
+        elif path.endswith("/sample-frame"):
+            self._answer("text/html; charset=utf-8", b"<!doctype html><title>frame</title>")
         elif path == "/sample-logo.svg":
             self._answer("image/svg+xml", SAMPLE_LOGO)
         elif sample in SAMPLES:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jose_artefacts as jose
+import logout_artefacts as leaving
 import oidc_artefacts as oidc
 import registration_artefacts as joining
 from cast import SigningKey, asserted
@@ -513,6 +514,9 @@ ARTEFACTS = (
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),
     Artefact("grant id", _grant_id, _grant_refused, _grant_works, ("grants",)),
     Artefact("session cookie", lambda a, _: a.signed_in().cookies[a.cookie("s")], _session_refused, _session_works, ("sessions",), ("pages",)),
+    Artefact("applications of a session", leaving.applications, leaving.applications_refused, leaving.applications_work, ("session_clients",), ("frontchannel_logout",)),
+    Artefact("message of the outbox", leaving.message, leaving.message_refused, leaving.message_works, ("outbox",), ("backchannel_logout",)),
+    Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
     Artefact("consent", _consent, _consent_unknown, _consent_known, ("consents",), ("pages",)),
@@ -528,6 +532,7 @@ ARTEFACTS = (
 
 # Tables whose rows nobody ever presents; each with the reason.
 NOT_PRESENTED = {
+    "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",
     "tenant_state": "positions of spool files, known to jobs only",

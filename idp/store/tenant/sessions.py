@@ -10,6 +10,7 @@ from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
 from idp.store.prepared import Prepared
+from idp.store.tenant.session_clients import session_clients
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
@@ -92,13 +93,18 @@ def end(conn: Connection, session_id: str) -> bool:
     return done.rowcount == 1
 
 
-def end_all_of(conn: Connection, user_id: str, *, but: str | None = None) -> int:
-    """End every session of a user, except one."""
+def end_all_of(conn: Connection, user_id: str, *, but: str | None = None) -> list[str]:
+    """End every session of a user, except one; returns the ids of those that ended."""
     here = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None) & (sessions.c.id != (but or ""))
-    return conn.execute(update(sessions).where(here).values(ended_at=now())).rowcount
+    return list(conn.execute(update(sessions).where(here).values(ended_at=now()).returning(sessions.c.id)).scalars())
 
 
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
-    """Delete sessions that ended or expired before a moment, at most ``limit`` at once."""
-    done = delete_some(conn, sessions, sessions.c.expires_at < before, limit)
-    return done or delete_some(conn, sessions, sessions.c.ended_at < before, limit)
+    """Delete sessions that ended or expired before a moment, what they signed in to first; at most ``limit`` rows at once."""
+    for is_old in (sessions.c.expires_at < before, sessions.c.ended_at < before):
+        old = select(sessions.c.id).where(is_old)
+        done = delete_some(conn, session_clients, session_clients.c.session_id.in_(old), limit)
+        done = done or delete_some(conn, sessions, is_old, limit)
+        if done:
+            return done
+    return 0

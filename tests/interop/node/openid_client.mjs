@@ -2,7 +2,7 @@
 import * as client from "openid-client";
 import { importKey, serve } from "./rpc.mjs";
 
-let config, redirectUri, started;
+let config, redirectUri, started, signing, isImplicit;
 
 async function authentication({ method, secret, key, kid }) {
   switch (method) {
@@ -26,6 +26,32 @@ await serve({
     return config.serverMetadata();
   },
 
+  // The client registers itself; the answer is what the server registered, as the library keeps it.
+  async register({ issuer, metadata, key, kid, initial_access_token, decrypting }) {
+    redirectUri = metadata.redirect_uris[0];
+    signing = key && { key: await importKey(key), kid };
+    const auth = metadata.token_endpoint_auth_method === "private_key_jwt" ? client.PrivateKeyJwt(signing) : undefined;
+    const options = { execute: [client.enableNonRepudiationChecks], initialAccessToken: initial_access_token };
+    config = await client.dynamicClientRegistration(new URL(issuer), metadata, auth, options);
+    const [type] = metadata.response_types ?? ["code"];
+    isImplicit = type === "id_token";
+    if (isImplicit) client.useIdTokenResponseType(config);
+    if (decrypting) {
+      const secret = await crypto.subtle.importKey("jwk", decrypting, { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+      client.enableDecryptingResponses(config, ["A128CBC-HS256"], { key: secret, alg: "ECDH-ES", kid: decrypting.kid });
+    }
+    if (type === "code id_token") client.useCodeIdTokenResponseType(config);
+    return { ...config.clientMetadata() };
+  },
+
+  // As `begin`, and with a signed request object where one is asked for.
+  async ask({ parameters, request }) {
+    started = { pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: client.randomState(), expectedNonce: client.randomNonce() };
+    const pkce = { code_challenge: await client.calculatePKCECodeChallenge(started.pkceCodeVerifier), code_challenge_method: "S256" };
+    const all = { redirect_uri: redirectUri, state: started.expectedState, nonce: started.expectedNonce, ...(isImplicit ? {} : pkce), ...parameters };
+    return (request === "value" ? await client.buildAuthorizationUrlWithJAR(config, all, signing) : client.buildAuthorizationUrl(config, all)).href;
+  },
+
   async begin(parameters) {
     started = { pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: client.randomState(), expectedNonce: client.randomNonce() };
     return client.buildAuthorizationUrl(config, {
@@ -40,6 +66,9 @@ await serve({
 
   async finish({ url, form }) {
     const current = form ? new Request(url, { method: "POST", body: new URLSearchParams(form) }) : new URL(url);
+    if (isImplicit) {
+      return { claims: await client.implicitAuthentication(config, current, started.expectedNonce, { expectedState: started.expectedState }) };
+    }
     const tokens = await client.authorizationCodeGrant(config, current, { ...started, idTokenExpected: true });
     return { ...tokens, claims: tokens.claims() };
   },

@@ -1,0 +1,69 @@
+"""Front-channel logout (OpenID Connect Front-Channel Logout 1.0): the signed-out page loads a hidden frame of each application.
+
+The page goes on to where the person should be when every frame has loaded, or after a few seconds; without script by itself
+after those seconds, or by its link. Must not know how a session ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from idp.feature import Feature
+from idp.flow import pages
+from idp.store.tenant import session_clients
+from idp.web.headers import origin_source
+
+if TYPE_CHECKING:
+    from idp.oauth.server import TenantServer
+    from idp.store.rows import Connection
+    from idp.web.http import Request, Response
+
+PATIENCE = 5  # seconds that a page waits for its frames; static/signed_out.js reads them from the page
+LONGEST_SOURCES = 2500  # characters of origins in the policy: with more, servers in between refuse the header
+
+
+def frames(conn: Connection, server: TenantServer, session_id: str) -> list[str]:
+    """Return the addresses that end a session at its applications (§3), with ``iss`` and ``sid``."""
+    if not server.registry.serves(FRONTCHANNEL_LOGOUT.name):
+        return []
+    added = urlencode({"iss": server.tenant.issuer, "sid": session_id})
+    registered = [uri for _, uri in session_clients.addresses(conn, session_id, "frontchannel_logout_uri")]
+    # §3: parameters are added to the registered query, if there is one.
+    return [f"{uri}{'&' if '?' in uri else '?'}{added}" for uri in dict.fromkeys(registered)]
+
+
+def page(
+    server: TenantServer, http: Request, addresses: list[str], onward: str | None, name: str | None, *, goes_on: bool
+) -> Response:
+    """Answer the signed-out page with a frame of each address, and a link ``onward``, which it follows itself if it ``goes_on``."""
+    return pages.page(
+        server,
+        http,
+        "signed_out.html",
+        frame_src=sources(addresses),
+        has_script=goes_on,
+        frames=addresses,
+        patience=PATIENCE,
+        goes_on=goes_on,
+        continue_url=onward,
+        continue_name=name,
+    )
+
+
+def sources(addresses: list[str]) -> tuple[str, ...]:
+    """Return what the page's policy must let it frame: the origins, or all of HTTPS where they are too many to name."""
+    found = tuple(dict.fromkeys(source for address in addresses if (source := origin_source(address)) is not None))
+    if sum(len(source) + 1 for source in found) <= LONGEST_SOURCES:
+        return found
+    return tuple(dict.fromkeys(f"{source.partition(':')[0]}:" for source in found))
+
+
+FRONTCHANNEL_LOGOUT = Feature(
+    name="frontchannel_logout",
+    spec="OpenID Connect Front-Channel Logout 1.0",
+    metadata=lambda _server: {
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
+    },
+)
