@@ -37,7 +37,7 @@ MOST_ADDRESSES = 8  # of one name that are tried
 _CHUNK = 16 * 1024
 _TROUBLE = (OSError, HTTPError, HTTPException)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_RESOLVERS = 16  # look-ups at a time; a resolver that hangs holds a thread until it gives up
+_RESOLVERS = 64  # look-ups at a time; a resolver that hangs holds a thread until it gives up
 
 
 class FetchFailed(Exception):

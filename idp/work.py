@@ -36,8 +36,8 @@ DAY = 86400
 SOONEST_ROTATION = 60  # seconds
 
 
-def kinds(installation: Installation) -> tuple[Job, ...]:
-    """Return every kind of job this product has."""
+def kinds(installation: Installation, measured: metrics.Metrics | None = None) -> tuple[Job, ...]:
+    """Return every kind of job this product has; ``measured`` counts what is delivered."""
     return (
         Job("migrate", _migrate, first_due=60),
         purge.TENANT_JOB,
@@ -45,7 +45,7 @@ def kinds(installation: Installation) -> tuple[Job, ...]:
         Job("rotation", lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
-        outbox_job(senders(installation), _count(installation)),
+        outbox_job(senders(installation), measured.count_delivery if measured is not None else None),
     )
 
 
@@ -55,8 +55,9 @@ def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any],
 
 
 def worker(installation: Installation) -> Worker:
-    """Return a worker that runs them."""
-    return Worker(installation.store, kinds(installation), tenants_by_id=installation.resolver.by_id)
+    """Return the worker of this process, which runs them."""
+    table = kinds(installation, metrics.recorder(installation.settings))
+    return Worker(installation.store, table, tenants_by_id=installation.resolver.by_id)
 
 
 def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
@@ -64,18 +65,6 @@ def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
     settings = tenant.settings
     longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
     return rotation.KeyPolicy(settings.key_algorithms, settings.key_rotation_period, longest)
-
-
-def _count(installation: Installation) -> Callable[[str, str], None]:
-    measured: list[Any] = []
-
-    def count(kind: str, verdict: str) -> None:
-        if not measured:  # on first use: whoever only plans jobs imports no metrics
-            measured.append(metrics.recorder(installation.settings))
-        if measured[0] is not None:
-            measured[0].count_delivery(kind, verdict)
-
-    return count
 
 
 def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:

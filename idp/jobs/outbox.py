@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,13 +79,13 @@ def _mark(database: Database, due: int) -> None:
 
 def outbox_job(
     senders: Mapping[str, Callable[[JobContext, Row[Any]], Sent]],
-    count: Callable[[str, str], None] = lambda _kind, _verdict: None,
+    count: Callable[[str, str], None] | None = None,
 ) -> Job:
     """Return the job that delivers a tenant's messages; ``count(kind, verdict)`` is told of each attempt."""
     return Job(KIND, lambda context: _deliver_due(context, senders, count), lane="delivery")
 
 
-def _deliver_due(context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None]) -> int:
+def _deliver_due(context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None] | None) -> int:
     if context.tenant.state != "active":  # its keys are not published: whoever got something could not check it
         return now() + SUSPENDED
     run = _Run(context, senders, count)
@@ -98,7 +98,9 @@ def _deliver_due(context: JobContext, senders: Mapping[str, Any], count: Callabl
 class _Run:
     """One visit to one tenant's outbox."""
 
-    def __init__(self, context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None] | None
+    ) -> None:
         self._context, self._senders, self._count = context, senders, count
         self._database = context.database
         self._guard = threading.Lock()
@@ -166,7 +168,7 @@ class _Run:
                 outbox.defer(conn, row.kind, row.target, now() + _jittered(TROUBLE_PAUSE))
 
         self._database.writing(work)
-        with suppress(Exception):  # a metric that cannot be counted fails no delivery
+        if self._count is not None:
             self._count(row.kind, sent.verdict)
 
     def _send(self, row: Row[Any]) -> Sent:

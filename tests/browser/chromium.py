@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from running import need
 
@@ -33,7 +33,7 @@ def launched(playwright: Playwright, pair: Site) -> Browser:
 
 
 def person_with(
-    playwright: Playwright, pair: Site, profile: Path, *, blocks_third_party_cookies: bool
+    playwright: Playwright, pair: Site, profile: Path, *, blocks_third_party_cookies: bool, **options: Any
 ) -> BrowserContext:
     """Start Chromium with a profile of its own, as a person has it: a context without one blocks third-party cookies always."""
     preferences = profile / "Default" / "Preferences"
@@ -44,7 +44,7 @@ def person_with(
     }
     preferences.write_text(json.dumps({"profile": mode}))
     return playwright.chromium.launch_persistent_context(
-        profile, executable_path=PROGRAM, args=_arguments(pair), ignore_https_errors=True
+        profile, executable_path=PROGRAM, args=_arguments(pair), ignore_https_errors=True, **options
     )
 
 

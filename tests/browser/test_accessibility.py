@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from clients import modules
 from house import PASSWORD
-from walking import ADA, log_in
+from site_pair import RP
+from walking import ADA, log_in, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,10 +51,14 @@ def every_page(page: Page, pair: Site) -> Iterator[str]:
     yield "bookmark"
     page.goto(f"{pair.acme.issuer}/")
     yield "tenant, signed in"
+    name = f"framed{id(page)}"
+    root = pair.application.register(pair.acme, name, frontchannel_logout_uri=f"{RP}/acme/{name}/out")
+    sign_in(page, root)
     page.goto(f"{pair.acme.issuer}/logout")
     yield "logout"
     page.click("#logout-confirm")
-    yield "signed out"
+    page.wait_for_selector("iframe", state="attached")
+    yield "signed out, with a frame of an application"
     page.goto(f"{pair.acme.issuer}/")
     yield "tenant"
     page.goto(f"{pair.roots['acme']}/start?redirect_uri=https://evil.example/cb")

@@ -102,6 +102,17 @@ class _Echo(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def version() -> str:
+    """The module's version, as the package says it."""
+    found = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Version}", "libapache2-mod-auth-openidc"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.partition("-")[0] or "of this machine"
+
+
 class Apache:
     """A running Apache; ``at[kind]`` is the address of a virtual host: basic, post, jwt, public, introspecting, verifying."""
 
@@ -184,14 +195,8 @@ class Apache:
 
     @property
     def version(self) -> str:
-        """The module's version, as the package or the module itself says it."""
-        found = subprocess.run(
-            ["dpkg-query", "-W", "-f=${Version}", "libapache2-mod-auth-openidc"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return found.stdout.partition("-")[0] or "of this machine"
+        """The module's version."""
+        return version()
 
     @property
     def errors(self) -> str:
@@ -202,33 +207,49 @@ class Apache:
 @contextlib.contextmanager
 def started(running: Running, tenant: Tenant) -> Iterator[Apache]:
     """Run Apache while the block runs."""
-    program = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin:/usr/local/sbin")
-    there = program is not None and (MODULES / "mod_auth_openidc.so").exists()
-    need("Apache with mod_auth_openidc", "Debian packages apache2 and libapache2-mod-auth-openidc", is_there=there)
+    with workplace() as (folder, application):
+        made = Apache(running, tenant, folder, application)
+        with serving(folder, made.configuration, made.at["public"] + "/bye", running.authority.file):
+            yield made
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[tuple[Path, int]]:
+    """A folder that Apache's workers may write to, and the port of the application behind it."""
     application = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     threading.Thread(target=application.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     folder = Path(tempfile.mkdtemp(prefix="idp-apache-"))
     if os.getuid() == 0:  # Apache's workers give root up
         os.chown(folder, pwd.getpwnam("www-data").pw_uid, -1)
-    made = Apache(running, tenant, folder, application.server_port)
+    try:
+        yield folder, application.server_port
+    finally:
+        application.shutdown()
+        application.server_close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, configuration: Path, probe: str, trust: Path) -> Iterator[None]:
+    """Run Apache under a configuration, from when it answers at ``probe`` on."""
+    program = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin:/usr/local/sbin")
+    there = program is not None and (MODULES / "mod_auth_openidc.so").exists()
+    need("Apache with mod_auth_openidc", "Debian packages apache2 and libapache2-mod-auth-openidc", is_there=there)
     process = subprocess.Popen(
-        [str(program), "-DFOREGROUND", "-d", str(folder), "-f", str(made.configuration)], stderr=subprocess.PIPE
+        [str(program), "-DFOREGROUND", "-d", str(folder), "-f", str(configuration)], stderr=subprocess.PIPE
     )
     try:
         until = time.monotonic() + 20
         while True:
             with contextlib.suppress(requests.ConnectionError):
-                requests.get(made.at["public"] + "/bye", timeout=5)
+                requests.get(probe, timeout=5, verify=str(trust))
                 break
             assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
-            assert time.monotonic() < until, made.errors
+            assert time.monotonic() < until, (folder / "error.log").read_text()[-4000:]
             time.sleep(0.05)
-        yield made
+        yield
     finally:
         process.terminate()
         process.wait(10)
         if process.stderr:
             process.stderr.close()
-        application.shutdown()
-        application.server_close()
-        shutil.rmtree(folder, ignore_errors=True)

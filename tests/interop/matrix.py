@@ -75,12 +75,15 @@ REGISTERED_FEATURES = {
     "encrypted": ("Encrypted ID token", "OIDC Core §10.2"),
     "pairwise": ("Pairwise subject by `sector_identifier_uri`", "OIDC Core §8.1, OIDC Registration §5"),
     "silent": ("Silent sign-in (`prompt=none`)", "OIDC Core §3.1.2.1"),
-    "session": ("Sign-out elsewhere noticed (session monitoring)", "OIDC Session Management 1.0"),
+    "session": ("Sign-out elsewhere: session monitoring", "OIDC Session Management 1.0"),
     "registered_logout": ("Sign-out at the provider, and back", "OIDC RP-Initiated Logout 1.0"),
+    "frontchannel": ("Sign-out elsewhere: front-channel logout", "OIDC Front-Channel Logout 1.0"),
+    "backchannel": ("Sign-out elsewhere: back-channel logout", "OIDC Back-Channel Logout 1.0"),
 }
 REGISTERED_CLIENTS = {
     "openid-client": "openid-client",
     "oidc-client-ts": "oidc-client-ts",
+    "mod_auth_openidc": "mod_auth_openidc",
     "authlib": "Authlib",
     "pyoidc": "pyoidc",
 }
@@ -98,18 +101,35 @@ TABLES = (
     ),
 )
 
+_NO_REGISTRATION = "has no function for it; its users send the POST, as these tests do"
+_NOT_IN_A_BROWSER = "runs on a server: it has no frame that could ask"
+_NO_FRONT_CHANNEL = "has no function for it; an application serves the frame itself"
+_NEED_A_KEY = ("registered_private_key_jwt", "request", "request_uri", "signed_userinfo", "encrypted")
 _NO_FRAGMENT = "reads the code of a query or a form; the other response types it leaves to the application"
 
 # What a client cannot do, and why; every other cell has a test.
 CANNOT = {
-    ("authlib", "hybrid"): _NO_FRAGMENT,
-    ("authlib", "implicit"): _NO_FRAGMENT,
-    ("authlib", "request"): "has no function that makes a request object",
-    ("authlib", "request_uri"): "has no function that makes a request object",
+    **{(client, "registration"): _NO_REGISTRATION for client in ("oidc-client-ts", "authlib")},
+    **{(client, "session"): _NOT_IN_A_BROWSER for client in ("openid-client", "authlib", "pyoidc")},
+    **{(client, "frontchannel"): _NO_FRONT_CHANNEL for client in REGISTERED_CLIENTS if client != "mod_auth_openidc"},
+    **{
+        (client, "backchannel"): "has no function that checks a logout token"
+        for client in ("openid-client", "oidc-client-ts", "authlib")
+    },
+    **{("authlib", feature): _NO_FRAGMENT for feature in ("hybrid", "implicit")},
+    **{("authlib", feature): "has no function that makes a request object" for feature in ("request", "request_uri")},
     ("authlib", "signed_userinfo"): "reads userinfo as JSON",
     ("authlib", "encrypted"): "takes an ID token that is signed only",
+    **{("oidc-client-ts", feature): "has the authorization code flow only" for feature in ("hybrid", "implicit")},
+    **{("oidc-client-ts", feature): "signs and decrypts nothing: it runs in the open" for feature in _NEED_A_KEY},
+    ("oidc-client-ts", "initial_access_token"): _NO_REGISTRATION,
     ("openid-client", "request_uri"): "sends a request object by value, or pushes the request",
     ("pyoidc", "initial_access_token"): "encodes an initial access token in base64, unless it is a JWT",
+    ("mod_auth_openidc", "encrypted"): "decrypts RSA-OAEP and RSA1_5, which are not served",
+    (
+        "mod_auth_openidc",
+        "request_uri",
+    ): "makes an address for each request object, which cannot be registered; only registered ones are fetched",
     ("oauth4webapi", "logout"): "has no function for it; an application builds the address itself",
     ("openid-client", "jwt_access_token"): "is a client, not a resource; its authors' oauth4webapi does it",
     ("authlib", "iss"): "does not look at `iss`: what it has for RFC 9207 is for servers",
@@ -134,7 +154,10 @@ HINTS = (
 def versions() -> dict[str, str]:
     """The versions of the clients that are locked."""
     packages = json.loads((HERE / "node" / "package-lock.json").read_text("utf-8"))["packages"]
-    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi", "oidc-client-ts")}
+    node = {
+        name: str(packages[f"node_modules/{name}"]["version"])
+        for name in ("openid-client", "oauth4webapi", "oidc-client-ts")
+    }
     return {**node, "authlib": version("authlib"), "pyoidc": version("oic")}
 
 

@@ -60,10 +60,12 @@ class Person:
         made._session.cookies.update(self._session.cookies)
         return made
 
-    def open(self, url: str, *, stop_at: str = "") -> Stop:
-        """Go to an address and on, as far as pages lead; an address beginning with ``stop_at`` is not opened but returned."""
-        form: dict[str, str] | None = None
-        origin = ""
+    def open(self, url: str, *, stop_at: str = "", form: dict[str, str] | None = None) -> Stop:
+        """Go to an address and on, as far as pages lead; an address beginning with ``stop_at`` is not opened but returned.
+
+        With a ``form`` it is posted to the address first, as a script of that page does it.
+        """
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         for _ in range(_MOST_STEPS):
             if stop_at and url.startswith(stop_at):
                 return Stop(url, form=form)

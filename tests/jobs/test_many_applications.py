@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 from certificates import Authority
 from databases import environment
 from house import decoded
 from receivers import Receivers
-from serving import Served, eventually, rows
+from serving import Served, eventually, free_port, rows
 
 from idp.store.tenant import consents
 
@@ -28,7 +29,8 @@ def test_s097_five_hundred_applications_one_of_which_hangs(tmp_path: Path, kind:
     receivers = Receivers(Authority(tmp_path / "ca"))
     receivers.answers["/app250"] = receivers.hangs
     trusted = {"IDP_CA_BUNDLE": str(tmp_path / "ca" / "ca.pem"), "IDP_ALLOWED_PRIVATE_HOSTS": "localhost"}
-    with environment(kind) as environ, Served(tmp_path, workers=1, **environ, **trusted) as served:
+    metrics = {"IDP_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
+    with environment(kind) as environ, Served(tmp_path, workers=1, **environ, **trusted, **metrics) as served:
         tenant = served.tenant("acme", rate_limits="off")
         names = [f"app{number}" for number in range(APPLICATIONS)]
         apps = [served.client(tenant, name, backchannel_logout_uri=receivers.uri(name)) for name in names]
@@ -63,4 +65,7 @@ def test_s097_five_hundred_applications_one_of_which_hangs(tmp_path: Path, kind:
         eventually(lambda: states() == {"delivered": others, "waiting": 1}, 15, states)
         (hanging,) = rows(tenant.database_url, "SELECT target, last_error FROM outbox WHERE state = 'waiting'")
         assert hanging["target"] == "app250"
+        with urlopen(f"http://{metrics['IDP_METRICS_LISTEN']}/metrics", timeout=5) as answer:
+            counted = answer.read().decode()
+        assert f'idp_deliveries_total{{kind="backchannel_logout",verdict="delivered"}} {others}.0' in counted
     receivers.close()

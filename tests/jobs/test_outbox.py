@@ -15,6 +15,7 @@ from idp import clock
 from idp.errors import StorageUnavailable
 from idp.jobs import outbox as delivery
 from idp.jobs.outbox import LEASE, Sent, announced, outbox_job
+from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
 from idp.store.control import pending_work, tenants
 from idp.store.tenant import audit_events, outbox
@@ -217,6 +218,28 @@ def test_s097_one_that_hangs_delays_no_other(house: Any, until: Callable[..., bo
         made.stop()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_no_other_work_holds_it_up(house: Any, until: Callable[..., bool]) -> None:
+    """Architecture §4: however long purges and the like take, messages go; and delivery takes no turn of theirs."""
+    release = threading.Event()
+
+    def slow(_context: Any) -> int:
+        release.wait(20)
+        return clock.now() + 1000
+
+    others = [Job(name, slow, first_due=0) for name in ("one", "two", "three")]
+    made = Worker(house.store, [*others, outbox_job({KIND: lambda *_: DELIVERED})], tick=0.05)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        time.sleep(0.5)
+        put(house, "app")
+        assert until(lambda: messages(house)[0].state == "delivered", 5)
+    finally:
+        release.set()
+        made.stop()
+        thread.join(10)
 
 
 def test_s097_an_application_in_trouble_is_left_alone(house: Any) -> None:

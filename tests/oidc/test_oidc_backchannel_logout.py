@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet
 from receivers import Receivers
 from refusals import error_page, events, refused
 from registering import WEB, manage, register
+from serving import together
 
 from idp import clock, work
 from idp.errors import Invalid
@@ -409,6 +410,32 @@ def test_the_end_of_a_session_and_its_messages_are_one(any_world: World, monkeyp
     assert "code" in browser.authorize(app, verifier="v" * 43, prompt="none").params
     logout(browser, id_token_hint=hint)
     assert len(world.messages()) == 1
+
+
+def test_a_sign_in_during_the_logout_is_told_or_refused(any_world: World) -> None:
+    """OpenID Connect Back-Channel Logout §2.3: whoever got a code from a session that ends at this moment is among those told."""
+    world = any_world
+    outcomes = set()
+    first, late = world.app("first"), world.app("late")
+    world.signed_in(first, late)  # consents are remembered
+    for _ in range(25):
+        browser, (hint,) = world.signed_in(first)
+        twin = world.house.browser(world.acme)
+        twin.cookies = dict(browser.cookies)
+        sid = decoded(hint)[1]["sid"]
+
+        def act(number: int, browser: Browser = browser, twin: Browser = twin, hint: str = hint) -> Answer:
+            if number:
+                return logout(browser, id_token_hint=hint)
+            return twin.authorize(late, verifier="v" * 43, prompt="none")
+
+        answer, left = together(2, act)
+        assert left.status == 200
+        told = {message.target for message in world.messages() if message.payload["sid"] == sid}
+        has_code = answer.status == 303 and "code" in answer.params
+        assert told == ({"first", "late"} if has_code else {"first"})
+        outcomes.add(has_code)
+    assert outcomes  # both happen most of the time, which nobody can promise
 
 
 # -- how they answer --------------------------------------------------------------------------------------------------
