@@ -59,6 +59,7 @@ class _Place:
     guard: threading.Lock
     found: Published | None = None
     tried_at: int = 0
+    looked_at: int = 0  # when a key that was not in a good set was last looked for
     trouble: str = ""
 
 
@@ -98,8 +99,13 @@ class ClientKeys:
     def _fetched(self, uri: str, place: _Place, kid: str | None) -> Published:
         with place.guard:  # one fetch at a time; who waited finds what the other fetched
             at, known = now(), place.found
-            is_fresh = known is not None and at - known.fetched_at < FRESH and known.knows(kid)
-            if not is_fresh and at - place.tried_at >= PAUSE:
+            if known is not None and at - known.fetched_at < FRESH and place.tried_at <= known.fetched_at:
+                # The set is good as far as it goes: only a key that is not in it is a reason to look again.
+                is_due = not known.knows(kid) and at - place.looked_at >= PAUSE
+                place.looked_at = at if is_due else place.looked_at
+            else:
+                is_due = at - place.tried_at >= PAUSE
+            if is_due:
                 place.tried_at = at
                 try:
                     known = place.found = Published(tuple(_read(self._outbound, uri)), at)

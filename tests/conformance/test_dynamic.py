@@ -16,7 +16,7 @@ import pytest
 from id_token_rules import header_of, verified
 from joserfc import jwt
 from op_under_test import OTHER_PERSON
-from relying import REDIRECT, RelyingParty, new_keys, public_set, unsigned
+from relying import REDIRECT, Asked, RelyingParty, new_keys, public_set, unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,6 +337,33 @@ def test_tokens_are_encrypted(
     assert claims["sub"] == signed_in.claims["sub"]
 
 
+@pytest.mark.parametrize("keys", ["none", "for signatures only"])
+def test_encryption_needs_a_key(provider: Provider, client_keys: dict[str, Any], keys: str) -> None:
+    """OpenID Connect Registration §2, OpenID Connect Core §10.2: what could never be encrypted is not registered."""
+    signing = {"keys": [key for key in public_set(client_keys)["keys"] if key["use"] == "sig"]}
+    given = {"jwks": signing} if keys != "none" else {}
+    answer = attempt(provider, id_token_encrypted_response_alg="RSA-OAEP-256", **given)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+
+
+def test_keys_that_cannot_be_had_encrypt_nothing(provider: Provider, site: Site, agent: UserAgent) -> None:
+    """OpenID Connect Core §10.2, §16.14: when the client's keys cannot be fetched there is an error, and no token in the clear."""
+    rp = RelyingParty.register(
+        provider, id_token_encrypted_response_alg="RSA-OAEP-256", jwks_uri=site.url + own_path("nowhere")
+    )
+    answer = rp.redeem(rp.ask(agent))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "id_token" not in answer.json()
+
+
+def test_the_default_of_encryption(provider: Provider, agent: UserAgent, client_keys: dict[str, Any]) -> None:
+    """OpenID Connect Registration §2 (id_token_encrypted_response_enc): A128CBC-HS256 where only the algorithm is named."""
+    rp = RelyingParty.register(
+        provider, keys=client_keys, jwks=public_set(client_keys), id_token_encrypted_response_alg="ECDH-ES"
+    )
+    assert header_of(rp.sign_in(agent).id_token)["enc"] == "A128CBC-HS256"
+
+
 # -- subjects -------------------------------------------------------------------------------------------------------------
 
 
@@ -429,6 +456,26 @@ def test_the_object_outweighs_what_stands_beside_it(signer: RelyingParty, agent:
     assert asked.arrival.params["state"] == "inside"
     asked.params.update(state="inside", nonce="inside")
     assert signer.tokens(asked).claims["nonce"] == "inside"
+
+
+@pytest.mark.parametrize("by", ["GET", "POST"])
+def test_an_object_may_hold_everything(signer: RelyingParty, agent: UserAgent, by: str) -> None:
+    """RFC 9101 §5, OpenID Connect Core §6.1: beside client_id nothing has to stand outside; members have their JSON types.
+
+    Claims is an object, max_age a number; response_mode and prompt are as good inside as outside.
+    """
+    inside = signer.request(
+        scope="openid", response_mode="form_post", prompt="login", state="inside", nonce="inside"
+    ) | {"max_age": 300, "claims": {"userinfo": {"name": None}}}
+    sent = {"client_id": signer.client_id, "request": signer.request_object(inside)}
+    if by == "GET":
+        arrival = agent.open(signer.url(sent))
+    else:
+        arrival = agent.open(signer.metadata["authorization_endpoint"], form=sent, origin="https://rp.example")
+    asked = Asked({name: str(value) for name, value in inside.items()}, arrival)
+    assert "login-submit" in agent.pressed
+    signed_in = signer.tokens(asked)
+    assert "name" in signer.userinfo(signed_in)
 
 
 BAD_OBJECTS: dict[str, dict[str, Any]] = {

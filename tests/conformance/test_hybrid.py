@@ -224,13 +224,13 @@ def test_hints(rp: RelyingParty, agent: UserAgent, browsers: Callable[..., UserA
 
 
 def test_an_unsigned_request_object_is_refused(rp: RelyingParty, agent: UserAgent) -> None:
-    """OpenID Connect Core §6.1, RFC 9101 §10.5: never half used.
+    """OpenID Connect Core §6.1, §3.1.2.6, RFC 9101 §10.5: not supported, and never half used.
 
     Modules oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported, oidcc-ensure-request-object-with-redirect-uri.
     """
     made = unsigned({"redirect_uri": REDIRECT, "state": secrets.token_urlsafe(), "client_id": rp.client_id})
     arrival = rp.ask(agent, request=made).arrival
-    assert (arrival.mode, arrival.error) == ("fragment", "invalid_request_object")
+    assert (arrival.mode, arrival.error) == ("fragment", "request_not_supported")
 
 
 def test_a_code_works_once(rp: RelyingParty, agent: UserAgent) -> None:
