@@ -55,7 +55,16 @@ Listen 127.0.0.1:{port}
 """
 # What the module signs assertions and request objects with.
 KEYS = "OIDCPrivateKeyFiles the-key#{folder}/client.key\n    OIDCPublicKeyFiles the-key#{folder}/client.pem"
-_COPIED = ["response_type", "redirect_uri", "scope", "state", "nonce", "client_id", "code_challenge", "code_challenge_method"]
+_COPIED = [
+    "response_type",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+]
 
 
 _REQUEST_OBJECT = json.dumps(

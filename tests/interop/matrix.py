@@ -154,7 +154,10 @@ HINTS = (
 def versions() -> dict[str, str]:
     """The versions of the clients that are locked."""
     packages = json.loads((HERE / "node" / "package-lock.json").read_text("utf-8"))["packages"]
-    node = {name: str(packages[f"node_modules/{name}"]["version"]) for name in ("openid-client", "oauth4webapi", "oidc-client-ts")}
+    node = {
+        name: str(packages[f"node_modules/{name}"]["version"])
+        for name in ("openid-client", "oauth4webapi", "oidc-client-ts")
+    }
     return {**node, "authlib": version("authlib"), "pyoidc": version("oic")}
 
 
