@@ -241,10 +241,6 @@ def test_an_unknown_kid_is_refused(published: RelyingParty, agent: UserAgent) ->
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a new kid within a minute of the first fetch of the set is not looked for: idp/oauth/client_keys.py",
-)
 def test_a_client_changes_its_keys(published: RelyingParty, site: Site, agent: UserAgent) -> None:
     """OpenID Connect Core §10.1.1: a kid that is not known makes the provider fetch the client's keys again.
 

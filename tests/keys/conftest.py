@@ -22,7 +22,7 @@ from idp.store.db import Database, db
 from idp.store.tenant import signing_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
@@ -114,6 +114,12 @@ def acme(tmp_path_factory: pytest.TempPathFactory, envelope: Envelope) -> Site:
 def globex(tmp_path_factory: pytest.TempPathFactory, envelope: Envelope) -> Site:
     """Another tenant that signs with every algorithm."""
     return _signing(tmp_path_factory.mktemp("globex"), envelope, "b" * 32)
+
+
+@pytest.fixture(scope="session")
+def new_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Envelope], Site]:
+    """Makes a tenant without keys, on SQLite."""
+    return lambda envelope: Site(new_sqlite(tmp_path_factory.mktemp("site")), envelope, secrets.token_hex(16))
 
 
 class Forge:

@@ -49,20 +49,23 @@ def call(house: House, rp: RelyingParty, key: SigningKey) -> Answer:
 def test_fetched_once_and_again_for_a_new_key(keyed: tuple[House, RelyingParty], publisher: Publisher) -> None:
     """OpenID Core §10.1.1: a key set is kept; a key that is not in it makes us look again, at most once a minute."""
     house, rp = keyed
-    old, new = SigningKey.new("ES256", "one"), SigningKey.new("ES256", "two")
+    old, new, last = (SigningKey.new("ES256", name) for name in ("one", "two", "three"))
     publisher.document = {"keys": [old.public_jwk]}
     for _ in range(3):
         assert call(house, rp, old).status == 200
     assert publisher.fetches == 1
     publisher.document = {"keys": [new.public_jwk]}
     assert call(house, rp, old).status == 200, "not looked at again as long as it knows the key"
-    for _ in range(3):  # within the same minute nobody makes us fetch
-        refused(house, call(house, rp, new), 401, "invalid_client")
-    assert publisher.fetches == 1
-    with clock.shifted(61):
-        assert call(house, rp, new).status == 200
-        refused(house, call(house, rp, old), 401, "invalid_client")
+    assert call(house, rp, new).status == 200, "looked for at once, however young the set is"
     assert publisher.fetches == 2
+    publisher.document = {"keys": [last.public_jwk]}
+    for _ in range(3):  # within the same minute nobody makes us fetch once more
+        refused(house, call(house, rp, last), 401, "invalid_client")
+    assert publisher.fetches == 2
+    with clock.shifted(61):
+        assert call(house, rp, last).status == 200
+        refused(house, call(house, rp, old), 401, "invalid_client")
+    assert publisher.fetches == 3
 
 
 def test_fetched_again_after_an_hour_and_used_on_in_trouble(
@@ -80,6 +83,31 @@ def test_fetched_again_after_an_hour_and_used_on_in_trouble(
     with clock.shifted(90_000):
         record = refused(house, call(house, rp, key), 401, "invalid_client")
     assert "the answer is 500" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "fetches"),
+    [
+        ("public, max-age=300", 290, 1),
+        ("Max-Age=300", 310, 2),
+        ("max-age=0", 50, 1),  # a minute is the least
+        ("no-store, max-age=1", 70, 2),
+        ("max-age=99999999999999999999", 3700, 2),
+        ("max-age=86400", 3700, 2),  # an hour is the most
+        ("nonsense", 3500, 1),
+    ],
+)
+def test_kept_as_long_as_the_publisher_says(
+    keyed: tuple[House, RelyingParty], publisher: Publisher, said: str, seconds: int, fetches: int
+) -> None:
+    """OpenID Connect Core §10.2.1: Cache-Control max-age says how long a set is good, between a minute and an hour."""
+    house, rp = keyed
+    key = SigningKey.new("ES256", "one")
+    publisher.document, publisher.cache_control = {"keys": [key.public_jwk]}, said
+    assert call(house, rp, key).status == 200
+    with clock.shifted(seconds):
+        assert call(house, rp, key).status == 200
+    assert publisher.fetches == fetches
 
 
 @pytest.mark.parametrize(
