@@ -22,6 +22,7 @@ from idp.outbound import Outbound
 from idp.store import migrate
 from idp.store.control import control_state
 from idp.store.db import Store
+from idp.tenancy.context import entered
 from idp.tenancy.feed import ChangeFeed
 from idp.tenancy.provisioning import Provisioning
 from idp.tenancy.resolver import Resolver
@@ -84,6 +85,11 @@ class Installation:
 
     def _seed_keys(self, tenant: Tenant, database: Database) -> None:
         rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.key_algorithms)
+
+    def ensure_keys(self, tenant: Tenant) -> None:
+        """Give a tenant a key for each algorithm that its settings now have, without waiting for the worker."""
+        with entered(self.store, tenant) as database, self.feed.announced(tenant.id, "config"):
+            rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.key_algorithms)
 
     def _seed_work(self, tenant: Tenant, _database: Database) -> None:
         self.store.control.writing(lambda conn: schedule.plan(conn, work.kinds(self), tenant.id))

@@ -74,7 +74,10 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
             raise click.UsageError(f"{change} is not KEY=VALUE")
         wanted[key.strip()] = value
     with opened() as installation:
-        changed = installation.provisioning.change_settings(installation.provisioning.find(slug), wanted)
+        before = installation.provisioning.find(slug)
+        changed = installation.provisioning.change_settings(before, wanted)
+        if set(changed.settings.key_algorithms) - set(before.settings.key_algorithms):
+            installation.ensure_keys(changed)
         record(installation, changed, "tenant.settings_changed", changed=wanted)
         document = _document(installation, changed)
     out.result(document, f"Set for {changed.slug}: {', '.join(wanted)}.")

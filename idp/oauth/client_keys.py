@@ -1,13 +1,14 @@
 """A client's public keys: those it registered, or those it publishes at its ``jwks_uri`` (OpenID Registration §2).
 
-A published set is fetched by the guarded client, kept for an hour and fetched again when a key is named that is not in it, at
-most once a minute whoever asks (a stranger must not make us fetch). When it cannot be fetched, the set that is known goes on to
-be used for a day. One process keeps at most so many sets.
+A published set is fetched by the guarded client, kept for an hour (or as long as its publisher says, if that is less), and
+fetched again when a key is named that is not in it, at most once a minute whoever asks (a stranger must not make us fetch). When
+it cannot be fetched, the set that is known goes on to be used for a day. One process keeps at most so many sets.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,6 @@ from idp.oauth.client_metadata import public_key_problem
 from idp.outbound import FetchFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from idp.oauth.client import Client
     from idp.outbound import Outbound
 
@@ -34,6 +33,7 @@ PAUSE = 60  # seconds between two fetches of one address
 MOST_SETS = 2_000
 MOST_KEYS = 100
 FETCHERS = 8
+_MAX_AGE = re.compile(r"max-age=([0-9]{1,9})(?![0-9])")
 
 
 class KeysUnavailable(Exception):
@@ -46,6 +46,12 @@ class Published:
 
     keys: tuple[tuple[str | None, Any], ...]
     fetched_at: int
+    fresh_for: int = FRESH  # seconds
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is used without looking again (OpenID Connect Core §10.2.1: as long as its publisher says)."""
+        return now() - self.fetched_at < self.fresh_for
 
     def knows(self, kid: str | None) -> bool:
         """Say whether a key of this name may be among them."""
@@ -83,7 +89,7 @@ class ClientKeys:
             return [(jwk.get("kid"), key) for jwk, key in zip(stated, client.jwks.keys, strict=True)]
         place = self._place(uri)
         known = place.found
-        if known is not None and now() - known.fetched_at < FRESH and known.knows(kid):
+        if known is not None and known.is_fresh and known.knows(kid):
             return list(known.keys)
         waiting.refuse_on_loop()
         return list(waiting.elsewhere(self._pool, lambda: self._fetched(uri, place, kid)).keys)
@@ -99,7 +105,7 @@ class ClientKeys:
     def _fetched(self, uri: str, place: _Place, kid: str | None) -> Published:
         with place.guard:  # one fetch at a time; who waited finds what the other fetched
             at, known = now(), place.found
-            if known is not None and at - known.fetched_at < FRESH and place.tried_at <= known.fetched_at:
+            if known is not None and known.is_fresh and place.tried_at <= known.fetched_at:
                 # The set is good as far as it goes: only a key that is not in it is a reason to look again.
                 is_due = not known.knows(kid) and at - place.looked_at >= PAUSE
                 place.looked_at = at if is_due else place.looked_at
@@ -108,7 +114,7 @@ class ClientKeys:
             if is_due:
                 place.tried_at = at
                 try:
-                    known = place.found = Published(tuple(_read(self._outbound, uri)), at)
+                    known = place.found = _read(self._outbound, uri, at)
                     place.trouble = ""
                 except FetchFailed as error:
                     place.trouble = str(error)
@@ -117,7 +123,7 @@ class ClientKeys:
             return known
 
 
-def _read(outbound: Outbound, uri: str) -> Sequence[tuple[str | None, Any]]:
+def _read(outbound: Outbound, uri: str, at: int) -> Published:
     answer = outbound.get(uri, accept="application/jwk-set+json, application/json")
     if answer.status != 200:
         raise FetchFailed(f"the answer is {answer.status}")
@@ -127,7 +133,9 @@ def _read(outbound: Outbound, uri: str) -> Sequence[tuple[str | None, Any]]:
         raise FetchFailed("the answer is no JWK Set") from None
     if not isinstance(keys, list) or len(keys) > MOST_KEYS:
         raise FetchFailed(f"the answer is no JWK Set of at most {MOST_KEYS} keys")
-    return [found for found in map(_one, keys) if found is not None]
+    wanted = _MAX_AGE.search(answer.headers.get("cache-control", "").lower())
+    fresh_for = min(max(int(wanted[1]), PAUSE), FRESH) if wanted else FRESH
+    return Published(tuple(found for found in map(_one, keys) if found is not None), at, fresh_for)
 
 
 def _one(jwk: Any) -> tuple[str | None, Any] | None:

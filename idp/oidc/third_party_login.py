@@ -46,15 +46,18 @@ def handle(server: TenantServer, http: Request) -> Response:
 
 
 def applications(server: TenantServer) -> list[dict[str, Any]]:
-    """Return the applications that people can be sent to, by name."""
+    """Return the applications that people can be sent to, by name; what came by open registration nobody has reviewed."""
     with server.database.reading() as conn:
         rows = [row for row in clients.list_all(conn) if row.state == "active"]
     found = [Client(row) for row in rows if row.metadata.get("initiate_login_uri")]
+    unknown = {row.client_id for row in rows if row.registered_by == "open"}
     base = f"{server.tenant.issuer}{PATH}"
     return [
         {
             "client_id": each.client_id,
             "name": each.name,
+            "host": urlsplit(each.metadata["initiate_login_uri"]).hostname,
+            "is_reviewed": each.client_id not in unknown,
             "logo_uri": each.metadata.get("logo_uri"),
             "start_uri": _with_query(base, {"client_id": each.client_id}),
         }
@@ -68,7 +71,12 @@ def _overview(server: TenantServer, http: Request) -> Response:
         answer = json_response(200, {"applications": listed})
     else:
         answer = pages.page(
-            server, http, "applications.html", applications=listed, logos=tuple(each["logo_uri"] for each in listed)
+            server,
+            http,
+            "applications.html",
+            reviewed=[each for each in listed if each["is_reviewed"]],
+            others=[each for each in listed if not each["is_reviewed"]],
+            logos=tuple(each["logo_uri"] for each in listed if each["is_reviewed"]),
         )
     answer.set("vary", "accept")
     return answer

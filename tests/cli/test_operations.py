@@ -75,6 +75,13 @@ def test_keys_rotate_and_are_revoked(idp: Idp) -> None:
     assert idp("audit", "verify", "acme", "--json").json["is_sound"]
 
 
+def test_keys_of_a_new_algorithm_are_there_at_once(idp: Idp) -> None:
+    """OIDC Registration §2, Discovery §3: what a setting allows can be used when the command returns, worker or not."""
+    idp("tenant", "set", "acme", "signing_algorithms=ES256,RS256,EdDSA", "allowed_client_profiles=strict,oidc")
+    active = {key["alg"] for key in idp("keys", "list", "acme", "--json").json if key["state"] == "active"}
+    assert active == {"ES256", "RS256", "EdDSA", "RSA-OAEP-256", "ECDH-ES"}
+
+
 def test_a_new_master_key_takes_over(idp: Idp, monkeypatch) -> None:
     """ASVS 5.0 §11.2: new key in front, rewrap, drop the former; until then a start without the former is refused."""
     former = (idp.folder / "master.key").read_text().strip()

@@ -613,14 +613,20 @@ _KEY_MANAGEMENT = ("RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A12
 _KEY_MANAGEMENT = (*_KEY_MANAGEMENT, "A256GCMKW", "PBES2-HS256+A128KW", "foobar")
 _CONTENT = ("A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM", "foobar")
 
-# Values that others offer; each that the document does not list must be refused.
+_RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token", "code token", "code id_token token")
+
+# Values that this provider or others offer; each that the document does not list must be refused.
 REFUSALS: dict[str, tuple[tuple[str, ...], Callable[[Probe, str], None]]] = {
-    "scopes_supported": (("foobar", "groups", "admin"), no_such_scope),
-    "claims_supported": (("foobar", "groups", "password", "roles"), no_such_claim),
+    "scopes_supported": ((*EVERY_SCOPE.split(), "foobar", "groups", "admin"), no_such_scope),
+    "claims_supported": ((*CLAIMS, "email", "foobar", "groups", "password", "roles"), no_such_claim),
     "acr_values_supported": (("urn:mace:incommon:iap:silver", "phr", "phrh", "2"), no_such_acr),
-    "subject_types_supported": (("foobar",), refused_at_registration("subject_type")),
+    "subject_types_supported": (("public", "pairwise", "foobar"), refused_at_registration("subject_type")),
     "grant_types_supported": (
         (
+            "authorization_code",
+            "implicit",
+            "refresh_token",
+            "client_credentials",
             "password",
             "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "urn:ietf:params:oauth:grant-type:saml2-bearer",
@@ -631,15 +637,41 @@ REFUSALS: dict[str, tuple[tuple[str, ...], Callable[[Probe, str], None]]] = {
         ),
         no_such_grant,
     ),
-    "response_types_supported": (("token", "none", "code code", "foobar", "code foobar"), no_such_response_type),
+    "response_types_supported": (
+        (*_RESPONSE_TYPES, "token", "none", "code code", "foobar", "code foobar"),
+        no_such_response_type,
+    ),
     "response_modes_supported": (
-        ("jwt", "query.jwt", "fragment.jwt", "form_post.jwt", "web_message", "foobar"),
+        (
+            "query",
+            "fragment",
+            "form_post",
+            "jwt",
+            "query.jwt",
+            "fragment.jwt",
+            "form_post.jwt",
+            "web_message",
+            "foobar",
+        ),
         no_such_response_mode,
     ),
-    "prompt_values_supported": (("create", "foobar", "login foobar"), no_such_prompt),
-    "code_challenge_methods_supported": (("plain", "s256", "S512"), no_such_challenge),
+    "prompt_values_supported": (
+        ("none", "login", "consent", "select_account", "create", "foobar", "login foobar"),
+        no_such_prompt,
+    ),
+    "code_challenge_methods_supported": (("S256", "plain", "s256", "S512"), no_such_challenge),
     "token_endpoint_auth_methods_supported": (
-        ("client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth", "attest_jwt_client_auth", "foobar"),
+        (
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "none",
+            "client_secret_jwt",
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "attest_jwt_client_auth",
+            "foobar",
+        ),
         no_such_auth_method,
     ),
     "token_endpoint_auth_signing_alg_values_supported": (

@@ -46,13 +46,22 @@ Listen 127.0.0.1:{port}
         AuthType None
         Require all granted
     </Location>
+    DocumentRoot {folder}/pages
+    <Location /watching>
+        ForceType text/html
+    </Location>
     <Location /silent>
         OIDCPathAuthRequestParams prompt=none
     </Location>
     ProxyPass /callback !
+    ProxyPass /watching !
     ProxyPass / http://127.0.0.1:{application}/
 </VirtualHost>
 """
+# A page of the application that watches the session, as the module's documentation shows.
+WATCHING = """<!doctype html><title>watching</title><h1>Watching</h1>
+<iframe id="openidc-op" src="/callback?session=iframe_op" hidden></iframe>
+<iframe src="/callback?session=iframe_rp&amp;poll=500" hidden></iframe>"""
 # What the module signs assertions and request objects with.
 KEYS = "OIDCPrivateKeyFiles the-key#{folder}/client.key\n    OIDCPublicKeyFiles the-key#{folder}/client.pem"
 _COPIED = [
@@ -86,6 +95,7 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "userinfo": ({"userinfo_signed_response_alg": "RS256"}, {}, ""),
     "pairwise": ({}, {"subject_type": "pairwise"}, ""),
     "front": ({}, {"backchannel_logout_uri": None}, ""),
+    "session": ({}, {"backchannel_logout_uri": None, "post_logout_redirect_uris": ["{at}/watching"]}, ""),
 }
 
 
@@ -107,6 +117,8 @@ class RegisteredApache:
         shutil.copy(certificate, folder / "host.pem")
         shutil.copy(key, folder / "host.key")
         self._make_key()
+        (folder / "pages").mkdir()
+        (folder / "pages" / "watching").write_text(WATCHING)
         modules = "\n".join(
             f"LoadModule {name}_module {apache.MODULES}/mod_{name}.so" for name in (*apache.LOADED, "ssl")
         )
@@ -139,8 +151,9 @@ class RegisteredApache:
 
     def _tell(self, kind: str, conf: dict[str, str], added: dict[str, Any], token: str) -> None:
         (self.folder / kind).mkdir()
+        text = json.dumps(added).replace("{at}", self.at[kind])
         conf = {name: value.replace("{token}", token) for name, value in conf.items()}
-        self.file(kind, "conf").write_text(json.dumps({**conf, "registration_endpoint_json": json.dumps(added)}))
+        self.file(kind, "conf").write_text(json.dumps({**conf, "registration_endpoint_json": text}))
         if os.getuid() == 0:
             os.chown(self.folder / kind, pwd.getpwnam("www-data").pw_uid, -1)
 

@@ -94,7 +94,7 @@ TABLES = (
         (
             "## Registered by themselves",
             "",
-            "Each of these registered itself at a tenant with `registration=open` and `registration_client_profile=oidc`.",
+            "Each of these was registered dynamically, at a tenant with `registration=open` and `registration_client_profile=oidc`.",
         ),
         REGISTERED_FEATURES,
         REGISTERED_CLIENTS,
@@ -109,7 +109,11 @@ _NO_FRAGMENT = "reads the code of a query or a form; the other response types it
 
 # What a client cannot do, and why; every other cell has a test.
 CANNOT = {
-    **{(client, "registration"): _NO_REGISTRATION for client in ("oidc-client-ts", "authlib")},
+    **{
+        (client, feature): _NO_REGISTRATION
+        for client in ("oidc-client-ts", "authlib")
+        for feature in ("registration", "initial_access_token")
+    },
     **{(client, "session"): _NOT_IN_A_BROWSER for client in ("openid-client", "authlib", "pyoidc")},
     **{(client, "frontchannel"): _NO_FRONT_CHANNEL for client in REGISTERED_CLIENTS if client != "mod_auth_openidc"},
     **{
@@ -122,7 +126,6 @@ CANNOT = {
     ("authlib", "encrypted"): "takes an ID token that is signed only",
     **{("oidc-client-ts", feature): "has the authorization code flow only" for feature in ("hybrid", "implicit")},
     **{("oidc-client-ts", feature): "signs and decrypts nothing: it runs in the open" for feature in _NEED_A_KEY},
-    ("oidc-client-ts", "initial_access_token"): _NO_REGISTRATION,
     ("openid-client", "request_uri"): "sends a request object by value, or pushes the request",
     ("pyoidc", "initial_access_token"): "encodes an initial access token in base64, unless it is a JWT",
     ("mod_auth_openidc", "encrypted"): "decrypts RSA-OAEP and RSA1_5, which are not served",
@@ -147,6 +150,12 @@ HINTS = (
     "mod_auth_openidc needs `OIDCPKCEMethod S256` for profile strict, and for private_key_jwt both `OIDCPrivateKeyFiles` and `OIDCPublicKeyFiles` (a certificate) before `OIDCProviderTokenEndpointAuth`; without the second its process crashes.",
     "mod_auth_openidc guards an API by introspection with the client that the tokens were issued to: a client learns of its own tokens only.",
     "Authlib's session takes the authentication method for revocation and introspection from `revocation_endpoint_auth_method`, not from `token_endpoint_auth_method`.",
+    'mod_auth_openidc registers every response type, so its redirect URI may not be on localhost unless it adds `{"application_type": "native"}` by `registration_endpoint_json`, and must be https, because its `initiate_login_uri` and `jwks_uri` are made from it.',
+    "mod_auth_openidc with `OIDCMetadataDir` takes an error that names its issuer (RFC 9207 §2) for a sign-in that somebody else begins, and shows another error than the one it was sent.",
+    "openid-client authenticates by client_secret_post unless it is told otherwise, so it registers that method.",
+    "pyoidc puts no code challenge into a request object, and what stands beside one is not taken: use it without PKCE there, or send the request plainly.",
+    "pyoidc cannot decrypt ECDH-ES without PartyUInfo, which is optional (RFC 7518 §4.6.1.2); register RSA-OAEP-256. It does not check the certificate of a key set on localhost.",
+    "oidc-client-ts renews silently and watches the session by frames: both need a browser that sends cookies to frames of another site.",
     "A client that has cached the key set meets no unknown key at a scheduled rotation: the next key is published a day before it signs.",
 )
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from clients import AuthlibClient, NodeClient, Refused
 from joserfc.jwk import ECKey
+from jwkest import JWKESTException
 from oic.exception import PyoidcError
 from oic.oauth2.message import ErrorResponse, MessageException
 from oic.oic import rndstr
 from oic.oic.consumer import Consumer
-from oic.oic.message import AccessTokenResponse, AuthorizationResponse, ClaimsRequest
+from oic.oic.message import AccessTokenResponse, AuthorizationResponse, BackChannelLogoutRequest, ClaimsRequest
 from oic.utils.authn.client import CLIENT_AUTHN_METHOD
 from oic.utils.keyio import KeyBundle
 from oic.utils.session_backend import DictSessionBackend
@@ -42,14 +43,11 @@ class RegisteredAuthlib(AuthlibClient):
         self._context = trusting(trust)
 
     def register(self, issuer: str, metadata: dict[str, Any], **more: Any) -> dict[str, Any]:
-        token = more.get("initial_access_token")
         with httpx.Client(verify=self._context, trust_env=False) as line:
             endpoint = line.get(f"{issuer}/.well-known/openid-configuration").json()["registration_endpoint"]
-            headers = {"authorization": f"Bearer {token}"} if token else {}
-            answer = line.post(endpoint, json=metadata, headers=headers)
+            answer = line.post(endpoint, json=metadata)
+        assert answer.status_code == 201, answer.text
         document = dict(answer.json())
-        if answer.status_code != 201:
-            raise Refused(str(answer.status_code), document.get("error"), str(document))
         self.discover(
             issuer=issuer,
             client_id=document["client_id"],
@@ -163,7 +161,17 @@ class Pyoidc:
         assert found["sub"] == sub
         return dict(found.to_dict())
 
-    def logout(self, id_token: str, post_logout_redirect_uri: str, state: str) -> str:
+    def logged_out(self, form: dict[str, str]) -> str | None:
+        """Return the session that a logout token ends."""
+        request = BackChannelLogoutRequest(**form)
+        client = self._client
+        try:
+            request.verify(aud=client.client_id, iss=client.provider_info["issuer"], keyjar=client.keyjar)
+        except (PyoidcError, MessageException, JWKESTException, ValueError) as error:
+            raise Refused(type(error).__name__, None, str(error)) from error
+        return str(request["logout_token"]["sid"])
+
+    def logout(self, id_token: str, post_logout_redirect_uri: str, state: str) -> str:  # noqa: ARG002 it has kept it
         given = {"post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
         made = self._client.construct_EndSessionRequest(state=self._state, request_args=given)
         return str(made.request(self._client.provider_info["end_session_endpoint"]))

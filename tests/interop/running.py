@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = range(19200, 19300)
+PORTS = range(19400, 19600)
 # Each process of a parallel run has a quarter of the range to itself.
 _quarter = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
-_ports = itertools.cycle(PORTS[25 * _quarter : 25 * (_quarter + 1)])
+_ports = itertools.cycle(PORTS[50 * _quarter : 50 * (_quarter + 1)])
 START_SECONDS, STOP_SECONDS, FEED_SECONDS = 30.0, 10.0, 5.0
 
 
@@ -45,7 +45,7 @@ def need(program: str, package: str, *, is_there: bool) -> None:
 
 def free_port() -> int:
     """A port that nobody listens on, never the same one twice; of a range of its own, so that tests beside this one keep theirs."""
-    for port in itertools.islice(_ports, 25):
+    for port in itertools.islice(_ports, 50):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

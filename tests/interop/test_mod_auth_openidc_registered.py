@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -13,6 +16,12 @@ import apache
 import apache_registered
 import pytest
 from matrix import showed
+from running import need
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+
+from chromium import PROGRAM, person_with
+from walking import log_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,3 +210,29 @@ def test_front_channel_logout(httpd: RegisteredApache, person: Person) -> None:
     person.open(frame)
     assert not is_signed_in(httpd, person, "front")
     show("frontchannel")
+
+
+def test_session_monitoring(httpd: RegisteredApache, tmp_path: Path) -> None:
+    """Session Management §3: the module's two frames notice that the session at the provider has changed, and end its own."""
+    need("Chromium", "Debian package chromium", is_there=PROGRAM.exists())
+    from playwright.sync_api import sync_playwright
+
+    at, issuer = httpd.at["session"], httpd.tenants["session"].issuer
+    with sync_playwright() as driver:
+        nowhere = SimpleNamespace(ports={})
+        chromium = person_with(driver, nowhere, tmp_path / "profile", blocks_third_party_cookies=False)
+        page = chromium.new_page()
+        page.goto(f"{at}/watching")
+        page.fill("input[name=iss]", issuer)
+        page.click("input[type=submit]")
+        log_in(page)
+        page.click("#consent-approve")
+        page.wait_for_url(f"{at}/watching")
+        page.wait_for_timeout(1800)  # three questions
+        assert page.inner_text("h1") == "Watching"
+        elsewhere = chromium.new_page()
+        elsewhere.goto(f"{issuer}/logout")
+        elsewhere.click("#logout-confirm")
+        page.wait_for_selector("input[name=iss]", timeout=10_000)
+        chromium.close()
+    show("session")

@@ -44,25 +44,28 @@ class Application(Website):
         super().__init__(tls.running.authority, folder, HOST)
         self.ports = {HOST: self.port}
         self.tenant = tenant
+        listed = json.dumps([f"{RP}/callback", f"{RP}/silent"]).encode()
+        self.pages["/sector"] = ("application/json", listed)
         with httpx.Client(verify=trusting(tls.running.authority.file), trust_env=False) as line:
             answer = line.post(f"{tenant.issuer}/register", json=self._metadata())
         assert answer.status_code == 201, answer.text
         self.document = answer.json()
         bundle = modules() / "oidc-client-ts" / "dist" / "browser" / "oidc-client-ts.min.js"
         script, page = "text/javascript", ("text/html", (HERE / "index.html").read_bytes())
-        self.pages = dict.fromkeys(("/", "/callback", "/silent", "/bye"), page)
+        self.pages |= dict.fromkeys(("/", "/callback", "/silent", "/bye"), page)
         self.pages["/oidc-client-ts.js"] = (script, bundle.read_bytes())
         self.pages["/app.js"] = (script, (HERE / "app.js").read_bytes())
         self.pages["/settings.json"] = ("application/json", json.dumps(self._settings()).encode())
 
-    @staticmethod
-    def _metadata() -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {
             "client_name": "An application of one page",
             "redirect_uris": [f"{RP}/callback", f"{RP}/silent"],
             "post_logout_redirect_uris": [f"{RP}/bye"],
             "token_endpoint_auth_method": "none",
             "scope": "openid profile email",
+            "subject_type": "pairwise",
+            "sector_identifier_uri": f"{self.url}/sector",
         }
 
     def _settings(self) -> dict[str, Any]:
@@ -123,14 +126,16 @@ def ready(page: Page) -> None:
     assert page.inner_text("#is") == "ready"
 
 
-def test_sign_in(person: BrowserContext, application: Application) -> None:
-    """OIDC Core §3.1, §5.3, Fetch §3.2: code with PKCE and userinfo, all by script from another origin."""
+def test_sign_in(person: BrowserContext, application: Application, tls: World) -> None:
+    """OIDC Core §3.1, §5.3, §8.1, Fetch §3.2: code with PKCE and userinfo, all by script from another origin."""
     page = sign_in(person)
     user = page.evaluate("answer")
     assert user["profile"]["aud"] == application.document["client_id"]
     assert (user["profile"]["email"], user["profile"]["name"]) == ("ada@example.com", "Ada Lovelace")
     assert user["profile"]["iss"] == application.tenant.issuer
+    assert user["profile"]["sub"] != tls.running.house.user_id(application.tenant)
     showed(NAME, "registered_code")
+    showed(NAME, "pairwise")
 
 
 def test_claims(person: BrowserContext) -> None:

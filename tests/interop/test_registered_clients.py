@@ -1,9 +1,10 @@
-"""openid-client, Authlib and pyoidc, each registered by itself at the served product, a feature a test: the second table of docs/interop.md."""
+"""openid-client, Authlib and pyoidc, registered dynamically at the served product, a feature a test: the second table of docs/interop.md."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -278,6 +279,25 @@ def test_logout(name: str, tls: World, tenant: Tenant, website: Website) -> None
         assert stop.url == f"{RP}/bye?state=back"
         assert "error=login_required" in person.open(asked(rp, prompt="none"), stop_at=RP).url
     showed(name, "registered_logout")
+
+
+@able("backchannel")
+def test_back_channel_logout(name: str, tls: World, tenant: Tenant, website: Website) -> None:
+    """Back-Channel Logout §2.6: the client accepts the logout token, of the session it knows; one that was changed it refuses."""
+    uri = f"{website.url}/signed-out"
+    with registered(name, tls, tenant, website, backchannel_logout_uri=uri) as rp:
+        person = tls.person()
+        claims = rp.finish(url=person.open(asked(rp), stop_at=RP).url)["claims"]
+        person.open(f"{tenant.issuer}/logout")
+        until = time.monotonic() + 15
+        while not website.posted:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert rp.logged_out(website.posted[0]) == claims["sid"]
+        token = website.posted[0]["logout_token"]
+        with pytest.raises(Refused):
+            rp.logged_out({"logout_token": token[:-8] + "AAAAAAAA"})
+    showed(name, "backchannel")
 
 
 def _value(url: str, name: str) -> str:

@@ -252,7 +252,7 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("alg", KEY_ALGORITHMS)
-@pytest.mark.parametrize("header", HEADERS, ids=lambda header: json.dumps(header)[:40])
+@pytest.mark.parametrize("header", HEADERS, ids=[f"{number}-{next(iter(each))}" for number, each in enumerate(HEADERS)])
 def test_s039_headers(vault, forge, alg: str, header: dict) -> None:
     """RFC 8725 §3.1, §3.6, S039: other algorithms, compression, keys in the header and wrong curves are refused, all the same."""
     head, *rest = sealed(vault, alg).split(".")

@@ -86,6 +86,31 @@ def test_fetched_again_after_an_hour_and_used_on_in_trouble(
 
 
 @pytest.mark.parametrize(
+    ("said", "seconds", "fetches"),
+    [
+        ("public, max-age=300", 290, 1),
+        ("Max-Age=300", 310, 2),
+        ("max-age=0", 50, 1),  # a minute is the least
+        ("no-store, max-age=1", 70, 2),
+        ("max-age=99999999999999999999", 3700, 2),
+        ("max-age=86400", 3700, 2),  # an hour is the most
+        ("nonsense", 3500, 1),
+    ],
+)
+def test_kept_as_long_as_the_publisher_says(
+    keyed: tuple[House, RelyingParty], publisher: Publisher, said: str, seconds: int, fetches: int
+) -> None:
+    """OpenID Connect Core §10.2.1: Cache-Control max-age says how long a set is good, between a minute and an hour."""
+    house, rp = keyed
+    key = SigningKey.new("ES256", "one")
+    publisher.document, publisher.cache_control = {"keys": [key.public_jwk]}, said
+    assert call(house, rp, key).status == 200
+    with clock.shifted(seconds):
+        assert call(house, rp, key).status == 200
+    assert publisher.fetches == fetches
+
+
+@pytest.mark.parametrize(
     "document",
     [
         b"<html>",

@@ -8,6 +8,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from cast import without
 from refusals import error_page, harmless, text_of
+from registering import register
+
+from idp.identity.accounts import By
+from idp.oauth import initial_access
+from idp.oauth.clients import ClientRegistry
 
 if TYPE_CHECKING:
     from house import Answer, House
@@ -35,6 +40,25 @@ def test_advertised(house: House, acme: Tenant) -> None:
     assert "Silent" not in page.text
     assert "Zebra &lt;b&gt;" in page.text
     assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 1
+
+
+def test_who_registered_itself_is_not_taken_for_the_tenants(house: House) -> None:
+    """RFC 7591 §5: what open registration brought says where it leads, and that nobody has reviewed it; its logo is not shown."""
+    tenant = house.tenant("open", registration="open")
+    evil = {"client_name": "Company portal", "logo_uri": "https://evil.example/logo.png"}
+    given = {"redirect_uris": ["https://evil.example/cb"], "initiate_login_uri": "https://evil.example/start", **evil}
+    assert register(house, tenant, given).status == 201
+    (listed,) = start(house, tenant, "application/json").json["applications"]
+    assert (listed["is_reviewed"], listed["host"]) == (False, "evil.example")
+    page = start(house, tenant)
+    assert "has reviewed these" in text_of(page)
+    assert "evil.example/logo.png" not in page.text
+    assert "evil.example" not in (page.header("content-security-policy") or "")
+    _, token = initial_access.create(house.database(tenant), name="a team", uses=1, lifetime=600, by=By("operator"))
+    known = {**given, "client_name": "Known", "redirect_uris": ["https://known.example/cb"]}
+    assert register(house, tenant, known, token).status == 201
+    listed = {each["name"]: each for each in start(house, tenant, "application/json").json["applications"]}
+    assert listed["Known"]["is_reviewed"]
 
 
 def test_absent_when_disabled(house: House, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +111,6 @@ def test_who_is_not(house: House, acme: Tenant, given: dict[str, Any]) -> None:
 
 def test_a_disabled_application(house: House, acme: Tenant) -> None:
     """Core §4: nobody is sent to an application that may not sign people in."""
-    from idp.identity.accounts import By
-    from idp.oauth.clients import ClientRegistry
-
     house.client(acme, initiate_login_uri=START)
     ClientRegistry(acme, house.database(acme), house.installation.feed).disable("rp", by=By("operator"))
     error_page(house, start(house, acme, client_id="rp"))

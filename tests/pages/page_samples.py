@@ -177,17 +177,20 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         "applications.html",
         ACME,
         {
-            "applications": [
+            "others": [
+                {"name": "Company portal", "host": "portal.example", "start_uri": "/t/acme/start?client_id=portal"}
+            ],
+            "reviewed": [
                 {
                     "name": "Photo Frame",
                     "logo_uri": "/sample-logo.svg",
                     "start_uri": "/t/acme/start?client_id=photos",
                 },
                 {"name": "Travel expenses", "logo_uri": None, "start_uri": "/t/acme/start?client_id=travel"},
-            ]
+            ],
         },
     ),
-    "applications-none": ("applications.html", ACME, {"applications": []}),
+    "applications-none": ("applications.html", ACME, {"reviewed": [], "others": []}),
     "select-account": ("select_account.html", ACME, {**FORM, "client": CLIENT, "account": ACCOUNT}),
     "home": ("home.html", PLATFORM, {}),
     "form_post": (

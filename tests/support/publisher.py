@@ -21,7 +21,7 @@ class Publisher:
 
     def __init__(self, authority: Authority) -> None:
         self.document: Any = {"keys": []}
-        self.status, self.fetches = 200, 0
+        self.status, self.fetches, self.cache_control = 200, 0, ""
         publisher = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,6 +36,8 @@ class Publisher:
                 self.send_response(publisher.status)
                 self.send_header("content-type", "application/jwk-set+json")
                 self.send_header("content-length", str(len(body)))
+                if publisher.cache_control:
+                    self.send_header("cache-control", publisher.cache_control)
                 self.end_headers()
                 self.wfile.write(body)
 
