@@ -16,7 +16,9 @@ from urllib.parse import urlencode
 from idp.clock import now
 from idp.feature import Feature
 from idp.jobs.outbox import Sent
+from idp.keys.encryption import CannotEncrypt
 from idp.oauth.authorizations import id_token_alg
+from idp.oauth.response_protection import protected
 from idp.outbound import FetchFailed, FetchRefused
 from idp.web.http import FORM_TYPE
 
@@ -47,14 +49,17 @@ def sender(servers: Servers, outbound: Outbound) -> Callable[[JobContext, Row[An
         address = client.metadata.get("backchannel_logout_uri")
         if address is None:
             return Sent("refused", "the client registered another way meanwhile: it has no backchannel_logout_uri")
-        token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
+        try:
+            token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
+        except CannotEncrypt as error:
+            return Sent("failed", error.title, address)
         return _post(outbound, address, token)
 
     return send
 
 
 def logout_token(server: TenantServer, client: Client, session_id: str, user_id: str) -> str:
-    """Return a logout token for a client, signed as its ID tokens are (§2.4, §2.6); it never has a nonce."""
+    """Return a logout token for a client, signed and encrypted as its ID tokens are (§2.4, §2.6); it never has a nonce."""
     at = now()
     claims = {
         "iss": server.tenant.issuer,
@@ -67,7 +72,7 @@ def logout_token(server: TenantServer, client: Client, session_id: str, user_id:
         "events": {EVENT: {}},
     }
     alg = id_token_alg(server, client, "openid")
-    return server.keys.sign(claims, alg=alg or "RS256", typ=LOGOUT_TOKEN_TYPE)
+    return protected(server, client, "id_token", claims, alg=alg or "RS256", typ=LOGOUT_TOKEN_TYPE)
 
 
 def _post(outbound: Outbound, address: str, token: str) -> Sent:
