@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from idp.clock import now
+from idp.errors import refusal_of
 from idp.feature import Feature
 from idp.jobs.outbox import Sent
+from idp.keys.encryption import CannotEncrypt
 from idp.oauth.authorizations import id_token_alg
+from idp.oauth.response_protection import protected
 from idp.outbound import FetchFailed, FetchRefused
 from idp.web.http import FORM_TYPE
 
@@ -47,14 +50,21 @@ def sender(servers: Servers, outbound: Outbound) -> Callable[[JobContext, Row[An
         address = client.metadata.get("backchannel_logout_uri")
         if address is None:
             return Sent("refused", "the client registered another way meanwhile: it has no backchannel_logout_uri")
-        token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
+        try:
+            token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
+        except CannotEncrypt as error:
+            refusal = refusal_of(error)
+            return Sent("failed", refusal.reason if refusal is not None else error.title, address)
         return _post(outbound, address, token)
 
     return send
 
 
 def logout_token(server: TenantServer, client: Client, session_id: str, user_id: str) -> str:
-    """Return a logout token for a client, signed as its ID tokens are (§2.4, §2.6); it never has a nonce."""
+    """Return a logout token for a client, signed and encrypted as its ID tokens are (§2.4, §2.6); it never has a nonce.
+
+    May fetch the client's keys; raises :class:`~idp.keys.encryption.CannotEncrypt`.
+    """
     at = now()
     claims = {
         "iss": server.tenant.issuer,
@@ -63,11 +73,12 @@ def logout_token(server: TenantServer, client: Client, session_id: str, user_id:
         "iat": at,
         "exp": at + LIFETIME,
         "jti": urlsafe_b64encode(os.urandom(18)).decode(),
-        "sid": session_id,
+        "sid": server.subjects.sid_of(client, session_id),
         "events": {EVENT: {}},
     }
     alg = id_token_alg(server, client, "openid")
-    return server.keys.sign(claims, alg=alg or "RS256", typ=LOGOUT_TOKEN_TYPE)
+    # §2.6 (1): who has its ID tokens encrypted refuses a logout token that is not.
+    return protected(server, client, "id_token", claims, alg=alg or "RS256", typ=LOGOUT_TOKEN_TYPE)
 
 
 def _post(outbound: Outbound, address: str, token: str) -> Sent:

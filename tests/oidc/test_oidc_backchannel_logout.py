@@ -12,6 +12,7 @@ import pytest
 from cast import discovery, without
 from certificates import Authority
 from databases import environment
+from encryption import new_key, opened, public, verified
 from house import House, decoded
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -225,6 +226,30 @@ def test_the_logout_token(any_world: World, alg: str | None) -> None:
     assert 0 < claims["exp"] - claims["iat"] <= 120
     assert abs(claims["iat"] - clock.now()) < 10
     assert len(claims["jti"]) >= 20
+
+
+def test_encrypted_as_its_id_tokens_are(world: World) -> None:
+    """OpenID Connect Back-Channel Logout §2.4, §2.6 (1): to the same key, as a nested JWT; who gives no key is told later, not in clear."""
+    key = new_key("ECDH-ES")
+    secretive = world.app("secretive", id_token_encrypted_response_alg="ECDH-ES", jwks=public(key))
+    nowhere = "https://localhost:1/jwks"
+    gone = world.app("gone", id_token_encrypted_response_alg="ECDH-ES", jwks_uri=nowhere)
+    browser = world.house.browser(world.acme)
+    tokens = secretive.redeem(browser.sign_in(secretive)).json["id_token"]
+    _, hint = opened(tokens, key, "ECDH-ES", "A128CBC-HS256")
+    browser.sign_in(gone)
+    logout(browser, id_token_hint=hint)
+    world.deliver()
+    (told,) = world.receivers.told
+    assert told.path == "/secretive"
+    header, inner = opened(told.token, key, "ECDH-ES", "A128CBC-HS256")
+    assert header["cty"] == "JWT"
+    _, claims = verified(world.house, world.acme, inner, "RS256")
+    assert decoded(inner)[0]["typ"] == "logout+jwt"
+    assert (claims["aud"], claims["sid"]) == ("secretive", decoded(hint)[1]["sid"])
+    (waits,) = [each for each in world.messages() if each.target == "gone"]
+    assert waits.state == "waiting"
+    assert "jwks_uri" in waits.last_error
 
 
 def test_the_subject_is_the_clients(world: World) -> None:
