@@ -1,7 +1,7 @@
 """Takes the screenshots of the README anew: `python docs/screenshots/make.py [PORT]`.
 
 Serves a fresh installation on PORT (8000) and the demo application on the next one, signs in with Chromium, and writes
-login.png, consent.png and demo-tokens.png beside this file, 1280 pixels wide, light.
+login.png, consent.png, demo-tokens.png and signed-out.png beside this file, 1280 pixels wide, light.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ def main() -> None:
         page.click("#consent-approve")
         page.set_viewport_size({"width": 1280, "height": 1000})
         page.screenshot(path=HERE / "demo-tokens.png")
+        page.set_viewport_size({"width": 1280, "height": 480})
+        page.goto(f"{idp.issuer}/logout")
+        page.click("#logout-confirm")
+        page.wait_for_selector(".outcome-good")
+        page.screenshot(path=HERE / "signed-out.png")
         browser.close()
 
 

@@ -40,6 +40,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5, 3600  # seconds until a failed job is tried agai
 NOT_SERVED_PAUSE = 300  # seconds until a tenant that is being made or deleted is looked at again
 GRACE = 1.5  # seconds that running jobs have to end when the worker stops
 DELIVERIES = 8  # tenants whose messages are delivered at a time
+DELIVERY_LEASE = 15  # seconds; shorter, for people wait for what it brings
 
 
 class Worker:
@@ -57,7 +58,8 @@ class Worker:
     ) -> None:
         """Take the table of kinds; ``tenants_by_id`` may hand jobs richer tenants than the rows of the control database."""
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._store, self._lease, self._tick = store, lease, tick
+        self._store, self._tick = store, tick
+        self._leases = {"work": lease, "delivery": min(lease, DELIVERY_LEASE)}
         self._kinds = [*kinds, sweep_job(kinds)]
         self._shared = {(job.scope == "installation", job.kind): job for job in self._kinds if job.scope != "node"}
         self._tenants_by_id = tenants_by_id or self._tenant_row
@@ -150,7 +152,8 @@ class Worker:
             self._claims[key] = threading.Event()
         is_ours = False
         try:
-            is_ours = self._store.control.writing(lambda conn: pending_work.claim(conn, *key, self.name, self._lease))
+            lease = self._lease_of(key)
+            is_ours = self._store.control.writing(lambda conn: pending_work.claim(conn, *key, self.name, lease))
         finally:
             if not is_ours:
                 with self._guard:
@@ -247,7 +250,7 @@ class Worker:
             self._stopping.wait(max(pause, self._tick / 2) * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _renew_for_ever(self) -> None:
-        while not self._stopping.wait(self._lease / 3):
+        while not self._stopping.wait(min(self._leases.values()) / 3):
             with self._guard:
                 claims = list(self._claims.items())
             try:
@@ -258,8 +261,11 @@ class Worker:
 
     def _renew(self, conn: Connection, claims: list[tuple[tuple[str, str], threading.Event]]) -> None:
         for key, lost in claims:
-            if not pending_work.renew(conn, *key, self.name, self._lease) and self._claims.get(key) is lost:
+            if not pending_work.renew(conn, *key, self.name, self._lease_of(key)) and self._claims.get(key) is lost:
                 lost.set()
+
+    def _lease_of(self, key: tuple[str, str]) -> int:
+        return self._leases[self._shared[key[0] == INSTALLATION, key[1]].lane]
 
     @staticmethod
     def _in_thread(work: Callable[..., None], *arguments: Any) -> None:

@@ -339,9 +339,10 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
 REGISTRATION = Feature(
     name="registration",
     spec="RFC 7591; RFC 7592; OpenID Connect Dynamic Client Registration 1.0",
+    # OpenID Registration §3: applications that live in a browser may register; nothing here hangs on a cookie.
     endpoints=(
-        Endpoint("register", PATH, ("POST",), handle_new, is_hot=True),
-        Endpoint("registration", f"{PATH}/{{id}}", ("GET", "PUT", "DELETE"), handle_one, is_hot=True),
+        Endpoint("register", PATH, ("POST",), handle_new, cors="all", is_hot=True),
+        Endpoint("registration", f"{PATH}/{{id}}", ("GET", "PUT", "DELETE"), handle_one, cors="all", is_hot=True),
     ),
     metadata=_metadata,
 )

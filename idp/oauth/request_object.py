@@ -1,7 +1,8 @@
 """Request objects (RFC 9101; OpenID Connect Core §6): the parameters of an authorization request, signed by the client.
 
 By value (`request`) or by reference (`request_uri`). What is signed replaces what is sent beside it (RFC 9101 §6.3): nobody who
-can change the address in the browser changes the request. Unsigned objects are refused whatever a client registered.
+can change the address in the browser changes the request. Only an object as OpenID Connect Core has it, of a client whose profile
+takes those, is put together with what stands outside and not inside (Core §6.3.3). Unsigned objects are refused whatever a client registered.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _replace(server: TenantServer, request: TenantRequest, text: str) -> None:
     client, outside = request.client, request.payload
     signed = _verified(server, client, text, by_reference="request_uri" in outside.data)
     # From here on an error, too, goes where the object says.
-    request.payload = Parameters(_pairs(client, signed.claims, outside))
+    request.payload = Parameters(_pairs(client, signed, outside))
     _check_claims(server, client, signed.claims)
     _check_outside(signed.claims, outside)
     request_checks.check_characters(server, request)
@@ -175,9 +176,9 @@ def _unsigned(client: Client, fix: str, *, by_reference: bool) -> OAuth2Error:
     return error
 
 
-def _pairs(client: Client, claims: dict[str, Any], outside: Parameters) -> list[tuple[str, str]]:
+def _pairs(client: Client, signed: Signed, outside: Parameters) -> list[tuple[str, str]]:
     """Return the parameters of the object as an authorization request sends them."""
-    pairs = []
+    pairs, claims, typ = [], signed.claims, signed.header.get("typ")
     for name, value in claims.items():
         if name in _OUTSIDE_ONLY:
             # RFC 9101 §4: request and request_uri must not be included.
@@ -197,11 +198,14 @@ def _pairs(client: Client, claims: dict[str, Any], outside: Parameters) -> list[
                 spec="RFC 9101 §4",
             )
     if client.profile.accepts_bare_request_objects:
-        # OpenID Connect Core §6.1: these two are always sent outside, and need not be repeated inside.
+        # RFC 9101 §6.3: where the object is one of that specification, nothing outside is used but what Core §6.1 puts there
+        # always. Core §6.3.3: any other is put together with the parameters outside; what is inside counts.
+        is_jar = isinstance(typ, str) and normal_typ(typ) == normal_typ(REQUEST_OBJECT_TYPE)
+        wanted = ("client_id", "response_type") if is_jar else tuple(outside.data)
         pairs += [
             (name, outside.data[name])
-            for name in ("client_id", "response_type")
-            if name not in claims and name in outside.data
+            for name in wanted
+            if name not in claims and name in outside.data and name not in _OUTSIDE_ONLY
         ]
     return pairs
 

@@ -153,7 +153,7 @@ HINTS = (
     'mod_auth_openidc registers every response type, so its redirect URI may not be on localhost unless it adds `{"application_type": "native"}` by `registration_endpoint_json`, and must be https, because its `initiate_login_uri` and `jwks_uri` are made from it.',
     "mod_auth_openidc with `OIDCMetadataDir` takes an error that names its issuer (RFC 9207 §2) for a sign-in that somebody else begins, and shows another error than the one it was sent.",
     "openid-client authenticates by client_secret_post unless it is told otherwise, so it registers that method.",
-    "pyoidc puts no code challenge into a request object, and what stands beside one is not taken: use it without PKCE there, or send the request plainly.",
+    "pyoidc puts no code challenge into a request object: it stands beside it, as OpenID Connect Core §6.3.3 allows, and so not for profile strict.",
     "pyoidc cannot decrypt ECDH-ES without PartyUInfo, which is optional (RFC 7518 §4.6.1.2); register RSA-OAEP-256. It does not check the certificate of a key set on localhost.",
     "oidc-client-ts renews silently and watches the session by frames: both need a browser that sends cookies to frames of another site.",
     "A client that has cached the key set meets no unknown key at a scheduled rotation: the next key is published a day before it signs.",

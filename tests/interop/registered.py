@@ -111,8 +111,7 @@ class Pyoidc:
         if "claims" in parameters:
             given["claims"] = ClaimsRequest().from_json(parameters["claims"])
         self._verifier = None
-        # What it puts into a request object has no room for a code challenge.
-        if "code" in given["response_type"] and not request:
+        if "code" in given["response_type"]:  # beside a request object it stands outside
             challenge, self._verifier = self._client.add_code_challenge()
             given |= challenge
         how = {"value": "parameter", "reference": "file"}.get(request)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from cast import JWT_BEARER, SigningKey, assertion_claims, discovery, segment
-from house import CALLBACK, PASSWORD, decoded
+from cast import JWT_BEARER, SigningKey, asserted, assertion_claims, discovery, segment
+from house import CALLBACK, PASSWORD, challenge, decoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
@@ -298,6 +298,28 @@ def test_bare_objects_of_oidc(cast: Cast) -> None:
     assert record["spec"] == "OpenID Connect Core §6.1"
 
 
+@pytest.mark.parametrize("typ", [None, "JWT"])
+def test_an_object_of_core_is_put_together_with_what_is_outside(cast: Cast, typ: str | None) -> None:
+    """OpenID Connect Core §6.3.3, S012: what stands only outside is used, what stands inside counts; RFC 9101's typ ends that."""
+    client, browser = cast.lax_signed, cast.browser()
+    browser.sign_in(client)
+    inside = {"scope": "openid", "redirect_uri": CALLBACK, "state": "inside"}
+    outside = {"state": "outside", "nonce": "outside", "prompt": "login", "code_challenge": challenge(VERIFIER)}
+    outside |= {"code_challenge_method": "S256", "redirect_uri": "https://evil.example/cb"}
+    answer = ask(browser, client, request=cast.key.sign(inside, typ=typ), **outside)
+    assert "/login?" in answer.location, "prompt=login outside is used"
+    answer = ask(browser, client, request=cast.key.sign({**inside, "prompt": "none"}, typ=typ), **outside)
+    assert answer.location.startswith(f"{CALLBACK}?")
+    assert answer.params["state"] == "inside"
+    form = {"code": answer.params["code"]}
+    assert client.redeem(form, **asserted(client, cast.key)).json["error"] == "invalid_grant", (
+        "the challenge outside holds"
+    )
+    jar = cast.key.sign({**inside, "prompt": "none"}, typ=TYP)
+    answer = ask(browser, client, request=jar, **outside)
+    assert client.redeem({"code": answer.params["code"]}, **asserted(client, cast.key)).status == 200
+
+
 def test_numbers_and_objects_inside(cast: Cast) -> None:
     """RFC 9101 §4: a number is a JSON number, `claims` is an object, and what nobody knows is ignored whatever it is."""
     text = signed_object(
@@ -371,7 +393,7 @@ def test_it_expires(cast: Cast) -> None:
 def test_s035_no_jwt_of_another_kind(cast: Cast) -> None:
     """RFC 9101 §10.8, S035: a client assertion is no request object, and a request object authenticates nobody."""
     assertion = cast.key.sign(assertion_claims(cast.lax_signed))
-    error_page(cast.house, sent(cast, cast.lax_signed, assertion))
+    back(cast, sent(cast, cast.lax_signed, assertion))
     claims = {**object_claims(cast.lax_signed), **assertion_claims(cast.lax_signed)}
     form = {
         "grant_type": "client_credentials",
