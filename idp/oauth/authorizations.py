@@ -39,7 +39,7 @@ def for_user(
         auth_time=source.auth_time,
         acr=source.acr,
         amr=source.amr,
-        session_id=source.session_id,
+        session_id=server.subjects.sid_of(client, source.session_id) if source.session_id is not None else None,
         nonce=nonce,
         id_token_alg=alg,
         id_token_recipient=response_protection.recipient(server, client, "id_token") if alg is not None else None,

@@ -83,7 +83,7 @@ class OAuthProtocol:
         server: TenantServer = context.server  # type: ignore[assignment]  # the flow sees less of it
         asked, session, http = context.interaction.request, context.session, context.request
         client = server.query_client(context.interaction.client_id)
-        if client is None or session is None or not client.check_redirect_uri(asked["redirect_uri"]):
+        if client is None or session is None or not _may_still(server, client, asked):
             return errors.client_gone(server, http, context.interaction.client_id)
         grant = _grant(server, client, asked, session)
         words, scope = asked["response_type"].split(), grant["scope"]
@@ -132,6 +132,12 @@ class OAuthProtocol:
             context.request,
             _session_state(context),
         )
+
+
+def _may_still(server: TenantServer, client: Client, asked: Any) -> bool:
+    """Say whether what was registered when the request came is still so: a profile or an address may have been taken back."""
+    is_served = asked["response_type"] in served_types(server) and client.check_response_type(asked["response_type"])
+    return is_served and client.check_redirect_uri(asked["redirect_uri"])
 
 
 def _session_state(context: Context) -> list[tuple[str, str]]:

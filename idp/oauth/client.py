@@ -13,11 +13,11 @@ from idp import opaque
 from idp.clock import now
 from idp.identity.claims import STANDARD_SCOPES, in_language
 from idp.oauth import client_metadata, redirect_uri, sectors
-from idp.oauth.profiles import PROFILES
+from idp.oauth.profiles import PROFILES, STRICT
 from idp.web import cors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from idp.store.rows import Row
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 class Client(ClientMixin):
     """One relying party."""
 
-    def __init__(self, row: Row[Any]) -> None:
-        """Read the row and its metadata."""
+    def __init__(self, row: Row[Any], allowed_profiles: Collection[str] = tuple(PROFILES)) -> None:
+        """Read the row and its metadata; a profile that the tenant does not allow (any more) counts as ``strict``."""
         metadata: dict[str, Any] = row.metadata
         self.client_id: str = row.client_id
         self.metadata = metadata
-        self.profile = PROFILES[row.client_profile]
+        # Security §1: a tenant that takes a profile back is not left with clients that it still loosens.
+        self.profile = PROFILES[row.client_profile] if row.client_profile in allowed_profiles else STRICT
         self.is_active = row.state == "active"
         self.secret_hash: str | None = row.secret_hash
         self.secret_expires_at: int = row.secret_expires_at or 0

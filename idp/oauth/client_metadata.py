@@ -37,6 +37,10 @@ MAX_TEXT = 2000
 IN_LANGUAGES = ("client_name", "logo_uri", "policy_uri", "tos_uri", "client_uri")
 _MOST_MEMBERS = 200
 LONGEST_REQUEST_URI = 512  # OpenID Connect Core §6.2
+# RFC 7517 §4, RFC 7518 §6: the members of a public key; RFC 7517 §4: what nobody understands is ignored, and not kept.
+_JWK_TEXTS = ("kty", "use", "alg", "kid", "x5u", "x5t", "x5t#S256", "n", "e", "crv", "x", "y")
+_JWK_LISTS = ("key_ops", "x5c")
+LARGEST_RSA, LARGEST_EXPONENT = 8192, 2**32  # what a stranger may make us reckon with
 
 
 class InvalidClientMetadata(Invalid):
@@ -227,9 +231,14 @@ def _web_address(name: str, value: Any) -> str:
     raise InvalidClientMetadata(f"{name} must be an https:// address.")
 
 
-def _contacts(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or len(value) > 20 or not all(isinstance(v, str) and len(v) <= 200 for v in value):
-        raise InvalidClientMetadata(f"{name} must be a list of texts.")
+def _texts(name: str, value: Any) -> list[str]:
+    # Printable: JSON can say NUL and halves of surrogate pairs, which PostgreSQL cannot read again.
+    if (
+        not isinstance(value, list)
+        or len(value) > 20
+        or not all(isinstance(v, str) and 0 < len(v) <= 200 and v.isprintable() for v in value)
+    ):
+        raise InvalidClientMetadata(f"{name} must be a list of at most 20 printable texts.")
     return value
 
 
@@ -248,7 +257,7 @@ def _jwks(name: str, value: Any) -> dict[str, Any]:
         problem = public_key_problem(key)
         if problem is not None:
             raise InvalidClientMetadata(f"{name} {problem}.")
-    return {"keys": keys}
+    return {"keys": [{member: key[member] for member in (*_JWK_TEXTS, *_JWK_LISTS) if member in key} for key in keys]}
 
 
 def public_key_problem(jwk: Mapping[str, Any]) -> str | None:
@@ -256,12 +265,20 @@ def public_key_problem(jwk: Mapping[str, Any]) -> str | None:
     # RFC 7591 §2: public keys; a private or symmetric one is a leak.
     if jwk.get("kty") not in ("RSA", "EC", "OKP") or {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & jwk.keys():
         return "must contain public keys only, of type RSA, EC or OKP"
+    lists = [jwk[member] for member in _JWK_LISTS if member in jwk]
+    texts = [jwk[member] for member in _JWK_TEXTS if member in jwk]
+    for each in lists:
+        texts += each if isinstance(each, list) else [None]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        return "contains a key with a member that is no printable text"
     try:
         (key,) = KeySet.import_key_set({"keys": [dict(jwk)]}).keys
     except (JoseError, ValueError, KeyError, TypeError):
         return "contains a key that cannot be read"
-    if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
-        return "must not contain RSA keys below 2048 bits"
+    if isinstance(key, RSAKey):
+        numbers = key.public_key.public_numbers()
+        if not 2048 <= numbers.n.bit_length() <= LARGEST_RSA or numbers.e > LARGEST_EXPONENT:
+            return f"must not contain RSA keys below 2048 or above {LARGEST_RSA} bits, or with a huge exponent"
     return None
 
 
@@ -295,16 +312,6 @@ def _seconds(name: str, value: Any) -> int:
     return value
 
 
-def _acr_values(name: str, value: Any) -> list[str]:
-    if (
-        not isinstance(value, list)
-        or len(value) > 20
-        or not all(isinstance(v, str) and 0 < len(v) <= 200 for v in value)
-    ):
-        raise InvalidClientMetadata(f"{name} must be a list of at most 20 texts.")
-    return value
-
-
 def _boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidClientMetadata(f"{name} must be true or false.")
@@ -331,7 +338,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "logo_uri": _web_address,
     "policy_uri": _web_address,
     "tos_uri": _web_address,
-    "contacts": _contacts,
+    "contacts": _texts,
     "request_uris": _request_uris,
     "request_object_signing_alg": _choice("RS256", "PS256", "ES256", "EdDSA"),
     "request_object_encryption_alg": _choice(*KEY_ALGORITHMS),
@@ -340,7 +347,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "jwks": _jwks,
     "jwks_uri": _https_address,
     "default_max_age": _seconds,
-    "default_acr_values": _acr_values,
+    "default_acr_values": _texts,
     "require_auth_time": _boolean,
     "backchannel_logout_uri": _logout_uri,
     "backchannel_logout_session_required": _boolean,

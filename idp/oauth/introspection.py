@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # RFC 7662 §2.1: the endpoint asks for authentication, so public clients cannot use it.
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
-_INACTIVE = {"active": False}
 _TYP = "token-introspection+jwt"  # RFC 9701 §5
 
 
@@ -42,7 +41,11 @@ def handle(server: TenantServer, http: Request) -> Response:
         token = required_token(request)
     except OAuth2Error as error:
         return errors.json_error(server, request, error)
-    return _answer(server, client, http, _describe(server, client, token))
+    described = _describe(server, client, token)
+    if client.sector is not None:
+        # OpenID Connect Core §8.1: the user's name would join what pairwise subjects keep apart.
+        described.pop("username", None)
+    return _answer(server, client, http, described)
 
 
 def _answer(server: TenantServer, client: Client, http: Request, described: dict[str, Any]) -> Response:
@@ -106,11 +109,11 @@ def _access_token(server: TenantServer, client: Client, token: str) -> dict[str,
     try:
         live = verification.find_live(server.database, server.keys, server.tenant.issuer, token)
     except InvalidToken:
-        return _INACTIVE
+        return {"active": False}
     claims = live.claims
     # RFC 7662 §4: who may not know gets the answer of a dead token.
     if claims.get("client_id") != client.client_id:
-        return _INACTIVE
+        return {"active": False}
     described = {"active": True, "token_type": "Bearer"}
     described |= {
         name: claims[name]
@@ -134,7 +137,7 @@ def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str
         or row.user_state != "active"
         or at >= min(row.expires_at, row.grant_expires_at)
     ):
-        return _INACTIVE
+        return {"active": False}
     return {
         "active": True,
         "iss": server.tenant.issuer,

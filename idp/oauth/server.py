@@ -150,7 +150,7 @@ class TenantServer(AuthorizationServer):
             row = clients.find(conn, client_id)
         if row is None:
             return None
-        found = Client(row)
+        found = Client(row, self.tenant.settings.allowed_client_profiles)
         if generation == self._generation:  # else it may have changed while it was read
             if len(self._clients) >= CLIENTS_CACHED:
                 self._clients.clear()

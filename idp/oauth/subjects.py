@@ -1,7 +1,7 @@
 """By which subject a client knows a user, and whom a subject of a client means (OpenID Connect Core §8).
 
 Public subjects are the user's id. Pairwise ones need the tenant's key, which is made when the first client asks for them and
-kept sealed in the tenant's database.
+kept sealed in the tenant's database. A session's id is told in the same way: it would join what the subjects keep apart.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ class Subjects:
     def user_of(self, client: Client, subject: str) -> str | None:
         """Return the id of the user whom a client knows by this ``sub``; None when there cannot be one."""
         return subject if client.sector is None else self._pairwise.user_of(client.sector, subject)
+
+    def sid_of(self, client: Client, session_id: str) -> str:
+        """Return the ``sid`` of a session for a client: as much its sector's own as the subject (§8.1, §17.3)."""
+        # No sector has a space: no subject is ever a sid.
+        return session_id if client.sector is None else self._pairwise.of(f"sid {client.sector}", session_id)
 
     @cached_property
     def _pairwise(self) -> PairwiseSubjects:

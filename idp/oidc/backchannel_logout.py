@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from idp.clock import now
+from idp.errors import refusal_of
 from idp.feature import Feature
 from idp.jobs.outbox import Sent
 from idp.keys.encryption import CannotEncrypt
@@ -52,14 +53,18 @@ def sender(servers: Servers, outbound: Outbound) -> Callable[[JobContext, Row[An
         try:
             token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
         except CannotEncrypt as error:
-            return Sent("failed", error.title, address)
+            refusal = refusal_of(error)
+            return Sent("failed", refusal.reason if refusal is not None else error.title, address)
         return _post(outbound, address, token)
 
     return send
 
 
 def logout_token(server: TenantServer, client: Client, session_id: str, user_id: str) -> str:
-    """Return a logout token for a client, signed and encrypted as its ID tokens are (§2.4, §2.6); it never has a nonce."""
+    """Return a logout token for a client, signed and encrypted as its ID tokens are (§2.4, §2.6); it never has a nonce.
+
+    May fetch the client's keys; raises :class:`~idp.keys.encryption.CannotEncrypt`.
+    """
     at = now()
     claims = {
         "iss": server.tenant.issuer,
@@ -68,10 +73,11 @@ def logout_token(server: TenantServer, client: Client, session_id: str, user_id:
         "iat": at,
         "exp": at + LIFETIME,
         "jti": urlsafe_b64encode(os.urandom(18)).decode(),
-        "sid": session_id,
+        "sid": server.subjects.sid_of(client, session_id),
         "events": {EVENT: {}},
     }
     alg = id_token_alg(server, client, "openid")
+    # §2.6 (1): who has its ID tokens encrypted refuses a logout token that is not.
     return protected(server, client, "id_token", claims, alg=alg or "RS256", typ=LOGOUT_TOKEN_TYPE)
 
 

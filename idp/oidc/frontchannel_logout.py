@@ -23,14 +23,24 @@ PATIENCE = 5  # seconds that a page waits for its frames; static/signed_out.js r
 LONGEST_SOURCES = 2500  # characters of origins in the policy: with more, servers in between refuse the header
 
 
-def frames(conn: Connection, server: TenantServer, session_id: str) -> list[str]:
-    """Return the addresses that end a session at its applications (§3), with ``iss`` and ``sid``."""
+def registered(conn: Connection, server: TenantServer, session_id: str) -> list[tuple[str, str]]:
+    """Return the applications of a session that want to be told, with the address of each."""
     if not server.registry.serves(FRONTCHANNEL_LOGOUT.name):
         return []
-    added = urlencode({"iss": server.tenant.issuer, "sid": session_id})
-    registered = [uri for _, uri in session_clients.addresses(conn, session_id, "frontchannel_logout_uri")]
-    # §3: parameters are added to the registered query, if there is one.
-    return [f"{uri}{'&' if '?' in uri else '?'}{added}" for uri in dict.fromkeys(registered)]
+    return session_clients.addresses(conn, session_id, "frontchannel_logout_uri")
+
+
+def frames(server: TenantServer, told: list[tuple[str, str]], session_id: str) -> list[str]:
+    """Return the addresses that end a session at the applications (§3), with ``iss`` and the ``sid`` that each knows."""
+    found = []
+    for client_id, uri in told:
+        client = server.query_client(client_id)
+        if client is not None:
+            sid = server.subjects.sid_of(client, session_id)
+            added = urlencode({"iss": server.tenant.issuer, "sid": sid})
+            # §3: parameters are added to the registered query, if there is one.
+            found.append(f"{uri}{'&' if '?' in uri else '?'}{added}")
+    return list(dict.fromkeys(found))
 
 
 def page(

@@ -56,7 +56,8 @@ def handle(server: TenantServer, http: Request) -> Response:
     current = session.current(server, http)
     if current is None:
         return _finish(server, http, asked, None)
-    if asked.hint_sid == current.id or (asked.hint_sid is None and asked.hint_user == current.user_id):
+    sid = current.id if asked.client is None else server.subjects.sid_of(asked.client, current.id)
+    if asked.hint_sid == sid or (asked.hint_sid is None and asked.hint_user == current.user_id):
         # §2: the hint shows that the application knows this very session; nobody has to be asked again.
         return _finish(server, http, asked, current)
     return _ask(server, http, parameters, asked, current)
@@ -140,12 +141,13 @@ def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: 
     frames: list[str] = []
     if current is not None:
 
-        def work(conn: Connection) -> list[str]:
+        def work(conn: Connection) -> list[tuple[str, str]]:
             has_ended = session.end(conn, http, current, reason="logout")
-            return frontchannel_logout.frames(conn, server, current.id) if has_ended else []
+            return frontchannel_logout.registered(conn, server, current.id) if has_ended else []
 
         with session.ending(server, current):
-            frames = server.write(work)
+            told = server.write(work)
+        frames = frontchannel_logout.frames(server, told, current.id)
     if frames:
         response = _signed_out(server, http, asked, frames)
     elif asked.redirect_to is not None:

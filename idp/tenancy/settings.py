@@ -32,7 +32,9 @@ class TenantSettings:
     """The settings of one tenant, with secure defaults; durations in seconds."""
 
     allowed_client_profiles: tuple[str, ...] = _setting(
-        ("strict",), "Client profiles that a client may carry.", choices=PROFILES
+        ("strict",),
+        "Client profiles that a client may carry; one that carries another is treated as `strict`.",
+        choices=PROFILES,
     )
     default_client_profile: str = _setting("strict", "Profile of a client that names none.", choices=PROFILES)
     registration: str = _setting(

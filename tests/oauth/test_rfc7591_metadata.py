@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cast import SigningKey
+from cast import SigningKey, segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,6 +164,9 @@ def test_redirect_uris(metadata: dict[str, Any]) -> None:
         {"tos_uri": ["https://rp.example"]},
         {"contacts": "ops@rp.example"},
         {"contacts": [7]},
+        {"contacts": ["a\x00b"]},
+        {"contacts": ["\ud800"]},
+        {"default_acr_values": ["\x00"]},
         {"default_max_age": -1},
         {"default_max_age": True},
         {"default_max_age": "3600"},
@@ -178,6 +182,9 @@ def test_redirect_uris(metadata: dict[str, Any]) -> None:
         {"jwks": {"keys": [{"kty": ["RSA"]}]}},
         {"jwks": {"keys": [{"kty": "EC", "crv": [], "x": 1, "y": None}]}},
         {"jwks": {"keys": [SigningKey.new("ES256").public_jwk] * 21}},
+        {"jwks": {"keys": [{**SigningKey.new("ES256").public_jwk, "kid": "a\x00"}]}},
+        {"jwks": {"keys": [{**SigningKey.new("ES256").public_jwk, "kid": "\ud800"}]}},
+        {"jwks": {"keys": [{**SigningKey.new("ES256").public_jwk, "n": float("inf")}]}},
     ],
 )
 def test_other_members(metadata: dict[str, Any]) -> None:
@@ -205,6 +212,28 @@ def test_a_weak_key() -> None:
     weak = RSAKey.import_key(rsa.generate_private_key(65537, 1024)).as_dict(private=False)  # noqa: S505
     with pytest.raises(InvalidClientMetadata, match="2048"):
         register(jwks={"keys": [weak]})
+
+
+def rsa_jwk(bits: int, exponent: int) -> dict[str, str]:
+    """What looks like a public RSA key of a size."""
+    numbers = (secrets.randbits(bits) | 1 << (bits - 1) | 1, exponent)
+    n, e = (segment(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in numbers)
+    return {"kty": "RSA", "n": n, "e": e}
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(3072, 2**3000 + 1), (2048, 2**33 + 1), (16_384, 65_537)])
+def test_a_key_that_is_slow_to_use(bits: int, exponent: int) -> None:
+    """RFC 8725 §3.5, S111: whoever registers a key does not choose how long we reckon with it."""
+    with pytest.raises(InvalidClientMetadata, match="huge exponent"):
+        register(jwks={"keys": [rsa_jwk(bits, exponent)]})
+    register(jwks={"keys": [rsa_jwk(4096, 65_537)]})
+
+
+def test_members_of_a_key_that_nobody_knows() -> None:
+    """RFC 7517 §4: members that are not understood are ignored, and not kept: whatever they are, nothing has to read them again."""
+    key = SigningKey.new("ES256").public_jwk
+    strange = {"note": "\x00", "weight": float("inf"), "ext": True, "nest": [[[{}]]]}
+    assert register(jwks={"keys": [{**key, **strange}]})["jwks"] == {"keys": [key]}
 
 
 def test_response_types_of_the_profile() -> None:

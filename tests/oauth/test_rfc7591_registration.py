@@ -97,6 +97,21 @@ def test_scopes_of_apis_are_not_the_clients_to_choose(house: House, open_tenant:
     refused(house, register(house, open_tenant, WEB | {"scope": "admin api"}), 400, "invalid_client_metadata")
 
 
+HOSTILE = {
+    "NUL": rb'"contacts": ["\u0000"]',
+    "half of a surrogate pair": rb'"contacts": ["\ud800"]',
+    "a number beyond all": b'"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "%s", "y": 1e999}]}' % (b"A" * 43),
+}
+
+
+@pytest.mark.parametrize("member", HOSTILE)
+def test_what_a_database_cannot_read_again(any_house: House, member: str) -> None:
+    """RFC 7591 §3.2.2, RFC 8259 §8.1: JSON can say what PostgreSQL refuses later, when it must find out whom a logout is told."""
+    tenant = any_house.tenant("acme", registration="open")
+    body = b'{"redirect_uris": ["%s"], %s}' % (CALLBACK.encode(), HOSTILE[member])
+    refused(any_house, register(any_house, tenant, body), 400, "invalid_client_metadata")
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "no redirect URI": ({"client_name": "x"}, "invalid_redirect_uri"),
     "no list": (WEB | {"redirect_uris": CALLBACK}, "invalid_redirect_uri"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 from cast import discovery
@@ -12,6 +13,7 @@ from refusals import sent_back
 from idp.errors import Invalid
 from idp.keys import rewrap
 from idp.keys.envelope import Envelope
+from idp.oidc.backchannel_logout import logout_token
 from idp.tokens.pairwise import PairwiseSubjects, new_key
 
 if TYPE_CHECKING:
@@ -90,6 +92,41 @@ def test_another_tenant_another_subject(cast: Cast) -> None:
     keys = {t.slug: cast.house.installation.servers.get(t).subjects._pairwise for t in (cast.acme, cast.globex)}
     assert keys["acme"].user_of("rp.example", ours) == cast.house.user_id(cast.acme)
     assert keys["globex"].user_of("rp.example", ours) is None
+
+
+def test_a_session_does_not_join_what_subjects_keep_apart(cast: Cast) -> None:
+    """Core §8.1, §17.3: the sid is the sector's own, too, and the same in ID tokens, logout tokens and frames."""
+    house, acme = cast.house, cast.acme
+    one = pairwise(cast, "sid-one", frontchannel_logout_uri="https://rp.example/fcl")
+    same = pairwise(cast, "sid-same", "https://rp.example/other")
+    other = pairwise(cast, "sid-other", "https://other.example/cb")
+    public = house.client(acme, "sid-public")
+    browser, hints = cast.browser(), {}
+    for rp in (one, same, other, public):
+        uri = rp.metadata["redirect_uris"][0]
+        grant = browser.sign_in(rp, redirect_uri=uri)
+        hints[rp.client_id] = rp.redeem(grant, redirect_uri=uri).json["id_token"]
+    sids = {name: decoded(hint)[1]["sid"] for name, hint in hints.items()}
+    assert sids["sid-one"] == sids["sid-same"]
+    assert len(set(sids.values())) == 3
+    server = house.installation.servers.get(acme)
+    client = server.query_client("sid-other")
+    assert client is not None
+    told = decoded(logout_token(server, client, sids["sid-public"], house.user_id(acme)))[1]
+    assert told["sid"] == sids["sid-other"]
+    page = browser.get(f"{acme.base_path}/logout?{urlencode({'id_token_hint': hints['sid-one']})}")
+    assert "You are signed out" in page.text, "a hint with the sector's sid is for this very session"
+    assert f"sid={sids['sid-one']}" in page.text
+
+
+def test_introspection_names_nobody(cast: Cast) -> None:
+    """Core §8.1; RFC 7662 §5: a user name would tell two sectors that it is the same person."""
+    rp, public = pairwise(cast, "intro"), cast.house.client(cast.acme, "intro-public")
+    for token in ("access_token", "refresh_token"):
+        described = rp.introspect(cast.tokens(rp)[token])
+        assert described["active"] is True
+        assert "username" not in described
+        assert public.introspect(cast.tokens(public)[token])["username"] == "ada@example.com"
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "ü", "A" * 64, "A" * 10_000, "=" * 8, "\x00"])
