@@ -49,15 +49,15 @@ def test_a_code_with_the_very_state(cast: Cast, state: str) -> None:
     answer = cast.grant(cast.basic, state=state).answer
     assert answer.status == 303
     assert answer.location.startswith(f"{CALLBACK}?")
-    assert set(answer.params) == {"code", "state", "iss"}
+    assert set(answer.params) == {"code", "state", "iss", "session_state"}
     assert answer.params["state"] == state
     assert answer.header("cache-control") == "no-store"
 
 
 def test_no_state_where_none_was_sent(cast: Cast) -> None:
     """RFC 6749 §4.1.2: state is there if and only if the client sent it; §3.1: an empty one was not sent."""
-    assert set(cast.grant(cast.basic, state=None).answer.params) == {"code", "iss"}
-    assert set(cast.grant(cast.basic, state="").answer.params) == {"code", "iss"}
+    assert set(cast.grant(cast.basic, state=None).answer.params) == {"code", "iss", "session_state"}
+    assert set(cast.grant(cast.basic, state="").answer.params) == {"code", "iss", "session_state"}
 
 
 def test_a_code_is_stored_as_a_hash_and_lives_a_minute(cast: Cast) -> None:
@@ -220,7 +220,7 @@ def test_a_posted_request_is_answered_too(cast: Cast) -> None:
         {"origin": "https://rp.example", "sec-fetch-site": "cross-site"},
     )
     assert answer.status == 303
-    assert set(browser.follow(answer).params) == {"code", "state", "iss"}
+    assert set(browser.follow(answer).params) == {"code", "state", "iss", "session_state"}
 
 
 def test_a_posted_request_is_checked_the_same(cast: Cast) -> None:

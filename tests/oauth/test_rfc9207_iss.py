@@ -28,7 +28,7 @@ def test_s016_in_the_success_response(cast: Cast, tenant: str) -> None:
     browser = cast.browser(client.tenant)
     browser.sign_in(client)
     fields = browser.authorize(client, verifier=VERIFIER, response_mode="form_post").form[1]
-    assert set(fields) == {"code", "state", "iss"}
+    assert set(fields) == {"code", "state", "iss", "session_state"}
     assert fields["iss"] == client.tenant.issuer
 
 
