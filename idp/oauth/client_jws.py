@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from idp.oauth.client import Client
-    from idp.oauth.client_keys import ClientKeys
+    from idp.oauth.client_keys import TenantClientKeys
 
 REQUEST_OBJECT_TYPE = "oauth-authz-req+jwt"  # RFC 9101 §10.8: explicit typing
 # RFC 8725 §3.10: a header that names a key of its own is refused, like every member that is not listed.
@@ -59,7 +59,7 @@ def allowed_algorithms(client: Client, member: str) -> tuple[str, ...]:
     return (registered,) if registered else client.profile.signing_algorithms
 
 
-def verify(signed: Signed, client: Client, keys: ClientKeys, allowed: Sequence[str], *, spec: str) -> None:
+def verify(signed: Signed, client: Client, keys: TenantClientKeys, allowed: Sequence[str], *, spec: str) -> None:
     """Verify the signature with the client's keys, which may have to be fetched; raises :class:`NotVerified`."""
     kid = signed.header.get("kid")
     try:

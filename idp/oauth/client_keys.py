@@ -11,7 +11,6 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from joserfc.jwk import KeySet
 from idp import waiting
 from idp.clock import now
 from idp.oauth.client_metadata import public_key_problem
+from idp.oauth.fetchers import Fetchers
 from idp.outbound import FetchFailed
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ STALE = 86_400  # seconds that a set is used on while it cannot be fetched
 PAUSE = 60  # seconds between two fetches of one address
 MOST_SETS = 2_000
 MOST_KEYS = 100
-FETCHERS = 8
 _MAX_AGE = re.compile(r"max-age=([0-9]{1,9})(?![0-9])")
 
 
@@ -77,10 +76,10 @@ class ClientKeys:
         self._outbound = outbound
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._guard = threading.Lock()
-        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="client-keys")
+        self._fetchers = Fetchers("client-keys")
 
-    def of(self, client: Client, kid: str | None) -> list[tuple[str | None, Any]]:
-        """Return the client's keys with the names they were given; raises :class:`KeysUnavailable`, or MustWait on the loop."""
+    def of(self, tenant_id: str, client: Client, kid: str | None) -> list[tuple[str | None, Any]]:
+        """Return the keys of a tenant's client with the names they were given; raises :class:`KeysUnavailable`, or MustWait on the loop."""
         uri = client.metadata.get("jwks_uri")
         if uri is None:
             stated = (client.metadata.get("jwks") or {"keys": []})["keys"]
@@ -92,7 +91,7 @@ class ClientKeys:
         if known is not None and known.is_fresh and known.knows(kid):
             return list(known.keys)
         waiting.refuse_on_loop()
-        return list(waiting.elsewhere(self._pool, lambda: self._fetched(uri, place, kid)).keys)
+        return list(self._fetchers.call(tenant_id, lambda: self._fetched(uri, place, kid)).keys)
 
     def _place(self, uri: str) -> _Place:
         with self._guard:
@@ -121,6 +120,18 @@ class ClientKeys:
             if known is None or at - known.fetched_at > STALE:
                 raise KeysUnavailable(f"the client's jwks_uri gives no keys: {place.trouble or 'not fetched yet'}")
             return known
+
+
+class TenantClientKeys:
+    """The published key sets as one tenant asks for them."""
+
+    def __init__(self, keys: ClientKeys, tenant_id: str) -> None:
+        """Take the sets of the process."""
+        self._keys, self._tenant_id = keys, tenant_id
+
+    def of(self, client: Client, kid: str | None) -> list[tuple[str | None, Any]]:
+        """Return the client's keys, as :meth:`ClientKeys.of`."""
+        return self._keys.of(self._tenant_id, client, kid)
 
 
 def _read(outbound: Outbound, uri: str, at: int) -> Published:

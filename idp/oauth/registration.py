@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from idp import opaque, waiting
+from idp import opaque
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
 from idp.identity.accounts import By
@@ -22,6 +21,7 @@ from idp.identity.claims import STANDARD_SCOPES
 from idp.oauth import errors, initial_access, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata, InvalidRedirectUri
 from idp.oauth.clients import ClientRegistry, Registered
+from idp.oauth.fetchers import Fetchers
 from idp.oauth.initial_access import InvalidToken
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients
@@ -38,7 +38,7 @@ MOST_BYTES = 64 * 1024
 PREFIX = "reg"
 # What we fetch from, now or later: an address that never could be is refused at once.
 _FETCHED = ("jwks_uri", "sector_identifier_uri")
-_FETCHERS = ThreadPoolExecutor(4, thread_name_prefix="sectors")
+_FETCHERS = Fetchers("sectors")
 # What the response of a registration carries beside the metadata (RFC 7591 §3.2.1, RFC 7592 §3): never a client's to say.
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _RATE = Rule("register", 60, 60)
@@ -245,7 +245,7 @@ def _check_sector(server: TenantServer, given: dict[str, Any]) -> None:
     uri, redirect_uris = given.get("sector_identifier_uri"), given.get("redirect_uris")
     if isinstance(uri, str) and uri.startswith("https://") and _is_texts(redirect_uris):
         try:
-            waiting.elsewhere(_FETCHERS, lambda: sectors.verify(server.services.outbound, given))
+            _FETCHERS.call(server.tenant.id, lambda: sectors.verify(server.services.outbound, given))
         except sectors.NotInSector as error:
             raise InvalidClientMetadata(f"{error}.") from None
 

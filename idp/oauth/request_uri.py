@@ -10,11 +10,10 @@ import base64
 import hashlib
 import threading
 from collections import Counter, OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from idp import waiting
 from idp.oauth.client_metadata import LONGEST_REQUEST_URI
+from idp.oauth.fetchers import Fetchers
 from idp.outbound import FetchFailed
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 64 * 1024
 MOST_KEPT = 200
-FETCHERS = 8
 PATIENCE = 5.0  # seconds until a fetch must have begun
-MOST_OF_ONE = 3  # fetches at a time for one client: one that hangs leaves fetchers to the others
+MOST_OF_ONE = 3  # fetches at a time for one client: one that hangs leaves some to the others
+MOST_OF_TENANT = 6  # for all clients of one tenant
 _SPEC = "OpenID Connect Core §6.2"
 _TYPES = "application/oauth-authz-req+jwt, application/jwt, */*;q=0.1"
 
@@ -45,9 +44,9 @@ class RequestUris:
     def __init__(self, outbound: Outbound) -> None:
         """Take the guarded client."""
         self._outbound = outbound
-        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="request-uris")
+        self._fetchers = Fetchers("request-uris")
         self._kept: OrderedDict[str, str] = OrderedDict()
-        self._under_way: Counter[str] = Counter()
+        self._under_way: Counter[tuple[str, ...]] = Counter()  # of a tenant, and of a client of it
         self._guard = threading.Lock()
 
     def fetch(self, tenant_id: str, client: Client, uri: str) -> str:
@@ -64,7 +63,7 @@ class RequestUris:
         kept = self._kept.get(uri)
         if kept is not None:
             return kept
-        found = self._fetched(f"{tenant_id} {client.client_id}", bare)
+        found = self._fetched(tenant_id, client.client_id, bare)
         if fragment:
             if fragment.rstrip("=") != _hash_of(found):
                 # §6.2: the fragment is the base64url-encoded SHA-256 hash of what is referenced.
@@ -78,26 +77,26 @@ class RequestUris:
                     self._kept.popitem(last=False)
         return found.strip()
 
-    def _fetched(self, whose: str, uri: str) -> str:
+    def _fetched(self, tenant_id: str, client_id: str, uri: str) -> str:
         with self._guard:
-            if self._under_way[whose] >= MOST_OF_ONE:
+            most = {(tenant_id,): MOST_OF_TENANT, (tenant_id, client_id): MOST_OF_ONE}
+            if any(self._under_way[whose] >= allowed for whose, allowed in most.items()):
                 raise NotFetched(
-                    "as many request objects of this client are being fetched as may be at a time",
+                    "as many request objects of this client or tenant are being fetched as may be at a time",
                     "Answer at the request_uri more quickly, or send the request object itself.",
                 )
-            self._under_way[whose] += 1
+            self._under_way.update(most.keys())
         fix = "Serve the request object over https at the registered address, quickly and without redirects."
         try:
-            answer = waiting.elsewhere(self._pool, lambda: self._outbound.get(uri, accept=_TYPES), PATIENCE)
+            answer = self._fetchers.call(tenant_id, lambda: self._outbound.get(uri, accept=_TYPES), PATIENCE)
         except FetchFailed as error:
             raise NotFetched(f"request_uri cannot be fetched: {error}", fix) from None
         except TimeoutError:
             raise NotFetched("request_uri cannot be fetched: too much is being fetched at the moment", fix) from None
         finally:
             with self._guard:
-                self._under_way[whose] -= 1
-                if not self._under_way[whose]:
-                    del self._under_way[whose]
+                self._under_way.subtract(most.keys())
+                self._under_way = +self._under_way
         if answer.status != 200:
             raise NotFetched(f"request_uri cannot be fetched: the answer is {answer.status}", fix)
         if len(answer.body) > MAX_LENGTH or not answer.body.isascii():

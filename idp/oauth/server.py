@@ -19,7 +19,7 @@ from idp.oauth import errors
 from idp.oauth.client import Client
 from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
-from idp.oauth.client_keys import ClientKeys
+from idp.oauth.client_keys import ClientKeys, TenantClientKeys
 from idp.oauth.request import TenantRequest, from_body
 from idp.oauth.request_uri import RequestUris
 from idp.oauth.subjects import Subjects
@@ -87,7 +87,7 @@ class TenantServer(AuthorizationServer):
         services: Services,
         registry: Registry,
         limiter: Limiter,
-        client_keys: ClientKeys,
+        client_keys: TenantClientKeys,
         subjects: Subjects,
         request_uris: RequestUris,
     ) -> None:
@@ -277,7 +277,7 @@ class Servers:
             self._services,
             self._registry,
             self._limiter,
-            self._client_keys,
+            TenantClientKeys(self._client_keys, tenant.id),
             subjects,
             self._request_uris,
         )

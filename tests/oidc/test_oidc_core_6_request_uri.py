@@ -234,6 +234,35 @@ def test_s111_one_slow_client_leaves_room_for_others(lender: Lender, monkeypatch
     assert is_served(lender.outside()), "places are given back"
 
 
+def test_s111_many_clients_of_one_tenant_leave_room_for_others(lender: Lender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security rule 8, S111: who registers many clients gets no more fetches at a time than a tenant has."""
+    house, uri = lender.house, f"{lender.publisher.base}/slow"
+    lender.lend()
+    going, gate = threading.Semaphore(0), threading.Event()
+
+    def wait(path: str) -> None:
+        if path == "/slow":
+            going.release()
+            gate.wait(10)
+
+    monkeypatch.setattr(lender.publisher, "before", wait)
+    slow = [house.client(lender.rp.tenant, f"slow-{n}", profile="oidc", request_uris=[uri]) for n in range(6)]
+
+    def one(number: int) -> None:
+        if number < request_uri.MOST_OF_TENANT:
+            ask(house.browser(lender.rp.tenant), slow[number], request_uri=uri)
+            return
+        for _ in range(request_uri.MOST_OF_TENANT):
+            going.acquire()
+        try:
+            assert "at a time" in lender.refused(lender.outside())["reason"]
+        finally:
+            gate.set()
+
+    together(request_uri.MOST_OF_TENANT + 1, one)
+    assert is_served(lender.outside()), "places are given back"
+
+
 @pytest.mark.parametrize(
     "uris",
     [
