@@ -12,7 +12,7 @@ from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -43,6 +43,11 @@ def find(conn: Connection, client_id: str) -> Row[Any] | None:
 def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every client, by id."""
     return conn.execute(select(clients).order_by(clients.c.client_id)).all()
+
+
+def list_some(conn: Connection, client_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return those of some clients that there are."""
+    return conn.execute(select(clients).where(clients.c.client_id.in_(client_ids))).all()
 
 
 def find_locked(conn: Connection, client_id: str) -> Row[Any] | None:
