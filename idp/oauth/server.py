@@ -20,6 +20,7 @@ from idp.oauth.client import Client
 from idp.oauth.client_assertion import PrivateKeyJwt
 from idp.oauth.client_auth import ClientAuth
 from idp.oauth.client_keys import ClientKeys, TenantClientKeys
+from idp.oauth.origins import Origins
 from idp.oauth.request import TenantRequest, from_body
 from idp.oauth.request_uri import RequestUris
 from idp.oauth.subjects import Subjects
@@ -105,7 +106,7 @@ class TenantServer(AuthorizationServer):
         self.mint = Mint(tenant, keys)
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
-        self._origins: frozenset[str] | None = None
+        self._origins = Origins(database)
         self._generation = 0
         self._client_auth = ClientAuth(self.query_client)
         self._client_auth.register("private_key_jwt", PrivateKeyJwt(self))
@@ -125,21 +126,12 @@ class TenantServer(AuthorizationServer):
 
     def registered_origins(self) -> frozenset[str]:
         """Return the origins of all clients' registered redirect URIs: scripts there may read protocol answers."""
-        if self._origins is None:
-            generation = self._generation
-            with self.database.reading() as conn:
-                found = frozenset(
-                    origin for row in clients.list_all(conn) if row.state == "active" for origin in Client(row).origins
-                )
-            if generation != self._generation:
-                return found
-            self._origins = found
-        return self._origins
+        return self._origins.get()
 
     def forget_client(self, client_id: str) -> None:
         """Drop a client from the cache, because it has changed."""
         self._generation += 1
-        self._origins = None
+        self._origins.forget(client_id)
         self._clients.pop(client_id, None)
 
     def _load_client(self, client_id: str) -> Client | None:

@@ -12,7 +12,7 @@ from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -51,6 +51,11 @@ def list_with(conn: Connection, member: str, limit: int) -> Sequence[Row[Any]]:
     came_by_itself = case((clients.c.registered_by == "open", 1), else_=0)
     wanted = select(clients).where((clients.c.state == "active") & has_member)
     return conn.execute(wanted.order_by(came_by_itself, clients.c.created_at, clients.c.client_id).limit(limit)).all()
+
+
+def list_some(conn: Connection, client_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return those of some clients that there are."""
+    return conn.execute(select(clients).where(clients.c.client_id.in_(client_ids))).all()
 
 
 def find_locked(conn: Connection, client_id: str) -> Row[Any] | None:
