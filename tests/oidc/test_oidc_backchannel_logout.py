@@ -264,6 +264,24 @@ def test_an_application_that_another_tab_signs_in_to_meanwhile(any_world: World)
     assert world.receivers.of("app")
 
 
+def test_what_waits_is_not_told_in_another_sector(world: World) -> None:
+    """OpenID Connect Core §8.1, S108: a logout that could not be told is not told by a subject of the host that a client moved to."""
+    moving = world.app("moving", subject_type="pairwise")
+    browser, (hint,) = world.signed_in(moving)
+    world.receivers.answers["/moving"] = 500
+    logout(browser, id_token_hint=hint)
+    world.deliver()
+    world.receivers.answers["/moving"] = 200
+    registry = ClientRegistry(world.acme, world.house.database(world.acme), world.house.installation.feed)
+    with clock.shifted(2):
+        registry.update("moving", {"redirect_uris": ["https://victim.example/cb"]}, by=OPERATOR)
+    world.deliver(60)
+    (told,) = world.receivers.of("moving")
+    assert told.claims["sub"] == decoded(hint)[1]["sub"]
+    (message,) = world.messages()
+    assert message.state == "dead"
+
+
 def test_the_subject_is_the_clients(world: World) -> None:
     """OpenID Connect Back-Channel Logout §2.4, Core §8.1: the sub by which this client knows the person; after a deletion too."""
     apps = [world.app("public"), world.app("pair", subject_type="pairwise")]
