@@ -54,7 +54,7 @@ def page(
     images = (_image_source(address) for address in (brand.logo_url, *logos))
     policy = headers.page_csp(
         form_action=form_action,
-        img_src=[source for source in images if source],
+        img_src=headers.bounded_sources(source for source in images if source),
         frame_src=frame_src,
         script_src=("'self'",) if has_script else (),
     )

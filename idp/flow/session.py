@@ -22,6 +22,7 @@ from idp.store.tenant import session_clients, sessions
 from idp.web import cookies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from idp.flow.services import FlowServer
@@ -117,11 +118,23 @@ def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) 
     return Begun(session_id, secret)
 
 
-def ending(server: FlowServer, session: Row[Any]) -> AbstractContextManager[None]:
-    """Return what the transaction that ends a session is wrapped in, so that the applications are told at once."""
+@contextlib.contextmanager
+def ending(server: FlowServer, session: Row[Any]) -> Iterator[None]:
+    """Wrap the transaction that ends a session, so that the applications are told at once."""
+    if _is_told(server, session):
+        with announced(server.database):
+            yield
+        return
+    yield
+    # Another tab may have signed in at the first of them between that look and the transaction.
+    if _is_told(server, session):
+        with announced(server.database):
+            pass
+
+
+def _is_told(server: FlowServer, session: Row[Any]) -> bool:
     with server.database.reading() as conn:
-        is_told = bool(session_clients.addresses(conn, session.id, f"{session_end.BACKCHANNEL_LOGOUT}_uri"))
-    return announced(server.database) if is_told else contextlib.nullcontext()
+        return bool(session_clients.addresses(conn, session.id, f"{session_end.BACKCHANNEL_LOGOUT}_uri"))
 
 
 def replacing(server: FlowServer, session: Row[Any] | None, username: str) -> AbstractContextManager[None]:

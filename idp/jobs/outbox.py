@@ -127,11 +127,13 @@ class _Run:
             raise trouble
 
     def _claim(self, free: int) -> Sequence[Row[Any]]:
-        claimed = self._database.writing(
-            lambda conn: outbox.claim(
-                conn, lambda rows: self._choose(rows, free), each=A_TARGET, most=8 * THREADS, lease=LEASE
-            )
-        )
+        # The look may take long where much waits: no write of the tenant's waits for it.
+        with self._database.reading() as conn:
+            found = outbox.due(conn, each=A_TARGET, most=8 * THREADS)
+        chosen = self._choose(found, free)
+        if not chosen:
+            return ()
+        claimed = self._database.writing(lambda conn: outbox.claim(conn, chosen, lease=LEASE))
         with self._guard:
             self._under_way.update((row.kind, row.target) for row in claimed)
         return claimed

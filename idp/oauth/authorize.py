@@ -16,6 +16,7 @@ from idp.clock import now
 from idp.feature import Endpoint, Feature
 from idp.flow import browser_state, dispatcher
 from idp.flow.interaction import AlreadyFinished
+from idp.keys.encryption import CannotEncrypt
 from idp.oauth import authorizations, errors, response_modes
 from idp.oauth.authorization_request import served_types
 from idp.oauth.profiles import PROFILES
@@ -88,7 +89,14 @@ class OAuthProtocol:
         grant = _grant(server, client, asked, session)
         words, scope = asked["response_type"].split(), grant["scope"]
         code = opaque.new_secret(CODE_PREFIX) if "code" in words else None
-        fields = _fields(server, client, asked, grant, code) + _session_state(context)
+        try:
+            fields = _fields(server, client, asked, grant, code) + _session_state(context)
+        except CannotEncrypt as error:
+            # RFC 6749 §4.1.2.1: not the person's business; with prompt=none nobody would see a page.
+            if context.interaction.is_stored:
+                context.write(context.finish)
+            errors.record(server, http, error, "server_error", client.client_id)
+            return _error(context, "server_error", "The answer cannot be encrypted to the client.")
 
         def work(conn: Connection) -> None:
             # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
@@ -122,16 +130,15 @@ class OAuthProtocol:
         if client is None or not client.check_redirect_uri(asked["redirect_uri"]):
             return errors.client_gone(server, context.request, context.interaction.client_id)
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
-        return errors.redirect_error(
-            server,
-            asked["redirect_uri"],
-            asked["response_mode"],
-            asked["state"],
-            error,
-            description,
-            context.request,
-            _session_state(context),
-        )
+        return _error(context, error, description)
+
+
+def _error(context: Context, error: str, description: str) -> Response:
+    """Send an error to the redirect URI of the request."""
+    server: TenantServer = context.server  # type: ignore[assignment]
+    asked = context.interaction.request
+    to, mode, state = asked["redirect_uri"], asked["response_mode"], asked["state"]
+    return errors.redirect_error(server, to, mode, state, error, description, context.request, _session_state(context))
 
 
 def _may_still(server: TenantServer, client: Client, asked: Any) -> bool:

@@ -36,6 +36,7 @@ class Client(ClientMixin):
         self.secret_hash: str | None = row.secret_hash
         self.secret_expires_at: int = row.secret_expires_at or 0
         self.created_at: int = row.created_at
+        self.updated_at: int = row.updated_at
         self.auth_method: str = metadata["token_endpoint_auth_method"]
         self.grant_types = frozenset(metadata["grant_types"])
         self.response_types = frozenset(metadata["response_types"])

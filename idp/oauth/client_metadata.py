@@ -289,6 +289,14 @@ def _https_address(name: str, value: Any) -> str:
     return found
 
 
+def _login_uri(name: str, value: Any) -> str:
+    found = _https_address(name, value)
+    # OpenID Connect Core §4: parameters are added to its query, which a fragment would swallow.
+    if "#" in found:
+        raise InvalidClientMetadata(f"{name} must be an https:// address without a fragment.")
+    return found
+
+
 def _logout_uri(name: str, value: Any) -> str:
     found = _web_address(name, value)
     # Back-Channel Logout §2.2: an absolute URI, perhaps with a query, without a fragment.
@@ -331,7 +339,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     **{f"{purpose}_encrypted_response_enc": _choice(*CONTENT_ALGORITHMS) for purpose in _PURPOSES},
     "subject_type": _choice("public", "pairwise"),
     "sector_identifier_uri": _https_address,
-    "initiate_login_uri": _https_address,
+    "initiate_login_uri": _login_uri,
     "scope": _scope,
     "client_name": _text,
     "client_uri": _web_address,

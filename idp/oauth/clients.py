@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp import audit, opaque
 from idp.errors import Conflict, Invalid, NotFound
-from idp.oauth import client_metadata
+from idp.oauth import client_metadata, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients, consents, grants, session_clients
@@ -177,6 +177,10 @@ class ClientRegistry:
                 values["secret_hash"] = opaque.digest(fresh)
                 used.append(fresh)
             clients.change(conn, client_id, **values)
+            if _known_by(metadata) != _known_by(row.metadata):
+                # OpenID Connect Core §8.1: who moves to another sector does not learn there whom it knew in the former one.
+                grants.revoke_of_client(conn, client_id, "subjects_changed")
+                session_clients.delete_of_client(conn, client_id)
             before = row.metadata | {"client_profile": row.client_profile}
             after = metadata | {"client_profile": profile}
             changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
@@ -286,6 +290,12 @@ class ClientRegistry:
 
 def _without_own(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _OWN_MEMBERS}
+
+
+def _known_by(metadata: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Return what decides by which subjects a client knows people: whether they are pairwise, and in which sector."""
+    is_pairwise = metadata.get("subject_type") == "pairwise"
+    return is_pairwise, sectors.sector_of(metadata) if is_pairwise else None
 
 
 def _record(conn: Connection, kind: str, client_id: str, by: By, details: Mapping[str, Any] | None = None) -> None:

@@ -199,8 +199,10 @@ def _pairs(client: Client, signed: Signed, outside: Parameters) -> list[tuple[st
             )
     if client.profile.accepts_bare_request_objects:
         # RFC 9101 §6.3: where the object is one of that specification, nothing outside is used but what Core §6.1 puts there
-        # always. Core §6.3.3: any other is put together with the parameters outside; what is inside counts.
+        # always. Core §6.3.3: any other is put together with the parameters outside; what is inside counts. Who registered that
+        # its requests are signed (RFC 9101 §10.5) gets nothing from outside, whatever the object calls itself.
         is_jar = isinstance(typ, str) and normal_typ(typ) == normal_typ(REQUEST_OBJECT_TYPE)
+        is_jar = is_jar or bool(client.metadata.get("require_signed_request_object"))
         wanted = ("client_id", "response_type") if is_jar else tuple(outside.data)
         pairs += [
             (name, outside.data[name])

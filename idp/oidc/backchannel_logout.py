@@ -48,8 +48,13 @@ def sender(servers: Servers, outbound: Outbound) -> Callable[[JobContext, Row[An
         if client is None or client.created_at > message.created_at:
             return Sent("refused", "the client was disabled or deleted meanwhile")
         address = client.metadata.get("backchannel_logout_uri")
+        if client.sector is not None and client.updated_at > message.created_at:
+            # OpenID Connect Core §8.1: its sector may be another by now, whose subjects are not to be told here.
+            address = None
         if address is None:
-            return Sent("refused", "the client registered another way meanwhile: it has no backchannel_logout_uri")
+            return Sent(
+                "refused", "the client registered another way meanwhile, without backchannel_logout_uri or as pairwise"
+            )
         try:
             token = logout_token(server, client, message.payload["sid"], message.payload["user_id"])
         except CannotEncrypt as error:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from idp.feature import Feature
 from idp.flow import pages
 from idp.store.tenant import session_clients
-from idp.web.headers import origin_source
+from idp.web.headers import bounded_sources, origin_source
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 PATIENCE = 5  # seconds that a page waits for its frames; static/signed_out.js reads them from the page
-LONGEST_SOURCES = 2500  # characters of origins in the policy: with more, servers in between refuse the header
 
 
 def registered(conn: Connection, server: TenantServer, session_id: str) -> list[tuple[str, str]]:
@@ -63,10 +62,7 @@ def page(
 
 def sources(addresses: list[str]) -> tuple[str, ...]:
     """Return what the page's policy must let it frame: the origins, or all of HTTPS where they are too many to name."""
-    found = tuple(dict.fromkeys(source for address in addresses if (source := origin_source(address)) is not None))
-    if sum(len(source) + 1 for source in found) <= LONGEST_SOURCES:
-        return found
-    return tuple(dict.fromkeys(f"{source.partition(':')[0]}:" for source in found))
+    return bounded_sources(source for address in addresses if (source := origin_source(address)) is not None)
 
 
 FRONTCHANNEL_LOGOUT = Feature(

@@ -49,7 +49,7 @@ def handle(server: TenantServer, http: Request) -> Response:
     if http.method == "POST" and any(name == _CONFIRMED for name, _ in http.form):
         return _confirmed(server, http)
     parameters = one_of_each(http.form if http.method == "POST" else http.args, _PARAMETERS)
-    if http.method == "POST" and http.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
+    if http.method == "POST" and _is_foreign(http):
         # A cross-site POST comes without our cookies on some browsers: answer with a GET (§2 allows both).
         return redirect(303, f"{server.tenant.base_path}/logout?{urlencode(parameters)}")
     asked = _validate(server, parameters)
@@ -61,6 +61,12 @@ def handle(server: TenantServer, http: Request) -> Response:
         # §2: the hint shows that the application knows this very session; nobody has to be asked again.
         return _finish(server, http, asked, current)
     return _ask(server, http, parameters, asked, current)
+
+
+def _is_foreign(http: Request) -> bool:
+    """Say whether another site's page sent it; a browser without Sec-Fetch-Site sends Origin."""
+    site, origin = http.headers.get("sec-fetch-site"), http.headers.get("origin")
+    return site not in (None, "same-origin", "none") or (site is None and origin not in (None, http.origin))
 
 
 def _validate(server: TenantServer, parameters: dict[str, str]) -> LogoutRequest:
@@ -129,6 +135,8 @@ def _ask(
 
 
 def _confirmed(server: TenantServer, http: Request) -> Response:
+    # Also where no session came along: another site's form comes without the cookies that our answer would take away.
+    csrf.check_origin(http, http.origin)
     asked = _validate(server, one_of_each(http.args, _PARAMETERS))
     current = session.current(server, http)
     if current is None:

@@ -17,6 +17,7 @@ from idp.oauth.client import Client
 from idp.oauth.request import one_of_each
 from idp.store.tenant import clients
 from idp.web.http import json_response, redirect
+from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 
 PATH = "/start"
 LONGEST_HINT = 254
+MOST_LISTED = 200  # applications that one page or document has room for; a link by client_id leads to each
+_RATE = Rule("start", 300, 60)
 _PARAMETERS = ("client_id", "login_hint", "target_link_uri")
 
 
 def handle(server: TenantServer, http: Request) -> Response:
     """Send a person to an application; without ``client_id`` show those there are, as a page or as JSON."""
+    if server.tenant.settings.rate_limits != "off":
+        server.limiter.hit(f"{server.tenant.id} {http.remote_addr}", _RATE).require()
     given = one_of_each(http.args, _PARAMETERS)
     if "client_id" not in given:
         return _overview(server, http)
@@ -46,10 +51,10 @@ def handle(server: TenantServer, http: Request) -> Response:
 
 
 def applications(server: TenantServer) -> list[dict[str, Any]]:
-    """Return the applications that people can be sent to, by name; what came by open registration nobody has reviewed."""
+    """Return the applications that people can be sent to, by name: at most so many, and of those nobody has reviewed (open registration) what room is left."""
     with server.database.reading() as conn:
-        rows = [row for row in clients.list_all(conn) if row.state == "active"]
-    found = [Client(row) for row in rows if row.metadata.get("initiate_login_uri")]
+        rows = clients.list_with(conn, "initiate_login_uri", MOST_LISTED)
+    found = [Client(row) for row in rows]
     unknown = {row.client_id for row in rows if row.registered_by == "open"}
     base = f"{server.tenant.issuer}{PATH}"
     return [

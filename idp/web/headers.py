@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # The front and `guarded` add it to every answer over HTTPS.
 HSTS = ("strict-transport-security", "max-age=63072000; includeSubDomains")
 
+LONGEST_SOURCES = (
+    2500  # characters of origins that clients bring into a policy: with more, servers in between refuse the header
+)
 _NOSNIFF = ("x-content-type-options", "nosniff")
 _NO_STORE = ("cache-control", "no-store")
 _PAGE = (
@@ -71,6 +74,14 @@ def origin_source(uri: str) -> str | None:
         return None
     # A CSP source has no syntax for an IPv6 address (CSP3 §2.3.1): a loopback redirect there needs the scheme.
     return f"{scheme}:" if host.startswith("[") else f"{scheme}://{host}"
+
+
+def bounded_sources(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return sources of a policy, each once; where they are too many to name, all of their schemes."""
+    found = tuple(dict.fromkeys(sources))
+    if sum(len(source) + 1 for source in found) <= LONGEST_SOURCES:
+        return found
+    return tuple(dict.fromkeys(f"{source.partition(':')[0]}:" for source in found))
 
 
 def page_csp(

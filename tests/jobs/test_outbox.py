@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from idp import clock
 from idp.errors import StorageUnavailable
 from idp.jobs import outbox as delivery
 from idp.jobs.outbox import LEASE, Sent, announced, outbox_job
-from idp.jobs.schedule import Job
+from idp.jobs.schedule import Job, JobContext
 from idp.jobs.worker import Worker
 from idp.store.control import pending_work, tenants
 from idp.store.tenant import audit_events, outbox
@@ -338,11 +339,9 @@ def test_two_workers_claim_a_message_once(house: Any) -> None:
     def take() -> None:
         barrier.wait()
         for _ in range(10):
-            found = database.writing(
-                lambda conn: outbox.claim(
-                    conn, lambda rows: [row.id for row in rows][:5], each=4, most=100, lease=LEASE
-                )
-            )
+            with database.reading() as conn:
+                seen = [row.id for row in outbox.due(conn, each=4, most=100)][:5]
+            found = database.writing(lambda conn, seen=seen: outbox.claim(conn, seen, lease=LEASE))
             taken.extend(row.id for row in found)
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -351,6 +350,23 @@ def test_two_workers_claim_a_message_once(house: Any) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted(message.id for message in messages(house))
+
+
+def test_s097_a_look_into_the_box_waits_for_no_write_and_none_for_it(house: Any) -> None:
+    """S097, Architecture §4: however much lies there, looking for what is due takes no lock that a sign-in needs."""
+    database = house.tenant("a")
+    tenant = SimpleNamespace(id="a", slug="a", state="active", database_url=None)
+    visited = threading.Event()
+
+    def visit() -> None:
+        outbox_job({}).run(JobContext(house.store, database, tenant, lambda: False))
+        visited.set()
+
+    def work(_conn: Any) -> bool:
+        threading.Thread(target=visit, daemon=True).start()
+        return visited.wait(3)
+
+    assert database.writing(work)
 
 
 def test_a_suspended_tenants_box_stays_closed(house: Any) -> None:

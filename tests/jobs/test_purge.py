@@ -119,7 +119,7 @@ def fill(conn: Any) -> None:
     session(conn, "ended", at + 365 * DAY, ended_at=at)
     session_clients.note(conn, "ended", "c")
     outbox.enqueue(conn, "k", ["delivered", "dead", "discarded", "waiting"], {})
-    for message in outbox.claim(conn, lambda rows: [row.id for row in rows], each=9, most=9, lease=30):
+    for message in outbox.claim(conn, [row.id for row in outbox.due(conn, each=9, most=9)], lease=30):
         if message.target != "waiting":
             outbox.finish(conn, message.id, message.target)
     attempts.count_one(conn, "subject", 60)

@@ -320,6 +320,23 @@ def test_an_object_of_core_is_put_together_with_what_is_outside(cast: Cast, typ:
     assert client.redeem({"code": answer.params["code"]}, **asserted(client, cast.key)).status == 200
 
 
+def test_nothing_from_outside_where_requests_must_be_signed(cast: Cast) -> None:
+    """RFC 9101 §10.5, §6.3, S012: who registered that its requests are signed is not to be given parameters that nobody signed."""
+    client = cast.house.client(
+        cast.acme,
+        "signed-only",
+        profile="oidc",
+        require_signed_request_object=True,
+        jwks={"keys": [cast.key.public_jwk]},
+    )
+    browser = cast.browser()
+    browser.sign_in(cast.lax)
+    inside = {"scope": "openid", "redirect_uri": CALLBACK, "prompt": "none"}
+    outside = {"state": "outside", "nonce": "outside", "max_age": "x", "response_mode": "form_post"}
+    answer = ask(browser, client, request=cast.key.sign(inside, typ="JWT"), **outside)
+    back(cast, answer, "consent_required", state=None)
+
+
 def test_numbers_and_objects_inside(cast: Cast) -> None:
     """RFC 9101 §4: a number is a JSON number, `claims` is an object, and what nobody knows is ignored whatever it is."""
     text = signed_object(

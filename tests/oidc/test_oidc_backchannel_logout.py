@@ -23,7 +23,8 @@ from serving import together
 
 from idp import clock, work
 from idp.errors import Invalid
-from idp.identity import accounts
+from idp.flow import session
+from idp.identity import accounts, session_end
 from idp.identity.accounts import By
 from idp.jobs.outbox import outbox_job
 from idp.keys import rotation
@@ -245,6 +246,40 @@ def test_it_is_encrypted_as_id_tokens_are(world: World) -> None:
     assert header["cty"] == "JWT"
     assert verified(world.house, world.acme, inner, "RS256")[1]["events"] == {EVENT: {}}
     assert not world.receivers.of("gone"), "nothing is sent in clear instead"
+
+
+def test_an_application_that_another_tab_signs_in_to_meanwhile(any_world: World) -> None:
+    """OpenID Connect Back-Channel Logout §2.5: told at once, too, though there was nobody to tell when the logout began."""
+    world = any_world
+    app, quiet = world.app("app"), world.house.client(world.acme, "quiet")
+    browser = world.house.browser(world.acme)
+    browser.sign_in(quiet)
+    server = world.house.installation.servers.get(world.acme)
+    live = session.find(server, browser.cookies["s-acme"])
+    assert live is not None
+    with session.ending(server, live):
+        browser.sign_in(app)
+        server.write(lambda conn: session_end.end(conn, live.id, live.user_id, "logout"))
+    world.deliver()
+    assert world.receivers.of("app")
+
+
+def test_what_waits_is_not_told_in_another_sector(world: World) -> None:
+    """OpenID Connect Core §8.1, S108: a logout that could not be told is not told by a subject of the host that a client moved to."""
+    moving = world.app("moving", subject_type="pairwise")
+    browser, (hint,) = world.signed_in(moving)
+    world.receivers.answers["/moving"] = 500
+    logout(browser, id_token_hint=hint)
+    world.deliver()
+    world.receivers.answers["/moving"] = 200
+    registry = ClientRegistry(world.acme, world.house.database(world.acme), world.house.installation.feed)
+    with clock.shifted(2):
+        registry.update("moving", {"redirect_uris": ["https://victim.example/cb"]}, by=OPERATOR)
+    world.deliver(60)
+    (told,) = world.receivers.of("moving")
+    assert told.claims["sub"] == decoded(hint)[1]["sub"]
+    (message,) = world.messages()
+    assert message.state == "dead"
 
 
 def test_the_subject_is_the_clients(world: World) -> None:

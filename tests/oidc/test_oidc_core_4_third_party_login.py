@@ -10,9 +10,11 @@ from cast import without
 from refusals import error_page, harmless, text_of
 from registering import register
 
+from idp.errors import Invalid
 from idp.identity.accounts import By
 from idp.oauth import initial_access
 from idp.oauth.clients import ClientRegistry
+from idp.oidc import third_party_login
 
 if TYPE_CHECKING:
     from house import Answer, House
@@ -59,6 +61,40 @@ def test_who_registered_itself_is_not_taken_for_the_tenants(house: House) -> Non
     assert register(house, tenant, known, token).status == 201
     listed = {each["name"]: each for each in start(house, tenant, "application/json").json["applications"]}
     assert listed["Known"]["is_reviewed"]
+
+
+def test_many_applications(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Core §4, S111: the page has an end and a policy that passes proxies, and what registered itself crowds nobody out."""
+    tenant = any_house.tenant("many", registration="open", rate_limits="off")
+    monkeypatch.setattr(third_party_login, "MOST_LISTED", 120)
+    for number in range(40):
+        host = f"self-{number}.example"
+        given = {"redirect_uris": [f"https://{host}/cb"], "initiate_login_uri": f"https://{host}/start"}
+        assert register(any_house, tenant, given).status == 201
+    registry = ClientRegistry(tenant, any_house.database(tenant), any_house.installation.feed)
+    for number in range(100):
+        logo = f"https://logos-of-number-{number}.example/logo.png"
+        given = {"redirect_uris": ["https://rp.example/cb"], "initiate_login_uri": START, "logo_uri": logo}
+        registry.create(given, by=By("operator"))
+    listed = start(any_house, tenant, "application/json").json["applications"]
+    assert [len([each for each in listed if each["is_reviewed"] is known]) for known in (True, False)] == [100, 20]
+    policy = start(any_house, tenant).header("content-security-policy") or ""
+    assert "img-src 'self' https:;" in policy
+    assert len(policy) < 3000
+
+
+def test_s111_one_source_cannot_ask_for_ever(house: House) -> None:
+    """S111: who asks again and again from one address is told to wait."""
+    tenant = house.tenant("limited")
+    answers = {start(house, tenant, "application/json").status for _ in range(301)}
+    assert answers == {200, 429}
+
+
+@pytest.mark.parametrize("uri", ["https://rp.example/start#top", "https://rp.example/start#"])
+def test_an_address_whose_query_nobody_would_see(house: House, acme: Tenant, uri: str) -> None:
+    """Core §4: iss is added to the query; behind a fragment it would not reach the application."""
+    with pytest.raises(Invalid, match="initiate_login_uri"):
+        house.client(acme, initiate_login_uri=uri)
 
 
 def test_absent_when_disabled(house: House, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,21 @@ from urllib.parse import urlencode
 
 import pytest
 from cast import discovery
-from house import CALLBACK, decoded
+from house import CALLBACK, RelyingParty, decoded
 from refusals import sent_back
+from registering import WEB, manage, register
+from sqlalchemy import select
 
 from idp.errors import Invalid
 from idp.keys import rewrap
 from idp.keys.envelope import Envelope
 from idp.oidc.backchannel_logout import logout_token
+from idp.store.tenant import session_clients
 from idp.tokens.pairwise import PairwiseSubjects, new_key
 
 if TYPE_CHECKING:
     from cast import Cast
-    from house import House, RelyingParty
+    from house import House
 
 VERIFIER = "v" * 43
 
@@ -127,6 +130,36 @@ def test_introspection_names_nobody(cast: Cast) -> None:
         assert described["active"] is True
         assert "username" not in described
         assert public.introspect(cast.tokens(public)[token])["username"] == "ada@example.com"
+
+
+def test_who_moves_to_another_sector_takes_nobody_along(any_house: House) -> None:
+    """Core §8.1, RFC 7592 §2.2, S108: a client that claims another's host learns by no token of the former days who is who there."""
+    tenant = any_house.tenant("acme", registration="open", rate_limits="off")
+    mine = WEB | {"subject_type": "pairwise", "grant_types": ["authorization_code", "refresh_token"]}
+    mine |= {"redirect_uris": ["https://evil.example/cb"]}
+    made = register(any_house, tenant, mine).json
+    rp = RelyingParty(any_house, tenant, made["client_id"], made["client_secret"], made)
+    browser = any_house.browser(tenant)
+    uri = {"redirect_uri": "https://evil.example/cb"}
+    got = rp.redeem(browser.sign_in(rp, scope="openid offline_access", **uri), **uri).json
+    code = browser.sign_in(rp, scope="openid offline_access", **uri)
+
+    def put(**changes: Any) -> None:
+        token = made["registration_access_token"]
+        given = {**mine, **changes, "client_id": made["client_id"]}
+        answer = manage(any_house, tenant, "PUT", made["client_id"], token, given)
+        assert answer.status == 200, answer.text
+        made.update(answer.json)
+
+    put(client_name="Another name")
+    got = rp.refresh(got["refresh_token"]).json
+    assert "id_token" in got, "a change that does not matter ends nothing"
+    put(redirect_uris=["https://victim.example/cb"])
+    assert rp.refresh(got["refresh_token"]).json["error"] == "invalid_grant"
+    assert rp.redeem(code, **uri).json["error"] == "invalid_grant"
+    assert not rp.introspect(got["refresh_token"])["active"]
+    with any_house.database(tenant).reading() as conn:
+        assert not conn.execute(select(session_clients.session_clients)).all(), "nor by a logout token"
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "ü", "A" * 64, "A" * 10_000, "=" * 8, "\x00"])

@@ -13,7 +13,7 @@ from encryption import ALGORITHMS, CONTENT, new_key, opened, public, verified
 from house import CALLBACK, decoded
 from joserfc import jwe
 from publisher import Publisher, publisher
-from refusals import error_page, refused, sent_back
+from refusals import error_page, record_of, refused, sent_back
 from request_objects import VERIFIER
 from serving import Served
 
@@ -192,6 +192,30 @@ def test_no_key_to_be_had(cast: Cast) -> None:
         assert record["check"] == "encryption_key"
     plain = client.post("/token", {"grant_type": "client_credentials"})
     assert decoded(plain.json["access_token"])[0]["typ"] == "at+jwt", "access tokens are not the client's to read"
+
+
+@pytest.mark.parametrize("prompt", ["none", "consent"])
+def test_no_key_for_the_front_channel(cast: Cast, prompt: str) -> None:
+    """OpenID Connect Core §3.1.2.6, RFC 6749 §4.1.2.1: the client hears of it by server_error; nobody is left before a page."""
+    client = cast.house.client(
+        cast.acme,
+        f"idt-gone-{prompt}",
+        profile="oidc",
+        id_token_encrypted_response_alg="ECDH-ES",
+        jwks_uri="https://127.0.0.1:1/jwks",
+        grant_types=["authorization_code", "implicit"],
+        response_types=["code", "code id_token"],
+    )
+    browser = cast.browser()
+    browser.sign_in(client)
+    answer = browser.follow(browser.authorize(client, response_type="code id_token", prompt=prompt))
+    if prompt == "consent":
+        answer = browser.submit(answer, action="approve")
+    assert answer.status == 303, answer.text
+    fields = answer.fragment
+    assert (fields["error"], fields["state"], fields["iss"]) == ("server_error", "a state", cast.acme.issuer)
+    assert not {"code", "id_token"} & fields.keys()
+    assert record_of(cast.house, fields["error_description"].split()[-1].rstrip(")"))["check"] == "encryption_key"
 
 
 def test_published_keys_and_their_rotation(publisher: Publisher, tmp_path: Path) -> None:

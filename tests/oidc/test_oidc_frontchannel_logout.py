@@ -15,8 +15,9 @@ from registering import WEB, register
 
 from idp.errors import Invalid
 from idp.oauth.client_metadata import validate
-from idp.oidc.frontchannel_logout import LONGEST_SOURCES, sources
+from idp.oidc.frontchannel_logout import sources
 from idp.store.tenant import clients
+from idp.web.headers import LONGEST_SOURCES
 
 if TYPE_CHECKING:
     from cast import Cast

@@ -227,6 +227,19 @@ def test_a_post_from_another_site_is_answered_with_a_get(cast: Cast) -> None:
     _assert_signed_out(cast, browser)
 
 
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {}])
+@pytest.mark.parametrize("form", [{}, {"action": "logout"}, {"client_id": "basic"}])
+def test_s095_another_sites_form_takes_no_cookies_away(
+    cast: Cast, form: dict[str, str], headers: dict[str, str]
+) -> None:
+    """OpenID Connect RP-Initiated Logout §6, S095: where SameSite keeps our cookies back, the answer must not drop them either."""
+    stranger = cast.browser()
+    sent = {"origin": "https://evil.example", **headers}
+    answer = stranger.post(f"{cast.acme.base_path}/logout", form, sent)
+    assert answer.status == (403 if "action" in form else 303)
+    assert answer.header("set-cookie") is None
+
+
 @pytest.mark.parametrize(
     "name", ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"]
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -43,6 +43,14 @@ def find(conn: Connection, client_id: str) -> Row[Any] | None:
 def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every client, by id."""
     return conn.execute(select(clients).order_by(clients.c.client_id)).all()
+
+
+def list_with(conn: Connection, member: str, limit: int) -> Sequence[Row[Any]]:
+    """Return active clients whose metadata has a member, those of administrators first, then the oldest; at most ``limit``."""
+    has_member = clients.c.metadata[member].as_string().is_not(None)
+    came_by_itself = case((clients.c.registered_by == "open", 1), else_=0)
+    wanted = select(clients).where((clients.c.state == "active") & has_member)
+    return conn.execute(wanted.order_by(came_by_itself, clients.c.created_at, clients.c.client_id).limit(limit)).all()
 
 
 def list_some(conn: Connection, client_ids: Collection[str]) -> Sequence[Row[Any]]:

@@ -16,8 +16,9 @@ from idp.store.db import db
 from idp.store.mixins import delete_some, document, moment, number, row_number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Row
 
 LIFETIME = 86400  # seconds until a message is given up
@@ -83,28 +84,26 @@ def enqueue(
         conn.execute(insert(outbox), [{**same, **times, "target": target} for target in targets])
 
 
-def claim(
-    conn: Connection, choose: Callable[[Sequence[Row[Any]]], Collection[int]], *, each: int, most: int, lease: int
-) -> Sequence[Row[Any]]:
-    """Begin an attempt of each message that ``choose`` takes from those due; returns the messages, ``attempts`` this one's number.
+def due(conn: Connection, *, each: int, most: int) -> Sequence[Row[Any]]:
+    """Return what is due: at most ``each`` messages of one target and ``most`` in all, those that were tried least first.
 
-    ``choose`` sees at most ``each`` messages of one target and ``most`` in all, those that were tried least first.
+    Looks at everything that is due, which may be much: nobody should wait for it.
     """
-    at = now()
     place = func.row_number().over(
         partition_by=(outbox.c.kind, outbox.c.target), order_by=(outbox.c.next_attempt_at, outbox.c.id)
     )
-    is_due = (outbox.c.state == "waiting") & (outbox.c.next_attempt_at <= at)
-    due = select(outbox.c.id, outbox.c.kind, outbox.c.target, outbox.c.attempts, place.label("place")).where(is_due)
-    ranked = due.subquery()
+    columns = (outbox.c.id, outbox.c.kind, outbox.c.target, outbox.c.attempts)
+    ranked = select(*columns, place.label("place")).where(_is_due(now())).subquery()
     order = (ranked.c.attempts, ranked.c.id)
-    found = conn.execute(select(ranked).where(ranked.c.place <= each).order_by(*order).limit(most)).all()
-    chosen = choose(found) if found else ()
-    if not chosen:
-        return ()
+    return conn.execute(select(ranked).where(ranked.c.place <= each).order_by(*order).limit(most)).all()
+
+
+def claim(conn: Connection, messages: Collection[int], *, lease: int) -> Sequence[Row[Any]]:
+    """Begin an attempt of each of some messages that is still due; returns them, ``attempts`` this one's number."""
+    at = now()
     taken = conn.execute(
         update(outbox)
-        .where(outbox.c.id.in_(chosen) & is_due)  # another worker may have taken one meanwhile
+        .where(outbox.c.id.in_(messages) & _is_due(at))  # another worker may have taken one meanwhile
         .values(attempts=outbox.c.attempts + 1, next_attempt_at=at + lease)
         .returning(*outbox.c)
     ).all()
@@ -112,6 +111,10 @@ def claim(
         rows = [{"message_id": row.id, "number": row.attempts, "begun_at": at} for row in taken]
         conn.execute(insert(outbox_attempts), rows)
     return taken
+
+
+def _is_due(at: int) -> ColumnElement[bool]:
+    return (outbox.c.state == "waiting") & (outbox.c.next_attempt_at <= at)
 
 
 def note_attempt(conn: Connection, message: Row[Any], *, address: str | None, outcome: str, milliseconds: int) -> None:
