@@ -67,7 +67,11 @@ def serve(
     if demo_address is not None:
         _require_free("--demo-listen", *demo_address)
     if settings.metrics_listen:
-        _require_free("IDP_METRICS_LISTEN", *parse_address("IDP_METRICS_LISTEN", settings.metrics_listen))
+        metrics_address = parse_address("IDP_METRICS_LISTEN", settings.metrics_listen)
+        _require_free("IDP_METRICS_LISTEN", *metrics_address)
+        if metrics_address[1] in {port, demo_address[1] if demo_address is not None else port}:
+            # Free by now, but not when the server itself listens there: the metrics would never be had, or be public.
+            raise Failed("IDP_METRICS_LISTEN must be another port than the one that is served; set a free one.")
     from idp.web import logs, metrics
 
     logs.configure(settings)

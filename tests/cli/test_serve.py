@@ -10,6 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from command import Program, free_port, until
@@ -183,7 +184,8 @@ def test_tls_with_a_certificate_of_its_own(serve: Serve, idp: Idp) -> None:
 
 def test_metrics_have_a_listener_of_their_own(serve: Serve, idp: Idp) -> None:
     """Interfaces §3: IDP_METRICS_LISTEN serves /metrics, the public listener never does."""
-    port = free_port()
+    own = urlsplit(idp.environ["IDP_PUBLIC_URL"]).port
+    port = next(found for found in iter(free_port, None) if found != own)
     program = serve("--workers", "2", IDP_METRICS_LISTEN=f"127.0.0.1:{port}")
     program.wait()
     program.get("/t/acme/jwks")

@@ -132,3 +132,12 @@ def test_files_that_are_no_certificate_are_refused(idp: Idp, tmp_path) -> None:
     path = str(tmp_path / "c.pem")
     assert "--tls-cert" in idp("serve", "--tls-cert", path, "--tls-key", path).sentence
     assert "--tls-cert" in idp("serve", "--tls-cert", "/nonexistent", "--tls-key", path).sentence
+
+
+def test_metrics_are_not_served_where_everybody_is(idp: Idp, monkeypatch) -> None:
+    """Interfaces §3: a metrics listener on the server's own port, or on the demo's, is refused by name."""
+    for listened in (["--listen", "127.0.0.1:18818"], ["--demo", "--demo-listen", "127.0.0.1:18818"]):
+        monkeypatch.setenv("IDP_METRICS_LISTEN", "127.0.0.1:18818")
+        ran = idp("serve", *listened)
+        assert ran.status == 1
+        assert "IDP_METRICS_LISTEN must be another port" in ran.sentence
