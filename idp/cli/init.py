@@ -51,8 +51,12 @@ def init(out: Output) -> None:
 @contextmanager
 def _alone(settings: Settings, made: list[str]) -> Iterator[None]:
     folder = settings.data_dir
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except FileExistsError:  # perhaps made a moment ago by another, who says so
+        if not folder.is_dir():
+            raise
+    else:
         made.append(f"the data folder {folder}")
     descriptor = os.open(folder / "init.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
