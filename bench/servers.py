@@ -12,7 +12,7 @@ import subprocess
 import sys
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +91,16 @@ class Contestant:
 
     def endpoints(self) -> dict[str, str]:
         """Return the discovery document's URLs."""
+        return self._discovered(self.first_path)
+
+    def target(self) -> Target:
+        """Return what is asked, once the server answers."""
+        return Target(self.issuer, self.addresses, self.endpoints())
+
+    def _discovered(self, path: str) -> dict[str, str]:
         with Connection(self.addresses[0], f"127.0.0.1:{self.port}") as connection:
-            found: dict[str, str] = json.loads(connection.get(self.first_path).body)
-        return found | {"discovery": f"{self.issuer}/.well-known/openid-configuration"}
+            found: dict[str, str] = json.loads(connection.get(path).body)
+        return found | {"discovery": f"{found['issuer']}/.well-known/openid-configuration"}
 
     @contextmanager
     def running(self, **extra: str) -> Iterator[Running]:
@@ -102,7 +109,7 @@ class Contestant:
         with Server(argv, environment | extra, self.work / f"{self.name}.log") as process:
             host = f"127.0.0.1:{self.port}"
             cold = max(process.first_answer(address, host, self.first_path) for address in self.addresses)
-            target = Target(self.issuer, self.addresses, self.endpoints())
+            target = self.target()
             process.watch()
             yield Running(target, process, cold)
 
@@ -181,10 +188,14 @@ class NodeOidcProvider(Contestant):
             )
         if not (BENCH / "node" / "node_modules" / "oidc-provider").is_dir():
             subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=BENCH / "node", check=True)
-        keys = (  # the two kinds of key that the identity provider publishes
-            ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True),
-            RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True),
-        )
+        keys = [  # as the identity provider publishes them: of two kinds the key that signs and its successor
+            key
+            for _ in range(2)
+            for key in (
+                ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True),
+                RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True),
+            )
+        ]
         user = {
             "id": uuid.uuid4().hex,
             "username": self.cast.user.username,
@@ -213,17 +224,28 @@ class AuthSec(Contestant):
     """The identity provider, with the `idp` command as an operator uses it."""
 
     name, title = AUTHSEC, "AuthSec"
-    tenant = "bench"
+    # The hybrid flow has a tenant of its own: a tenant that allows it publishes keys to encrypt to as well.
+    tenant, hybrid_tenant = "bench", "bench-hybrid"
 
     @property
     def issuer(self) -> str:
         """The issuer of the tenant."""
-        return f"http://127.0.0.1:{self.port}/t/{self.tenant}"
+        return self._issuer(self.tenant)
 
     @property
     def first_path(self) -> str:  # type: ignore[override]
         """The tenant's discovery document."""
-        return f"/t/{self.tenant}/.well-known/openid-configuration"
+        return _discovery_path(self.tenant)
+
+    def target(self) -> Target:
+        """Return the tenant, and the one of the hybrid flow."""
+        hybrid = Target(
+            self._issuer(self.hybrid_tenant), self.addresses, self._discovered(_discovery_path(self.hybrid_tenant))
+        )
+        return replace(super().target(), hybrid=hybrid)
+
+    def _issuer(self, tenant: str) -> str:
+        return f"http://127.0.0.1:{self.port}/t/{tenant}"
 
     def environment(self) -> dict[str, str]:
         """Return the settings of a fresh installation in the work folder."""
@@ -252,29 +274,34 @@ class AuthSec(Contestant):
         return done.stdout
 
     def prepare(self) -> None:
-        """Make the installation, the tenant, its user and its clients."""
+        """Make the installation, the tenants, their user and their clients."""
         self.idp("init", "--json")
-        self.idp("tenant", "create", self.tenant, "--name", "Bench", "--json")
-        self.idp("tenant", "set", self.tenant, "rate_limits=off", "allowed_client_profiles=strict,oidc", "--json")
-        self.idp(
-            "user",
-            "create",
-            self.tenant,
-            self.cast.user.username,
-            "--name",
-            self.cast.user.name,
-            "--password-stdin",
-            "--json",
-            given=self.cast.user.password,
-        )
         hybrid = self.cast.hybrid
-        for metadata in [*self.cast.metadata(), hybrid_metadata(hybrid.client_id, hybrid.client_secret)]:
-            self.idp("client", "create", self.tenant, "--json", given=json.dumps(metadata))
+        self._make_tenant(self.tenant, self.cast.metadata())
+        self._make_tenant(
+            self.hybrid_tenant,
+            [hybrid_metadata(hybrid.client_id, hybrid.client_secret)],
+            "allowed_client_profiles=strict,oidc",
+        )
+        self.idp("worker", "--once")  # what is due in a new tenant: each key's successor is published
+
+    def _make_tenant(self, tenant: str, clients: list[dict[str, object]], *settings: str) -> None:
+        user = self.cast.user
+        self.idp("tenant", "create", tenant, "--name", "Bench", "--json")
+        self.idp("tenant", "set", tenant, "rate_limits=off", *settings, "--json")
+        given = ("--name", user.name, "--password-stdin", "--json")
+        self.idp("user", "create", tenant, user.username, *given, given=user.password)
+        for metadata in clients:
+            self.idp("client", "create", tenant, "--json", given=json.dumps(metadata))
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Serve with two workers, nothing else set."""
         program = str(Path(sys.executable).with_name("idp"))
         return [program, "serve", "--listen", f"127.0.0.1:{self.port}", "--workers", str(WORKERS)], self.environment()
+
+
+def _discovery_path(tenant: str) -> str:
+    return f"/t/{tenant}/.well-known/openid-configuration"
 
 
 CONTESTANTS: dict[str, tuple[type[Contestant], int]] = {

@@ -50,6 +50,7 @@ class Target:
     issuer: str
     addresses: tuple[tuple[str, int], ...]
     endpoints: dict[str, str]
+    hybrid: Target | None = None  # where the hybrid flow is offered, when that is another issuer of the same server
 
     @property
     def host(self) -> str:

@@ -168,8 +168,9 @@ def full_sign_in(target: Target, cast: Cast, run: Run) -> Measurement:
 
 def hybrid_sign_in(target: Target, cast: Cast, run: Run) -> Measurement:
     """Do the same by the hybrid flow: an ID token comes with the code, and another with the tokens."""
-    user_tokens(target, cast, cast.hybrid, SIGN_IN_SCOPE, len(target.addresses))
-    return load.sign_ins(target, cast.hybrid, cast.user, SIGN_IN_SCOPE, run)
+    where = target.hybrid or target
+    user_tokens(where, cast, cast.hybrid, SIGN_IN_SCOPE, len(where.addresses))
+    return load.sign_ins(where, cast.hybrid, cast.user, SIGN_IN_SCOPE, run)
 
 
 def login(target: Target, cast: Cast, run: Run) -> Measurement:

@@ -67,13 +67,11 @@ class Router:
         if server is None or endpoints is None:
             return None
         endpoint = endpoints.get(method) or next(iter(endpoints.values()))
-        inline = endpoint.inline
-        return Door(
-            partial(answer, server, endpoint),
-            _never if inline is None else partial(inline, server),
-            endpoint.name,
-            not server.database.blocking and not server.limiter.blocking,
-        )
+        key = endpoint.path, endpoint.methods
+        door = server.doors.get(key)
+        if door is None:
+            door = server.doors[key] = _door(server, endpoint)
+        return door
 
     def respond(self, http: Request) -> Response:
         """Answer any request."""
@@ -144,6 +142,16 @@ class Router:
         if landing.prefers_html(http.headers.get("accept")):
             return _page(error, http.correlation_id)
         return problem(error, http.correlation_id)
+
+
+def _door(server: TenantServer, endpoint: Endpoint) -> Door:
+    inline = endpoint.inline
+    return Door(
+        partial(answer, server, endpoint),
+        _never if inline is None else partial(inline, server),
+        endpoint.name,
+        not server.database.blocking and not server.limiter.blocking,
+    )
 
 
 def _never(_http: Request) -> bool:

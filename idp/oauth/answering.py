@@ -12,13 +12,12 @@ from idp.errors import IdpError
 from idp.oauth import errors
 from idp.tenancy.context import entered
 from idp.web import cors
-from idp.web.http import Response
 from idp.web.logs import get_logger
 
 if TYPE_CHECKING:
     from idp.feature import Endpoint
     from idp.oauth.server import TenantServer
-    from idp.web.http import Request
+    from idp.web.http import Request, Response
 
 
 def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
@@ -31,8 +30,8 @@ def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
     else:
         response = _handled(server, endpoint, http)
     if endpoint.cors == "all":
-        return Response(response.status, [*response.headers, *cors.cors_headers(None, "*")], response.body)
-    if endpoint.cors == "registered" and "origin" in http.headers:
+        response.headers = [*response.headers, *cors.FOR_ALL]
+    elif endpoint.cors == "registered" and "origin" in http.headers:
         response.headers = [
             *response.headers,
             *cors.cors_headers(http.headers.get("origin"), server.registered_origins(), _EXPOSED),

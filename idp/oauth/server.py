@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from idp.store.rows import Connection
     from idp.tenancy.feed import ChangeFeed
     from idp.tenancy.tenant import Tenant
-    from idp.web.http import Request
+    from idp.web.http import Door, Request
     from idp.web.ratelimit import Limiter
 
     Check = Callable[["TenantServer", TenantRequest], None]
@@ -104,6 +104,7 @@ class TenantServer(AuthorizationServer):
         self.subjects = subjects
         self.request_uris = request_uris
         self.mint = Mint(tenant, keys)
+        self.doors: dict[tuple[str, tuple[str, ...]], Door] = {}  # the front's, by path and methods of an endpoint
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
         self._origins = Origins(database)

@@ -29,6 +29,7 @@ class Resolver:
     def __init__(self, store: Store, settings: Settings, feed: ChangeFeed) -> None:
         """Subscribe to the feed."""
         self._store, self._settings, self._feed = store, settings, feed
+        self._public_host = settings.public_host
         self._cache: dict[tuple[str, str], Tenant] = {}
         self._generation = 0
         self._guard = threading.Lock()
@@ -40,7 +41,7 @@ class Resolver:
 
         ``host`` is the Host header in lower case, ``path`` begins with a slash. The tenant may be suspended.
         """
-        if host == self._settings.public_host:
+        if host == self._public_host:
             if not path.startswith("/t/"):
                 return None
             slug, slash, rest = path[3:].partition("/")
@@ -53,7 +54,7 @@ class Resolver:
 
     def cached(self, host: str, path: str) -> tuple[Tenant, str] | None:
         """Do what :meth:`resolve` does for a tenant that is remembered; never asks the database."""
-        if host == self._settings.public_host:
+        if host == self._public_host:
             if not path.startswith("/t/"):
                 return None
             slug, slash, rest = path[3:].partition("/")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from idp.web.http import Request
 
+FOR_ALL = (
+    ("access-control-allow-origin", "*"),
+    ("access-control-expose-headers", "x-correlation-id"),
+)  # public documents
 _MAX_AGE = "600"
 
 
@@ -24,7 +28,7 @@ def cors_headers(
 ) -> list[tuple[str, str]]:
     """Return the headers that let `origin` read the answer when it is allowed, and keep caches apart when it depends on it."""
     if allowed == "*":
-        return [("access-control-allow-origin", "*"), ("access-control-expose-headers", ", ".join(expose))]
+        return list(FOR_ALL)
     headers = [("vary", "origin")]
     if origin is not None and origin != "null" and origin in allowed:
         headers.append(("access-control-allow-origin", origin))

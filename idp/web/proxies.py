@@ -92,7 +92,7 @@ def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
 
 
 def resolve(
-    client_addr: str,
+    peer: str,
     scheme: str,
     host: str | None,
     header: Callable[[str], str | None],
@@ -100,12 +100,12 @@ def resolve(
 ) -> tuple[str, str, str]:
     """Return (scheme, host, remote address) of a request.
 
-    `client_addr` is the socket's peer with or without port, `host` the Host header, `header` looks up a combined field
+    `peer` is the socket's address without its port, `host` the Host header, `header` looks up a combined field
     value by lower-case name. Raises BadHost when the resulting host or scheme is malformed.
     """
-    remote = strip_port(client_addr)
-    if trusted and is_trusted(remote, trusted):
-        remote, hops = _walk(remote, _pieces(header("x-forwarded-for")), trusted)
+    remote = peer
+    if trusted and is_trusted(peer, trusted):
+        remote, hops = _walk(peer, _pieces(header("x-forwarded-for")), trusted)
         scheme = _said(header("x-forwarded-proto"), hops, scheme).lower()
         host = _said(header("x-forwarded-host"), hops, host or "")
         if scheme not in _DEFAULT_PORTS:
