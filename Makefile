@@ -8,13 +8,19 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 ARGS   ?=
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# The ready-made argon2 is for any x86-64. Where a compiler stands ready, the same locked release is built for what this processor
+# can do, which more than halves the time of a password hash (decision 0003); where that fails, the ready-made one stays. The name
+# of the stamp says for what it was built: an environment that finds itself on another processor gets another one.
+ARGON2_CFLAGS := $(shell for f in avx512f avx2; do grep -qw $$f /proc/cpuinfo 2>/dev/null && echo -m$$f && break; done)
+ARGON2 := $(VENV)/.argon2$(ARGON2_CFLAGS)
+
 .DEFAULT_GOAL := help
 .PHONY: help run test setup lint bench soak docs interop lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed  ## install on first use, then serve http://localhost:8000 and the demo relying party
+run: $(ARGON2)  ## install on first use, then serve http://localhost:8000 and the demo relying party
 	@$(BIN)/idp init >/dev/null
 	@exec $(BIN)/idp serve --demo $(ARGS)
 
@@ -61,26 +67,26 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The ready-made argon2 is for any x86-64. Where a compiler stands ready, the same locked release is built for AVX2, which halves
-# the time of a password hash (decision 0003); where that fails, the ready-made one stays.
-define ARGON2_FOR_THIS_PROCESSOR
-if grep -qw avx2 /proc/cpuinfo 2>/dev/null && command -v cc >/dev/null && command -v cmake >/dev/null; then \
-  awk '/^argon2-cffi-bindings==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > $(VENV)/argon2.txt; \
-  CFLAGS="-O3 -mavx2" $(PIP) --require-hashes --no-deps --no-build-isolation --no-cache-dir --force-reinstall \
-    --no-binary argon2-cffi-bindings -r $(VENV)/argon2.txt >/dev/null 2>&1 \
-  && echo "Built argon2 for this processor (AVX2)." || echo "argon2 stays as it came: it could not be built here."; \
-fi
-endef
+$(ARGON2): $(VENV)/.installed
+	@awk '/^argon2-cffi-bindings==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > $(VENV)/argon2.txt
+	@if ls $(VENV)/.argon2* >/dev/null 2>&1; then \
+	  $(PIP) --require-hashes --no-deps --force-reinstall -r $(VENV)/argon2.txt && rm -f $(VENV)/.argon2*; \
+	fi
+	@if [ -n "$(ARGON2_CFLAGS)" ] && command -v cc >/dev/null && command -v cmake >/dev/null; then \
+	  CFLAGS="-O3 $(ARGON2_CFLAGS)" $(PIP) --require-hashes --no-deps --no-build-isolation --no-cache-dir --force-reinstall \
+	    --no-binary argon2-cffi-bindings -r $(VENV)/argon2.txt >/dev/null 2>&1 \
+	  && echo "Built argon2 for this processor ($(ARGON2_CFLAGS))." || echo "argon2 stays as it came: it could not be built here."; \
+	fi
+	@touch $@
 
 # Only what is locked, checked against its hash. setup.cfg is a prerequisite because it names the packages.
 $(VENV)/.installed: $(VENV)/.made requirements.lock setup.cfg
 	@echo "Installing the locked dependencies (about ten seconds) ..."
 	@$(PIP) --require-hashes -r requirements.lock
 	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --editable .
-	@$(ARGON2_FOR_THIS_PROCESSOR)
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
+$(VENV)/.installed-test: $(ARGON2) requirements-test.lock
 	@echo "Installing what the tests need ..."
 	@$(PIP) --require-hashes -r requirements-test.lock
 	@touch $@
