@@ -77,10 +77,17 @@ class Consent:
     def submit(self, context: Context) -> Response:
         """Do what was decided: allow, deny, or sign in with another account."""
         decision = context.field("action")
-        if context.session is None:
+        live = context.session
+        if live is None:
             return proceed(context)
         if decision == "approve":
-            context.write(lambda conn: self._approve(conn, context))
+            scopes, user_id = _scopes(context), live.user_id
+
+            def approve(conn: Connection) -> None:
+                consents.add(conn, user_id, context.interaction.client_id, scopes)
+                _record(conn, context, "consent.granted", "success")
+
+            context.leave(approve, consented={"user": user_id, "scopes": sorted(scopes)})
             return proceed(context)
         if decision == "deny":
             return refuse(
@@ -95,16 +102,6 @@ class Consent:
             )
             return proceed(context)
         return redirect(303, context.url_of(self.path))
-
-    def _approve(self, conn: Connection, context: Context) -> None:
-        live = context.session
-        if live is None:  # pragma: no cover - submit has looked
-            return
-        scopes = _scopes(context)
-        given = {"user": live.user_id, "scopes": sorted(scopes)}
-        context.interaction = interactions.note(conn, context.interaction, consented=given)
-        consents.add(conn, live.user_id, context.interaction.client_id, scopes)
-        _record(conn, context, "consent.granted", "success")
 
 
 def _scopes(context: Context) -> frozenset[str]:

@@ -44,6 +44,7 @@ class Context:
     session: Row[Any] | None
     browser: str | None
     set_cookies: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[dict[str, Any], Callable[[Connection], None]]] = field(default_factory=list)
 
     @property
     def protocol(self) -> Protocol_:
@@ -59,9 +60,21 @@ class Context:
         given = [value for key, value in self.request.form if key == name]
         return given[0] if len(given) == 1 else ""
 
+    def leave(self, work: Callable[[Connection], None], **state: Any) -> None:
+        """Leave a step's writes to the transaction that answers, so that they cost no commit of their own.
+
+        ``state`` is what the interaction notes. Where another step is asked first, both are written before it is.
+        """
+        self.interaction = interactions.noted(self.interaction, **state)
+        self.left.append((state, work))
+
     def finish(self, conn: Connection) -> bool:
         """Mark the interaction finished in the caller's transaction; False when somebody else has finished it."""
-        return interactions.finish(conn, self.interaction, self.session.id if self.session is not None else None)
+        if not interactions.finish(conn, self.interaction, self.session.id if self.session is not None else None):
+            return False
+        for _, work in self.left:
+            work(conn)
+        return True
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a step's transaction, and note that it may have left an audit event."""
@@ -96,6 +109,9 @@ def proceed(context: Context) -> Response:
         return refuse(context, step.refusal, _NO_PAGE.get(step.refusal, _NO_PAGE["interaction_required"]))
     if not context.interaction.is_stored:
         _store(context)
+    if context.left:
+        context.write(lambda conn: _keep(conn, context))
+        context.left.clear()
     return redirect(303, context.url_of(step.path), context.set_cookies)
 
 
@@ -137,6 +153,12 @@ def _answer(context: Context, ask: Callable[[], Response]) -> Response:
         response = pages.failed(context.server, context.request, error, onward)
     response.headers.extend(context.set_cookies)
     return response
+
+
+def _keep(conn: Connection, context: Context) -> None:
+    for state, work in context.left:
+        context.interaction = interactions.note(conn, context.interaction, **state)
+        work(conn)
 
 
 def _store(context: Context) -> None:

@@ -111,11 +111,16 @@ def note(conn: Connection, interaction: Interaction, **state: Any) -> Interactio
     Raises :class:`AlreadyFinished` when it is finished.
     """
     row = interactions.find(conn, interaction.id)
-    merged = {**(row.state if row is not None else {}), **state}
-    merged = {key: value for key, value in merged.items() if value is not None}
-    if not interactions.change(conn, interaction.id, state=merged):
+    found = noted(replace(interaction, state=row.state if row is not None else {}), **state)
+    if not interactions.change(conn, interaction.id, state=found.state):
         raise AlreadyFinished
-    return replace(interaction, state=merged)
+    return found
+
+
+def noted(interaction: Interaction, **state: Any) -> Interaction:
+    """Return the interaction with what a step has done; written by whoever writes next. None removes a key."""
+    merged = {**interaction.state, **state}
+    return replace(interaction, state={key: value for key, value in merged.items() if value is not None})
 
 
 def finish(conn: Connection, interaction: Interaction, session_id: str | None) -> bool:

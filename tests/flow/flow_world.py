@@ -174,6 +174,16 @@ class Browser:
 
     def send(self, method: str, url: str, fields: Any = None, headers: dict[str, str] | None = None) -> Response:
         """One request, with the headers of a browser on our own page."""
+        request = self.request_of(method, url, fields, headers)
+        response = HANDLERS[method, request.path.removeprefix(BASE) or "/"](self.server, request)
+        for name, value in response.headers:
+            if name == "set-cookie" and self.keeps_cookies:
+                key, _, rest = value.partition("=")
+                self.cookies[key] = rest.partition(";")[0]
+        return response
+
+    def request_of(self, method: str, url: str, fields: Any = None, headers: dict[str, str] | None = None) -> Request:
+        """The request that would be sent."""
         path, _, query = url.partition("?")
         sent = {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), "user-agent": "Test"}
         body = b""
@@ -182,15 +192,7 @@ class Browser:
             sent |= {"content-type": FORM_TYPE, "origin": ORIGIN, "sec-fetch-site": "same-origin"}
         sent |= headers or {}
         items = [(name, value) for name, value in sent.items() if value]
-        request = Request(
-            method, "http", "localhost:8000", path, query, Headers.of(items), body, self.address, "C" * 16
-        )
-        response = HANDLERS[method, path.removeprefix(BASE) or "/"](self.server, request)
-        for name, value in response.headers:
-            if name == "set-cookie" and self.keeps_cookies:
-                key, _, rest = value.partition("=")
-                self.cookies[key] = rest.partition(";")[0]
-        return response
+        return Request(method, "http", "localhost:8000", path, query, Headers.of(items), body, self.address, "C" * 16)
 
     def follow(self, response: Response, url: str) -> Page:
         """Go where redirects lead, at most ten times."""

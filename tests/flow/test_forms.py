@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from identity_world import BY, NEW_PASSWORD, PASSWORD, spooled
 from idp.clock import shifted
 from idp.errors import StorageUnavailable
 from idp.flow import preamble
+from idp.flow.consent import CONSENT
 from idp.identity import accounts
 from idp.store.db import Database
 from idp.web import csrf
@@ -365,3 +367,36 @@ def test_consent_leaves_its_event(server: EchoServer) -> None:
     (event,) = server.events("consent.granted")
     assert (event.client_id, event.details) == ("photos", {"scopes": ["openid", "profile"]})
     assert event.actor == event.subject
+
+
+class Later:
+    """A step after the consent, which is always needed."""
+
+    name, path, refusal = "later", "/continue", "interaction_required"
+
+    def is_needed(self, _context) -> bool:
+        return True
+
+
+def test_a_consent_is_kept_when_something_else_is_asked_first(any_server: EchoServer) -> None:
+    """OIDC Core §3.1.2.4: what a person allowed is not lost, nor asked again, when another page comes before the answer."""
+    server, browser = any_server, Browser(any_server)
+    page = browser.log_in(browser.authorize(prompt="consent"))
+    steps, server.services = server.services.steps, replace(server.services, steps=(*server.services.steps, Later()))
+    response = browser.send("POST", page.action, page.fields | {"action": "approve"})
+    assert response.header("location") == f"{BASE}/continue?interaction={page.interaction}"
+    assert [row.client_id for row in server.rows("SELECT client_id FROM consents")] == ["photos"]
+    assert len(server.events("consent.granted")) == 1
+    server.services = replace(server.services, steps=steps)
+    assert browser.get(f"{BASE}/continue?interaction={page.interaction}").answer["user"] == "ada@acme.example"
+    assert len(server.events("consent.granted")) == 1
+
+
+def test_a_consent_that_comes_too_late_is_none(any_server: EchoServer) -> None:
+    """OIDC Core §3.1.2.4: the answer and the consent are one transaction: of a form sent twice the second writes nothing."""
+    server, browser = any_server, Browser(any_server)
+    page = browser.log_in(browser.authorize())
+    context = preamble.load_step(server, browser.request_of("POST", page.action, page.fields | {"action": "approve"}))
+    browser.allow(page)
+    assert CONSENT.submit(context).status == 410
+    assert len(server.events("consent.granted")) == 1

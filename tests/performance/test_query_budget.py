@@ -255,6 +255,20 @@ def test_a_sign_in_is_two_commits(hot: Path) -> None:
     assert counted.starting("BEGIN") == 2, counted.statements
 
 
+def test_a_consent_costs_one_transaction(hot: Path) -> None:
+    """Architecture §5: what a person allows is written with the code that it allows."""
+    browser = hot.house.browser(hot.tenant)
+    page = browser.follow(browser.authorize(hot.rp, verifier="v" * 43, prompt="consent"))
+    page = browser.follow(browser.submit(page, username="ada@example.com", password=PASSWORD))
+    with counting() as counted:
+        answer = browser.submit(page, action="approve")
+    assert "code" in answer.params
+    reads, writes, transactions = counted.cost
+    assert transactions == 1, counted.statements
+    assert reads <= 4, counted.statements
+    assert writes <= 7, counted.statements
+
+
 def test_a_remembered_person_costs_one_transaction(hot: Path) -> None:
     """Issue 3: an authorization request with a live session and a remembered consent: one transaction, the code's."""
     browser = hot.house.browser(hot.tenant)
