@@ -17,6 +17,7 @@ from idp.identity.passwords import Hasher
 from idp.jobs import schedule
 from idp.keys import rotation
 from idp.keys.envelope import Envelope
+from idp.notify.mailer import Mailer
 from idp.oauth.server import Registry, Servers
 from idp.outbound import Outbound
 from idp.store import migrate
@@ -61,6 +62,7 @@ class Installation:
             spool=self.spool,
             feed=self.feed,
             outbound=Outbound(settings),
+            mailer=Mailer(self.envelope),
             csrf_key=self.store.control.writing(self._csrf_key),
             steps=features.STEPS,
             protocols=features.PROTOCOLS,

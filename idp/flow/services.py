@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from idp.audit import Spool
     from idp.flow.dispatcher import Context
     from idp.identity.passwords import Hasher
+    from idp.notify.mailer import Mailer
     from idp.outbound import Outbound
     from idp.settings import Settings
     from idp.store.db import Database, Store
@@ -79,6 +80,7 @@ class Services:
     spool: Spool
     feed: ChangeFeed
     outbound: Outbound
+    mailer: Mailer
     csrf_key: bytes
     steps: tuple[Step, ...]
     protocols: Mapping[str, Protocol_]

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import jinja2
 
+from idp import language
 from idp.web.branding import Brand, brand_css_url
 
 STATIC_PATH = "/static/"
@@ -101,6 +102,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.add_extension("jinja2.ext.i18n")
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["static"] = static_url
     environment.filters.update(href=href, address=_address, initial=_initial)
     return environment

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 
 from idp.audit import Spool
 from idp.flow.routes import STEPS
 from idp.flow.services import Services
 from idp.identity import accounts
 from idp.identity.passwords import Hasher
+from idp.keys.envelope import Envelope
+from idp.notify.mailer import Mailer
 from idp.outbound import Outbound
 from idp.settings import Settings
 from idp.store import tables
@@ -124,6 +127,7 @@ def new_server(database: Database, folder: Path, **more: Any) -> Server:
         spool=Spool(folder / "spool", "test"),
         feed=None,  # type: ignore[arg-type]  # there is no control database here, and no change to announce
         outbound=Outbound(settings),
+        mailer=Mailer(Envelope([Fernet.generate_key().decode()])),
         csrf_key=secrets.token_bytes(32),
         steps=STEPS,
         protocols={},

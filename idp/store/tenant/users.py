@@ -27,10 +27,11 @@ users = db.Table(
     document("claims"),
     text("password_hash", nullable=True),
     db.Column("must_change_password", Boolean, nullable=False),
-    text("state"),  # active, disabled
+    text("state"),  # invited, active, disabled, deleted
     moment("created_at"),
     moment("updated_at"),
     moment("password_changed_at", nullable=True),
+    moment("deleted_at", nullable=True),
     db.UniqueConstraint("username_key", name="uq_users_username_key"),
     bind_key="tenant",
 )

@@ -1,0 +1,1 @@
+"""What a tenant says to people outside of a page: mail."""
