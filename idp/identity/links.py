@@ -32,7 +32,7 @@ class Link:
     url: str
 
 
-def make(  # noqa: PLR0913 - the columns
+def make(
     conn: Connection,
     tenant: Tenant,
     kind: str,

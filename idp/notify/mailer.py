@@ -36,7 +36,7 @@ class Mailer:
         """Take what seals the content."""
         self._sealer = sealer
 
-    def enqueue(  # noqa: PLR0913 - what a mail is
+    def enqueue(
         self,
         conn: Connection,
         tenant: Tenant,
