@@ -61,7 +61,7 @@ class NestedWriting(RuntimeError):
 class Database:
     """One database: the control database or a tenant's."""
 
-    def __init__(self, url: str, *, cache_kib: int = 96) -> None:
+    def __init__(self, url: str, *, cache_kib: int = 88) -> None:
         """Open nothing yet; the first use connects."""
         self.url = url
         self.engine = open_engine(url, cache_kib=cache_kib)
