@@ -68,7 +68,9 @@ def read(path: Path) -> Catalog:
 def written(catalogue: Catalog) -> str:
     """Return a catalogue as text: without dates and line numbers, so that it only changes with a sentence."""
     text = BytesIO()
-    write_po(text, catalogue, omit_header=True, sort_by_file=True, include_lineno=False, ignore_obsolete=True, width=120)
+    write_po(
+        text, catalogue, omit_header=True, sort_by_file=True, include_lineno=False, ignore_obsolete=True, width=120
+    )
     language = str(catalogue.locale).replace("_", "-") if catalogue.locale else ""
     plural = catalogue.plural_forms if catalogue.locale else "nplurals=2; plural=(n != 1);"
     return HEADER.format(language=language, plural=plural) + text.getvalue().decode()

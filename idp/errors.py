@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from idp.language import N_
+
 E = TypeVar("E", bound=BaseException)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,7 +57,7 @@ class Sentence(str):
     number: int
     values: Mapping[str, Any]
 
-    def __new__(cls, source: str, values: Mapping[str, Any], many: str | None = None, number: int = 1) -> Sentence:
+    def __new__(cls, source: str, values: Mapping[str, Any], many: str | None = None, number: int = 1) -> Self:
         """Fill in the English text and keep its parts."""
         english = source if many is None or number == 1 else many
         made = super().__new__(cls, filled(english, {name: _english(value) for name, value in values.items()}))
@@ -134,9 +134,7 @@ def translated(sentence: str) -> str:
     if not isinstance(sentence, Sentence):
         return gettext(sentence)
     found = (
-        gettext(sentence.source)
-        if sentence.many is None
-        else ngettext(sentence.source, sentence.many, sentence.number)
+        gettext(sentence.source) if sentence.many is None else ngettext(sentence.source, sentence.many, sentence.number)
     )
     return filled(found, {name: _shown(value) for name, value in sentence.values.items()})
 

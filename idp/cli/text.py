@@ -16,14 +16,18 @@ _language = click.option("--language", "tag", required=True, help="The language,
 
 @click.group()
 def text() -> None:
-    """A tenant's own texts for the sentences of pages and mails."""
+    """Change what sentences of pages and mails read at a tenant."""
 
 
 @text.command("list")
 @click.argument("tenant")
 @_language
-@click.option("--all", "shows_all", is_flag=True, help="Every sentence there is, not only those with a text of their own.")
-@click.option("--find", metavar="WORDS", default="", help="Only sentences with these words, in English or in the language.")
+@click.option(
+    "--all", "shows_all", is_flag=True, help="Every sentence there is, not only those with a text of their own."
+)
+@click.option(
+    "--find", metavar="WORDS", default="", help="Only sentences with these words, in English or in the language."
+)
 @json_option
 def list_(out: Output, tenant: str, tag: str, *, shows_all: bool, find: str) -> None:
     """List the tenant's own texts, or every sentence with what it reads."""

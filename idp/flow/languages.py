@@ -108,9 +108,7 @@ def choose(place: Place, request: Request) -> Response:
     if tag not in place.offered or not is_ours:
         return redirect(303, target)
     value = f"{tag}.{now()}"
-    return redirect(
-        303, target, [cookies.set_cookie(_cookie(place), value, secure=place.is_secure, max_age=_KEPT)]
-    )
+    return redirect(303, target, [cookies.set_cookie(_cookie(place), value, secure=place.is_secure, max_age=_KEPT)])
 
 
 def _is_here(place: Place, address: str) -> bool:

@@ -143,7 +143,9 @@ def nothing_to_do(server: FlowServer, request: Request) -> Response:
         title=N_("Sign in from an application"),
         explanation=N_("This page is a part of signing in and cannot be opened by itself."),
         advice=[
-            N_("Open the application that you want to use and choose Sign in there; it brings you here and back again."),
+            N_(
+                "Open the application that you want to use and choose Sign in there; it brings you here and back again."
+            ),
             N_("If you came by a bookmark, bookmark the application instead."),
         ],
         continue_url=f"{server.tenant.base_path}/",

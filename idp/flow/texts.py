@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idp import audit, language, opaque
 from idp.errors import Invalid, NotFound
@@ -30,7 +30,7 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class Wording:
     """A sentence of the product in one language: the source, and a text for each plural form, the only one in most."""
 
     source: str
@@ -39,17 +39,16 @@ class Sentence:
 
 
 @cache
-def sentences(tag: str) -> Mapping[str, Sentence]:
+def sentences(tag: str) -> Mapping[str, Wording]:
     """Return every sentence of the product by its source, in one of the available languages."""
     if tag not in language.AVAILABLE:
         raise Invalid(f"There is no language {tag[:40]}; there are {', '.join(language.AVAILABLE)}.")
     found = {}
     for each in language.read_catalogue(None if tag == language.DEFAULT else tag):
-        if each.id:
-            ids = each.id if isinstance(each.id, tuple) else (each.id,)
-            forms = each.string if isinstance(each.string, tuple) else (each.string,)
-            source, many = ids[0], ids[1] if len(ids) > 1 else None
-            found[source] = Sentence(source, many, ids if tag == language.DEFAULT else forms)
+        ids, forms = _parts(each.id), _parts(each.string)
+        if ids[0]:  # else it is the head of the catalogue
+            many = ids[1] if len(ids) > 1 else None
+            found[ids[0]] = Wording(ids[0], many, ids if tag == language.DEFAULT else forms)
     return found
 
 
@@ -85,7 +84,7 @@ def reset(database: Database, feed: ChangeFeed, tenant_id: str, tag: str, source
         return database.writing(work)
 
 
-def check(sentence: Sentence, text: str) -> None:
+def check(sentence: Wording, text: str) -> None:
     """Refuse a text that cannot stand for a sentence; raises :class:`Invalid`."""
     if not text.strip() or len(text) > LONGEST:
         raise Invalid(f"A text has 1 to {LONGEST} characters.")
@@ -97,10 +96,16 @@ def check(sentence: Sentence, text: str) -> None:
         raise Invalid(f"The text must have the placeholders of the sentence, and no others: {names}.")
 
 
-def _known(tag: str, source: str) -> Sentence:
+def _parts(text: Any) -> tuple[str, ...]:
+    return tuple(text) if isinstance(text, (tuple, list)) else (text or "",)
+
+
+def _known(tag: str, source: str) -> Wording:
     found = sentences(tag).get(source)
     if found is None:
-        raise NotFound("There is no such sentence; `idp text list TENANT --language LANGUAGE --all` shows those there are.")
+        raise NotFound(
+            "There is no such sentence; `idp text list TENANT --language LANGUAGE --all` shows those there are."
+        )
     return found
 
 

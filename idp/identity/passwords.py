@@ -19,8 +19,8 @@ from argon2.exceptions import InvalidHashError
 
 from idp import waiting
 from idp.errors import Invalid, Unavailable
-from idp.language import N_, NN_
 from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
+from idp.language import N_, NN_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -73,9 +73,7 @@ def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Respons
 
 
 def _method_not_allowed(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
-    error = IdpError(
-        N_("This address does not take requests of this method."), code="method_not_allowed", status=405
-    )
+    error = IdpError(N_("This address does not take requests of this method."), code="method_not_allowed", status=405)
     if endpoint.audience == "person":
         errors.record(server, http, error, error.code, None)
         response = errors.page(server, http, 405, "invalid_request", detail=error.title)

@@ -15,11 +15,11 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp.clock import now
 from idp.errors import refused
-from idp.language import N_
 from idp.feature import Feature
 from idp.keys.compact import InvalidToken, decode, json_object
 from idp.keys.encryption import CONTENT_ALGORITHMS
 from idp.keys.signer import normal_typ
+from idp.language import N_
 from idp.oauth import authorization_request, client_jws, request_checks
 from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
 from idp.oauth.profiles import PROFILES

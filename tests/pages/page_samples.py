@@ -61,7 +61,12 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "login-throttled": (
         "login.html",
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
-        {**FORM, "client": None, "username": None, "errors": [(None, "Too many people are signing in. Please try again in a moment")]},
+        {
+            **FORM,
+            "client": None,
+            "username": None,
+            "errors": [(None, "Too many people are signing in. Please try again in a moment")],
+        },
     ),
     "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
     "password-wrong": (
@@ -72,7 +77,10 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "username": "ada@acme.example",
             "min_length": 12,
             "errors": [
-                *(("new_password", each) for each in check_new_password("short", TenantSettings(password_min_length=12))),
+                *(
+                    ("new_password", each)
+                    for each in check_new_password("short", TenantSettings(password_min_length=12))
+                ),
                 ("confirm_password", "The two passwords are not the same"),
             ],
         },

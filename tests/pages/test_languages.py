@@ -39,7 +39,7 @@ class Texts(HTMLParser):
         self.attributes += [attributes[name] for name in SPOKEN if attributes.get(name)]
         if tag not in VOID:
             is_silent = attributes.get("aria-hidden") == "true" or tag in ("style", "script")
-            self.silent.append(is_silent or "lang" in attributes and tag != "html")
+            self.silent.append(is_silent or ("lang" in attributes and tag != "html"))
 
     def handle_startendtag(self, tag, attrs):
         """Pass over a shape of an icon."""
@@ -106,7 +106,9 @@ def test_a_page_says_its_language_and_direction(sample, spoken):
     assert document.all("html") == [{"lang": spoken.tag, "dir": spoken.direction}]
     switch = [link for link in document.all("a") if "hreflang" in link]
     assert [link["lang"] for link in switch] == ["en", "de"]
-    assert [link["lang"] for link in switch if "aria-current" in link] == [tag for tag in ("en", "de") if tag == spoken.tag]
+    assert [link["lang"] for link in switch if "aria-current" in link] == [
+        tag for tag in ("en", "de") if tag == spoken.tag
+    ]
     if spoken.direction == "rtl":
         assert all(field["dir"] == "ltr" for field in document.all("input") if field.get("type") == "email")
 
@@ -160,7 +162,9 @@ def test_only_constants_are_translated_in_templates():
     """ASVS 5.0 §1.2.1: `_()` takes a sentence of the template's own, whose tags it keeps; what comes from elsewhere goes through `translated`."""
     environment = pages._environment()
     seen = 0
-    for name in environment.list_templates(filter_func=lambda name: name.endswith((".html", ".txt")) and "demo/" not in name):
+    for name in environment.list_templates(
+        filter_func=lambda name: name.endswith((".html", ".txt")) and "demo/" not in name
+    ):
         tree = environment.parse((ROOT / "templates" / name).read_text("utf-8"))
         for call in tree.find_all(jinja2.nodes.Call):
             if isinstance(call.node, jinja2.nodes.Name) and call.node.name in ("_", "gettext", "ngettext"):
@@ -179,7 +183,11 @@ def test_no_sentence_is_put_together_in_python():
 
 def test_a_sentence_is_english_to_a_program():
     """Issue 5, part 6: a program is told the English text; a person reads the same sentence in the language at hand."""
-    short = NN_("The new password is too short; it needs at least %(num)s character", "The new password is too short; it needs at least %(num)s characters", 15)
+    short = NN_(
+        "The new password is too short; it needs at least %(num)s character",
+        "The new password is too short; it needs at least %(num)s characters",
+        15,
+    )
     listed = N_("See your %(claims)s", claims=("name", "date of birth", "gender"))
     assert short == "The new password is too short; it needs at least 15 characters"
     assert listed == "See your name, date of birth and gender"

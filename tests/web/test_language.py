@@ -123,7 +123,22 @@ def test_a_hundred_wishes():
 
 @pytest.mark.parametrize(
     "junk",
-    ["", "de", "de.", ".1", "de.x", "de.-1", "fr.1", "de.99999999999999999999", "../de.1", "%64%65.1", '"de.1"', "de.1;", "de\u0660.1", "x" * 4000],
+    [
+        "",
+        "de",
+        "de.",
+        ".1",
+        "de.x",
+        "de.-1",
+        "fr.1",
+        "de.99999999999999999999",
+        "../de.1",
+        "%64%65.1",
+        '"de.1"',
+        "de.1;",
+        "de\u0660.1",
+        "x" * 4000,
+    ],
 )
 def test_a_cookie_with_junk_counts_for_nothing(junk):
     """Security 'Browser rules': the cookie is anybody's text; what is no choice of ours is no choice."""
