@@ -15,7 +15,7 @@ ARGON2_CFLAGS := $(shell for f in avx512f avx2; do grep -qw $$f /proc/cpuinfo 2>
 ARGON2 := $(VENV)/.argon2$(ARGON2_CFLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint bench soak docs interop lock clean
+.PHONY: help run test setup lint bench soak docs messages interop lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at ra
 docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
 	$(BIN)/python docs/generate_settings.py
 	$(BIN)/python docs/generate_specs.py
+
+messages: $(VENV)/.installed-test  ## collect the sentences of pages and mails and update every catalogue
+	$(BIN)/python docs/generate_messages.py
 
 interop: $(VENV)/.installed-test  ## run relying parties of others against the product and write docs/interop.md anew
 	rm -rf var/interop

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask import Response as FlaskResponse
 from flask import request as flask_request
 
+from idp import language
 from idp.errors import IdpError, NotFound, Refusal, StorageUnavailable
-from idp.flow import landing, static_files
+from idp.flow import landing, languages, static_files
 from idp.installation import Installation
+from idp.language import N_
 from idp.oauth.answering import answer
 from idp.settings import Settings
+from idp.tenancy.languages import best
+from idp.tenancy.tenant import SYSTEM
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
@@ -42,6 +46,8 @@ class Router:
     def __init__(self, installation: Installation) -> None:
         """Lay the features' endpoints out by path."""
         self.installation = installation
+        is_secure = installation.settings.public_url.startswith("https://")
+        self._place = languages.Place(SYSTEM, "", is_secure, language.AVAILABLE, language.DEFAULT)
         self.by_path: dict[str, dict[str, Endpoint]] = {}
         for feature in installation.registry.features:
             for endpoint in feature.endpoints:
@@ -104,7 +110,9 @@ class Router:
     def _platform_response(self, http: Request) -> Response:
         if http.host == self.installation.settings.public_host:
             if http.path == "/":
-                return html_response(200, pages.render("home.html", PLATFORM, http.correlation_id), page_headers())
+                return self._platform_page(http, 200, "home.html")
+            if http.path == languages.PATH:
+                return languages.choose(self._place, http)
             if http.path == "/brand.css":
                 return landing.stylesheet(PLATFORM, http)
             slug = http.path.removeprefix("/t/").removesuffix("/")
@@ -140,8 +148,15 @@ class Router:
             http.remote_addr,
         )
         if landing.prefers_html(http.headers.get("accept")):
-            return _page(error, http.correlation_id)
+            return _with_retry(error, self._platform_page(http, error.status, "error.html", **_words(error)))
         return problem(error, http.correlation_id)
+
+    def _platform_page(self, http: Request, status: int, template: str, **context: Any) -> Response:
+        """Answer a page that belongs to no tenant."""
+        is_here = http.host == self.installation.settings.public_host and http.method in ("GET", "HEAD")
+        offered = languages.switch(self._place, http) if is_here else []
+        tag = languages.tag_of(self._place, http)
+        return _page(status, template, tag, http.correlation_id, page_languages=offered, **context)
 
 
 def _door(server: TenantServer, endpoint: Endpoint) -> Door:
@@ -207,30 +222,42 @@ def _recorder(installation: Installation) -> partial[Response | None]:
 
 
 def _record_refusal(
-    installation: Installation, correlation_id: str, error: IdpError, accept: str | None
+    installation: Installation, correlation_id: str, error: IdpError, accept: str | None, accept_language: str | None
 ) -> Response | None:
     refusal = getattr(error, "refusal", None) or Refusal(error.code, "RFC 9110", error.title, "See the answer.")
     installation.spool.refusal(None, correlation_id, error.code, refusal, "", "", None, None)
-    return _page(error, correlation_id) if landing.prefers_html(accept) else None
+    if not landing.prefers_html(accept):
+        return None
+    tag = best(language.AVAILABLE, (), accept_language, language.DEFAULT)
+    return _with_retry(error, _page(error.status, "error.html", tag, correlation_id, **_words(error)))
 
 
-def _page(error: IdpError, correlation_id: str) -> Response:
-    """Return the platform's page for an error."""
-    html = pages.render(
-        "error.html",
-        PLATFORM,
-        correlation_id,
-        title=error.title,
-        explanation="The address may be misspelt, or what stood here is gone."
-        if error.status == NotFound.status
-        else "Nothing was changed.",
-        code=error.code,
-        rows=[],
-        advice=["Go back to the application that you came from and begin again there."],
-        continue_url=None,
-        continue_label=None,
-    )
-    response = html_response(error.status, html, page_headers())
+def _page(status: int, template: str, tag: str, correlation_id: str, **context: Any) -> Response:
+    """Return a page of the platform."""
+    with language.spoken(language.load(tag)):
+        html = pages.render(template, PLATFORM, correlation_id, **context)
+    response = html_response(status, html, page_headers())
+    languages.tell(response, tag)
+    return response
+
+
+def _words(error: IdpError) -> dict[str, Any]:
+    """Return what the platform's page says of an error."""
+    is_lost = error.status == NotFound.status
+    return {
+        "title": error.title,
+        "explanation": N_("The address may be misspelt, or what stood here is gone.")
+        if is_lost
+        else N_("Nothing was changed."),
+        "code": error.code,
+        "rows": [],
+        "advice": [N_("Go back to the application that you came from and begin again there.")],
+        "continue_url": None,
+        "continue_label": None,
+    }
+
+
+def _with_retry(error: IdpError, response: Response) -> Response:
     if error.retry_after is not None:
         response.set("retry-after", str(max(1, error.retry_after)))
     return response

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from idp.language import N_
+
 E = TypeVar("E", bound=BaseException)
 
 
@@ -51,7 +53,7 @@ class IdpError(Exception):
 
     code = "invalid_request"
     status = 400
-    title = "The request could not be understood."
+    title = N_("The request could not be understood.")
 
     def __init__(
         self,
@@ -78,25 +80,25 @@ class Invalid(IdpError):
 class NotFound(IdpError):
     """There is no such thing here; also the answer for a thing of another tenant."""
 
-    code, status, title = "not_found", 404, "There is nothing at this address."
+    code, status, title = "not_found", 404, N_("There is nothing at this address.")
 
 
 class Conflict(IdpError):
     """The change collides with what exists."""
 
-    code, status, title = "conflict", 409, "This already exists."
+    code, status, title = "conflict", 409, N_("This already exists.")
 
 
 class TooManyRequests(IdpError):
     """A rate limit or a full queue; carries ``retry_after``."""
 
-    code, status, title = "too_many_requests", 429, "Too many requests. Please wait a moment and try again."
+    code, status, title = "too_many_requests", 429, N_("Too many requests. Please wait a moment and try again.")
 
 
 class Unavailable(IdpError):
     """The service cannot answer at the moment; carries ``retry_after``."""
 
-    code, status, title = "temporarily_unavailable", 503, "The service is busy. Please try again in a moment."
+    code, status, title = "temporarily_unavailable", 503, N_("The service is busy. Please try again in a moment.")
 
     def __init__(self, title: str | None = None, *, retry_after: int = 2, **more: Any) -> None:
         """Say when to try again, in seconds."""

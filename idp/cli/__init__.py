@@ -25,6 +25,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
         "tenant": ("idp.cli.tenant:tenant", "Tenants: create, list, show, set, suspend, resume, delete."),
         "user": ("idp.cli.user:user", "Users of a tenant: create, list, disable, enable, delete."),
         "client": ("idp.cli.client:client", "Clients (relying parties) of a tenant."),
+        "text": ("idp.cli.text:text", "A tenant's own texts for sentences of pages and mails: list, set, reset."),
         "registration-token": (
             "idp.cli.registration_token:registration_token",
             "Initial access tokens: who may register clients.",

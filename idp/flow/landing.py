@@ -21,7 +21,7 @@ def show(server: FlowServer, request: Request) -> Response:
     tenant = server.tenant
     if prefers_json(request.headers.get("accept")):
         found = json_response(200, {"issuer": tenant.issuer, "name": tenant.name, "slug": tenant.slug})
-        found.set("vary", "accept")
+        found.vary("accept")
         return found
     live = session.current(server, request)
     account = {"name": None, "username": live.username} if live is not None else None
@@ -34,7 +34,7 @@ def show(server: FlowServer, request: Request) -> Response:
         applications_url=f"{tenant.base_path}/start",
         issuer=tenant.issuer,
     )
-    answer.set("vary", "accept, cookie")
+    answer.vary("accept")
     return answer
 
 

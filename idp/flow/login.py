@@ -16,14 +16,18 @@ from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
 from idp.identity.authentication import Attempt, Reason, Refused, sign_in
+from idp.language import N_
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
     from idp.store.rows import Connection, Row
     from idp.web.http import Response
 
-REFUSED = "The email address or the password is not right, or there were too many attempts. Check both, or wait a few minutes and try again"
-_ANOTHER = "The application asks for another account. Sign in with the account that you used there before"
+REFUSED = N_(
+    "The email address or the password is not right, or there were too many attempts. "
+    "Check both, or wait a few minutes and try again"
+)
+_ANOTHER = N_("The application asks for another account. Sign in with the account that you used there before")
 
 # reason → (what happened, what to do), for `idp explain`
 _WHY: dict[Reason, tuple[str, str]] = {
@@ -83,9 +87,9 @@ class Login:
         shown = username[:LONGEST_USERNAME] or None
         errors: _Errors = []
         if not username.strip():
-            errors.append(("username", "Enter your email address"))
+            errors.append(("username", N_("Enter your email address")))
         if not password:
-            errors.append(("password", "Enter your password"))
+            errors.append(("password", N_("Enter your password")))
         if errors:
             return self._page(context, shown, errors, status=400)
         request = context.request
@@ -107,9 +111,8 @@ class Login:
             with session.replacing(context.server, context.session, username):
                 result = sign_in(context.server, attempt, and_then)
         except Unavailable as busy:
-            page = self._page(
-                context, shown, [(None, "Too many people are signing in. Please try again in a moment")], 503
-            )
+            sentence = N_("Too many people are signing in. Please try again in a moment")
+            page = self._page(context, shown, [(None, sentence)], 503)
             page.set("retry-after", str(busy.retry_after))
             return page
         if isinstance(result, Refused):

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from idp import language
 from idp.errors import Refusal, refusal_of
-from idp.flow import session
+from idp.flow import languages, session
+from idp.language import N_
 from idp.web import headers, pages
 from idp.web.branding import Brand
 from idp.web.http import html_response
@@ -47,9 +49,10 @@ def page(
     logos: tuple[str | None, ...] = (),
     frame_src: tuple[str, ...] = (),
     has_script: bool = False,
+    has_switch: bool = True,
     **context: Any,
 ) -> Response:
-    """Answer a page; what is named widens its content security policy by as little as it needs."""
+    """Answer a page in the request's language; what is named widens its content security policy by as little as it needs."""
     brand = brand_of(server.tenant)
     images = (_image_source(address) for address in (brand.logo_url, *logos))
     policy = headers.page_csp(
@@ -58,8 +61,13 @@ def page(
         frame_src=frame_src,
         script_src=("'self'",) if has_script else (),
     )
-    html = pages.render(template, brand, request.correlation_id, **context)
-    return html_response(status, html, headers.page_headers(policy))
+    offered = languages.switch(languages.place_of(server), request) if has_switch else []
+    chosen = languages.of(server, request)
+    with language.spoken(chosen):
+        html = pages.render(template, brand, request.correlation_id, page_languages=offered, **context)
+    response = html_response(status, html, headers.page_headers(policy))
+    languages.tell(response, chosen.tag)
+    return response
 
 
 def interaction_page(
@@ -132,14 +140,16 @@ def nothing_to_do(server: FlowServer, request: Request) -> Response:
     return _explanation(
         server,
         request,
-        title="Sign in from an application",
-        explanation="This page is a part of signing in and cannot be opened by itself.",
+        title=N_("Sign in from an application"),
+        explanation=N_("This page is a part of signing in and cannot be opened by itself."),
         advice=[
-            "Open the application that you want to use and choose Sign in there; it brings you here and back again.",
-            "If you came by a bookmark, bookmark the application instead.",
+            N_(
+                "Open the application that you want to use and choose Sign in there; it brings you here and back again."
+            ),
+            N_("If you came by a bookmark, bookmark the application instead."),
         ],
         continue_url=f"{server.tenant.base_path}/",
-        continue_label="To the start page",
+        continue_label=N_("To the start page"),
     )
 
 
@@ -148,14 +158,14 @@ def no_cookie(server: FlowServer, request: Request, interaction: Interaction) ->
     return _explanation(
         server,
         request,
-        title="Your browser did not keep a cookie",
-        explanation="A sign-in needs one cookie from this address, so that nobody else can go on with it.",
+        title=N_("Your browser did not keep a cookie"),
+        explanation=N_("A sign-in needs one cookie from this address, so that nobody else can go on with it."),
         advice=[
-            "Allow cookies for this site, then choose Continue.",
-            "If you opened a link that somebody sent you, open the application yourself instead.",
+            N_("Allow cookies for this site, then choose Continue."),
+            N_("If you opened a link that somebody sent you, open the application yourself instead."),
         ],
         continue_url=restart_url(server.tenant, interaction),
-        continue_label="Continue",
+        continue_label=None,
     )
 
 
@@ -176,7 +186,7 @@ def failed(server: FlowServer, request: Request, error: IdpError, onward: str | 
         status=error.status,
         code=error.code,
         title=error.title,
-        explanation="Nothing was changed.",
+        explanation=N_("Nothing was changed."),
         advice=[],
         continue_url=onward,
         continue_label=None,

@@ -13,6 +13,7 @@ from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity import accounts
 from idp.identity.passwords import check_new_password, normalised
+from idp.language import N_
 from idp.store.tenant import users
 
 if TYPE_CHECKING:
@@ -55,18 +56,18 @@ class PasswordChange:
         problems = check_new_password(new, server.tenant.settings, (user.username, user.email, server.tenant.name))
         errors: _Errors = [("new_password", sentence) for sentence in problems]
         if not problems and normalised(context.field("confirm_password")) != normalised(new):
-            errors.append(("confirm_password", "The two passwords are not the same"))
+            errors.append(("confirm_password", N_("The two passwords are not the same")))
         if errors:
             return self._page(context, errors, 400)
         by = accounts.By(user.id, request.remote_addr, request.correlation_id)
         try:
             if server.services.hasher.verify(user.password_hash, new)[0]:
-                return self._page(context, [("new_password", "The new password is the one you have now")], 400)
+                return self._page(context, [("new_password", N_("The new password is the one you have now"))], 400)
             accounts.set_password(
                 server.database, server.services.hasher, server.tenant, user, new, by=by, keep_session=live.id
             )
         except Unavailable as busy:
-            page = self._page(context, [(None, "The service is busy. Please try again in a moment")], 503)
+            page = self._page(context, [(None, N_("The service is busy. Please try again in a moment"))], 503)
             page.set("retry-after", str(busy.retry_after))
             return page
         server.services.spool.touch(server.tenant.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.flow import interaction as interactions
-from idp.flow import pages, session
+from idp.flow import languages, pages, session
 from idp.flow.dispatcher import Context
 from idp.web import csrf
 from idp.web.http import Response, redirect
@@ -50,6 +50,7 @@ def find_interaction(server: FlowServer, request: Request) -> Interaction | Resp
     found = interactions.find(server.database, given[0])
     if found is None or found.protocol not in server.services.protocols:
         return pages.restart(server, request, "expired", None, 410)
+    languages.wish(request, found.request.get("ui_locales"), found.created_at)
     if found.finished_at is not None:
         return pages.restart(server, request, "finished", found, 410)
     if found.is_expired:

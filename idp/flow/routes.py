@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.flow import landing, step_pages
+from idp.flow import landing, languages, step_pages
 from idp.flow.account_choice import ACCOUNT_CHOICE
 from idp.flow.consent import CONSENT
 from idp.flow.login import LOGIN
@@ -26,6 +26,7 @@ def pages_of(step: Step) -> tuple[tuple[str, str, Handle], ...]:
 PAGES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/", step_pages.answered(landing.show)),
     ("GET", "/brand.css", landing.colours),
+    ("GET", languages.PATH, step_pages.answered(languages.handle)),
     ("GET", "/continue", step_pages.answered(step_pages.resume)),
     *(row for step in STEPS for row in pages_of(step)),
 )

@@ -5,38 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 from idp.identity.claims import claims_for
+from idp.language import N_
 
 _WORDS = {  # scope → (icon, sentence), in the order of the page
-    "openid": ("user", "Know who you are and recognise you when you come back"),
-    "profile": ("id", "See your name and profile"),
-    "email": ("mail", "See your email address"),
-    "phone": ("phone", "See your telephone number"),
-    "address": ("pin", "See your postal address"),
-    "offline_access": ("clock", "Keep access while you are not there, until you withdraw it"),
+    "openid": ("user", N_("Know who you are and recognise you when you come back")),
+    "profile": ("id", N_("See your name and profile")),
+    "email": ("mail", N_("See your email address")),
+    "phone": ("phone", N_("See your telephone number")),
+    "address": ("pin", N_("See your postal address")),
+    "offline_access": ("clock", N_("Keep access while you are not there, until you withdraw it")),
 }
 
 
 CLAIM = "claim:"  # what stands before the name of a single claim that is asked for
 _CLAIM_WORDS = {
-    "name": "name",
-    "family_name": "family name",
-    "given_name": "given name",
-    "middle_name": "middle name",
-    "nickname": "nickname",
-    "preferred_username": "username",
-    "profile": "profile page",
-    "picture": "picture",
-    "website": "website",
-    "gender": "gender",
-    "birthdate": "date of birth",
-    "zoneinfo": "time zone",
-    "locale": "language",
-    "updated_at": "date of the last change",
-    "email": "email address",
-    "email_verified": "email address",
-    "address": "postal address",
-    "phone_number": "telephone number",
-    "phone_number_verified": "telephone number",
+    "name": N_("name"),
+    "family_name": N_("family name"),
+    "given_name": N_("given name"),
+    "middle_name": N_("middle name"),
+    "nickname": N_("nickname"),
+    "preferred_username": N_("username"),
+    "profile": N_("profile page"),
+    "picture": N_("picture"),
+    "website": N_("website"),
+    "gender": N_("gender"),
+    "birthdate": N_("date of birth"),
+    "zoneinfo": N_("time zone"),
+    "locale": N_("language"),
+    "updated_at": N_("date of the last change"),
+    "email": N_("email address"),
+    "email_verified": N_("email address"),
+    "address": N_("postal address"),
+    "phone_number": N_("telephone number"),
+    "phone_number_verified": N_("telephone number"),
 }
 
 
@@ -49,14 +50,11 @@ def described(scopes: list[str], user: Any) -> list[dict[str, str | None]]:
         {"icon": _WORDS[scope][0], "text": _WORDS[scope][1], "detail": _detail(scope, user)} for scope in known
     ]
     if claims:
-        words = list(dict.fromkeys(_CLAIM_WORDS.get(claim, claim) for claim in claims))
-        found.append({"icon": "id", "text": f"See your {_listed(words)}", "detail": None})
-    return found + [{"icon": "key", "text": f"Use the permission “{scope}”", "detail": None} for scope in others]
-
-
-def _listed(words: list[str]) -> str:
-    """Return words as a sentence lists them."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+        words = tuple(dict.fromkeys(_CLAIM_WORDS.get(claim, claim) for claim in claims))
+        found.append({"icon": "id", "text": N_("See your %(claims)s", claims=words), "detail": None})
+    return found + [
+        {"icon": "key", "text": N_("Use the permission “%(scope)s”", scope=scope), "detail": None} for scope in others
+    ]
 
 
 def _detail(scope: str, user: Any) -> str | None:

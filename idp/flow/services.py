@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from idp.settings import Settings
     from idp.store.db import Database, Store
     from idp.tenancy.feed import ChangeFeed
+    from idp.tenancy.languages import TenantLanguages
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Response
 
@@ -96,6 +97,10 @@ class FlowServer(Protocol):
     @property
     def database(self) -> Database:
         """The tenant's database."""
+
+    @property
+    def languages(self) -> TenantLanguages:
+        """The languages that the tenant offers."""
 
     @property
     def services(self) -> Services:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from idp import opaque
+from idp import language, opaque
 from idp.errors import IdpError
 from idp.flow import interaction as interactions
-from idp.flow import pages, session
+from idp.flow import languages, pages, session
 from idp.flow.dispatcher import Context, first_needed, proceed
 from idp.flow.interaction import AlreadyFinished
 from idp.flow.preamble import check_form, find_interaction, load_step, other_browser
@@ -34,9 +34,10 @@ def show(step: Step) -> Handle:
         context = load_step(server, request)
         if isinstance(context, Response):
             return context
-        if first_needed(context) is step and "none" not in context.interaction.prompt:
-            return step.show(context)
-        return proceed(context)
+        with language.spoken(languages.of(server, request)):
+            if first_needed(context) is step and "none" not in context.interaction.prompt:
+                return step.show(context)
+            return proceed(context)
 
     return answered(handle)
 
@@ -53,7 +54,8 @@ def submit(step: Step) -> Handle:
             return proceed(context)
         try:
             check_form(context, step)
-            return step.submit(context)
+            with language.spoken(languages.of(server, request)):
+                return step.submit(context)
         except AlreadyFinished:
             return pages.restart(server, request, "finished", context.interaction, 410)
         except IdpError as error:

@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError
 from idp import waiting
 from idp.errors import Invalid, Unavailable
 from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
+from idp.language import N_, NN_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,7 +64,7 @@ class Hasher:
         """Return the hash to store; raises :class:`Invalid` for a password outside the limits, :class:`Unavailable` when busy."""
         text = normalised(password)
         if text is None:
-            raise Invalid(f"A password has at most {LONGEST} characters and no NUL character.")
+            raise Invalid(N_("A password has at most %(most)s characters and no NUL character.", most=LONGEST))
         return self._in_turn(lambda: self._argon2.hash(text.encode()))
 
     def verify(self, stored: str | Callable[[], str | None] | None, password: str) -> tuple[bool, str | None]:
@@ -129,18 +130,26 @@ def check_new_password(password: str, settings: TenantSettings, names: Iterable[
     kinds of characters (SP 800-63B-4 §3.1.1.2: verifiers SHALL NOT impose composition rules).
     """
     if "\x00" in password:
-        return ["The new password has a character that cannot be used"]
+        return [N_("The new password has a character that cannot be used")]
     text = normalised(password)
     if text is None:
-        return [f"The new password is too long; it can have at most {LONGEST} characters"]
+        return [N_("The new password is too long; it can have at most %(most)s characters", most=LONGEST)]
     found = []
     if len(text) < settings.password_min_length:
-        found.append(f"The new password is too short; it needs at least {settings.password_min_length} characters")
+        found.append(
+            NN_(
+                "The new password is too short; it needs at least %(num)s character",
+                "The new password is too short; it needs at least %(num)s characters",
+                settings.password_min_length,
+            )
+        )
     plain = _plain(text)
     if plain in {part for name in names if name for part in _words(name)}:
-        found.append("The new password must not be your username, your email address or the name of the organisation")
+        found.append(
+            N_("The new password must not be your username, your email address or the name of the organisation")
+        )
     if len(text) > 1 and len(set(plain)) == 1:
-        found.append("The new password must not be one character repeated")
+        found.append(N_("The new password must not be one character repeated"))
     return found
 
 

@@ -15,6 +15,7 @@ from joserfc.jwe import JWERegistry
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from idp.errors import Invalid, refused
+from idp.language import N_
 
 KEY_ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256GCM")
@@ -40,7 +41,7 @@ def generate(alg: str) -> tuple[dict[str, Any], bytes]:
 class CannotEncrypt(Invalid):
     """There is no key, or none that anything can be encrypted to; nothing is sent in clear instead."""
 
-    title = "No key of the client can be had that its answers could be encrypted to."
+    title = N_("No key of the client can be had that its answers could be encrypted to.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp import waiting
+from idp import language, waiting
 from idp.errors import IdpError
+from idp.flow import languages
+from idp.language import N_
 from idp.oauth import errors
 from idp.tenancy.context import entered
 from idp.web import cors
@@ -24,11 +26,11 @@ def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
     """Return the endpoint's answer with its CORS headers."""
     if cors.is_preflight(http) and endpoint.cors != "none":
         return cors.preflight(http, "*" if endpoint.cors == "all" else server.registered_origins(), endpoint.methods)
-    method = "GET" if http.method == "HEAD" else http.method
-    if method not in endpoint.methods:
-        response = _method_not_allowed(server, endpoint, http)
+    if endpoint.audience == "person":
+        with language.spoken(languages.of(server, http)):
+            response = _answered(server, endpoint, http)
     else:
-        response = _handled(server, endpoint, http)
+        response = _answered(server, endpoint, http)
     if endpoint.cors == "all":
         response.headers = [*response.headers, *cors.FOR_ALL]
     elif endpoint.cors == "registered" and "origin" in http.headers:
@@ -37,6 +39,11 @@ def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
             *cors.cors_headers(http.headers.get("origin"), server.registered_origins(), _EXPOSED),
         ]
     return response
+
+
+def _answered(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
+    method = "GET" if http.method == "HEAD" else http.method
+    return (_handled if method in endpoint.methods else _method_not_allowed)(server, endpoint, http)
 
 
 _EXPOSED = ("x-correlation-id", "www-authenticate", "retry-after")
@@ -60,13 +67,13 @@ def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Respons
         if endpoint.audience == "person":
             return errors.page(server, http, 500, "server_error")
         return errors.unavailable(
-            server, http, IdpError("Something went wrong on our side.", code="server_error", status=500)
+            server, http, IdpError(N_("Something went wrong on our side."), code="server_error", status=500)
         )
     return response
 
 
 def _method_not_allowed(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
-    error = IdpError("This address does not take requests of this method.", code="method_not_allowed", status=405)
+    error = IdpError(N_("This address does not take requests of this method."), code="method_not_allowed", status=405)
     if endpoint.audience == "person":
         errors.record(server, http, error, error.code, None)
         response = errors.page(server, http, 405, "invalid_request", detail=error.title)

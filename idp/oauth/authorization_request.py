@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from idp.errors import refused
+from idp.language import N_
 from idp.oauth import redirect_uri, response_types, scopes
 from idp.oauth.errors import InvalidRedirectUriError
 from idp.oauth.profiles import PROFILES
@@ -28,7 +29,7 @@ def check_client(server: TenantServer, request: TenantRequest) -> None:
     client_id = request.payload.client_id
     if client_id is None:
         raise refused(
-            InvalidRequestError("The parameter client_id is missing."),
+            InvalidRequestError(N_("The parameter client_id is missing.")),
             check="client_id",
             spec="RFC 6749 §4.1.1",
             reason="client_id is missing",
@@ -37,7 +38,7 @@ def check_client(server: TenantServer, request: TenantRequest) -> None:
     client = server.query_client(client_id)
     if client is None:
         raise refused(
-            InvalidClientError("The client is unknown or disabled."),
+            InvalidClientError(N_("The client is unknown or disabled.")),
             check="client_id",
             spec="RFC 6749 §4.1.2.1",
             reason=f"tenant {server.tenant.slug} has no active client by this id",
@@ -74,7 +75,7 @@ def _default_redirect_uri(request: TenantRequest) -> str:
     # OpenID Connect Core §3.1.2.1: redirect_uri is required; RFC 6749 §3.1.2.3: else where only one is registered.
     if found is None or "openid" in (request.payload.scope or "").split():
         raise refused(
-            InvalidRequestError("The parameter redirect_uri is missing."),
+            InvalidRequestError(N_("The parameter redirect_uri is missing.")),
             check="redirect_uri",
             spec="OpenID Connect Core §3.1.2.1",
             reason="redirect_uri is missing",

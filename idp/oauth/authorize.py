@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from idp import audit, opaque
 from idp.clock import now
 from idp.feature import Endpoint, Feature
-from idp.flow import browser_state, dispatcher
+from idp.flow import browser_state, dispatcher, languages
 from idp.flow.interaction import AlreadyFinished
 from idp.keys.encryption import CannotEncrypt
 from idp.oauth import authorizations, errors, response_modes
@@ -23,6 +23,7 @@ from idp.oauth.profiles import PROFILES
 from idp.oauth.redirect_uri import origin_of
 from idp.oauth.request import TenantRequest, from_query_or_body
 from idp.store.tenant import authorization_codes, grants, session_clients, sessions, users
+from idp.tenancy.languages import LONGEST_TAG
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
@@ -39,16 +40,18 @@ _AFTERLIFE = 300
 def handle(server: TenantServer, http: Request) -> Response:
     """Answer an authorization request."""
     request = from_query_or_body(http, "authorize")
+    languages.wish(http, request.payload.data.get("ui_locales"))
     try:
         server.check("authorize", request)
     except OAuth2Error as error:
         return errors.authorization_error(server, request, error)
+    languages.wish(http, request.payload.data.get("ui_locales"))  # that of a request object
     return dispatcher.begin(
-        server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=_stored(request)
+        server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=_stored(server, request)
     )
 
 
-def _stored(request: TenantRequest) -> dict[str, Any]:
+def _stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
     """Return what the interaction keeps of a validated request."""
     data, client = request.payload.data, request.client
     validated: dict[str, Any] = request.validated
@@ -60,7 +63,9 @@ def _stored(request: TenantRequest) -> dict[str, Any]:
         **validated,
         "prompt": prompt,
         "login_hint": data.get("login_hint"),
-        "client": client.presentation((data.get("ui_locales") or "").split()[:10]),
+        # Without a wish of its own the application is named in the page's language, where it has a name in it.
+        "client": client.presentation([*request.http.languages, languages.of(server, request.http).tag]),
+        "ui_locales": [tag for tag in request.http.languages if len(tag) <= LONGEST_TAG],
         "return_origin": origin_of(request.proven_redirect_uri or ""),
         "return_host": urlsplit(request.proven_redirect_uri or "").netloc
         or (request.proven_redirect_uri or "").partition(":")[0],

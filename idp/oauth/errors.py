@@ -8,16 +8,16 @@ Descriptions are constants; what was received is told to operators only, by ``id
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from idp.errors import IdpError, Refusal, refusal_of
+from idp.flow import pages
+from idp.language import N_
 from idp.oauth import response_modes
 from idp.oauth.client_auth import claimed_id
-from idp.web import pages
-from idp.web.branding import Brand
-from idp.web.headers import page_headers
-from idp.web.http import MalformedInput, Response, html_response, json_response
+from idp.web.http import MalformedInput, Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
 # What a person is told; the code stands beside it. Deliberately vague where detail would help an attacker only.
 _PAGES: dict[str, tuple[str, str]] = {
     "invalid_client": (
-        "The application is not known here",
-        "The application that sent you here is not registered, or no longer active.",
+        N_("The application is not known here"),
+        N_("The application that sent you here is not registered, or no longer active."),
     ),
     "invalid_request": (
-        "The application sent a request that cannot be used",
-        "Something in the request of the application that sent you here is missing or wrong.",
+        N_("The application sent a request that cannot be used"),
+        N_("Something in the request of the application that sent you here is missing or wrong."),
     ),
     "invalid_redirect_uri": (
-        "The application sent an address that is not registered",
-        "You would be sent to an address that the application has not registered, so we stop here.",
+        N_("The application sent an address that is not registered"),
+        N_("You would be sent to an address that the application has not registered, so we stop here."),
     ),
     "temporarily_unavailable": (
-        "We cannot answer at the moment",
-        "The service is busy or being looked after. Nothing is lost.",
+        N_("We cannot answer at the moment"),
+        N_("The service is busy or being looked after. Nothing is lost."),
     ),
-    "too_many_requests": ("Too many requests", "Too many requests came from your network or application."),
-    "not_found": ("There is nothing here", "The address is not one of ours, or no longer."),
-    "server_error": ("Something went wrong on our side", "The request could not be completed."),
+    "too_many_requests": (N_("Too many requests"), N_("Too many requests came from your network or application.")),
+    "not_found": (N_("There is nothing here"), N_("The address is not one of ours, or no longer.")),
+    "server_error": (N_("Something went wrong on our side"), N_("The request could not be completed.")),
 }
 _ADVICE: dict[str, list[str]] = {
-    "temporarily_unavailable": ["Wait a moment and try again."],
-    "too_many_requests": ["Wait a minute and try again."],
-    "not_found": ["Go back to the application and begin again from there."],
+    "temporarily_unavailable": [N_("Wait a moment and try again.")],
+    "too_many_requests": [N_("Wait a minute and try again.")],
+    "not_found": [N_("Go back to the application and begin again from there.")],
 }
 _FLOW_FIXES = {
     "access_denied": "The person declined; ask again only when they want to.",
@@ -61,8 +61,8 @@ _FLOW_FIXES = {
     "interaction_required": "Send the person without prompt=none, so that they can do what is asked of them.",
 }
 _DEFAULT_ADVICE = [
-    "Go back to the application and try again.",
-    "If it happens again, tell the people who run the application the correlation id below.",
+    N_("Go back to the application and try again."),
+    N_("If it happens again, tell the people who run the application the reference below."),
 ]
 
 
@@ -70,7 +70,7 @@ class InvalidRedirectUriError(OAuth2Error):
     """The redirect URI is not registered: a page, never a redirect (RFC 6749 §4.1.2.1)."""
 
     error = "invalid_redirect_uri"
-    description = "The redirect URI is not registered for this client."
+    description = N_("The redirect URI is not registered for this client.")
 
 
 def record(server: TenantServer, http: Request, error: BaseException, code: str, client_id: str | None) -> None:
@@ -199,28 +199,24 @@ def page(
 ) -> Response:
     """Answer an error page with the code and the correlation id as text."""
     title, explanation = _PAGES.get(code, _PAGES["invalid_request"])
-    html = pages.render(
+    answer = pages.page(
+        server,
+        http,
         "error.html",
-        brand_of(server),
-        http.correlation_id,
+        status=status,
+        # What a POST was refused for is not found by the GET that the switch would send; a token is never sent back.
+        has_switch=http.method != "POST" and "id_token_hint" not in unquote(http.query),
         title=title,
         explanation=explanation,
         code=code,
-        rows=[("Details", detail)] if detail else [],
+        rows=[(N_("Details"), detail)] if detail else [],
         advice=_ADVICE.get(code, _DEFAULT_ADVICE),
         continue_url=None,
         continue_label=None,
     )
-    headers = page_headers()
     if retry_after is not None:
-        headers.append(("retry-after", str(retry_after)))
-    return html_response(status, html, headers)
-
-
-def brand_of(server: TenantServer) -> Brand:
-    """Return the tenant's brand."""
-    settings = server.tenant.settings
-    return Brand(server.tenant.name, None, settings.colour_primary, base_path=server.tenant.base_path)
+        answer.set("retry-after", str(retry_after))
+    return answer
 
 
 def _client_id(request: TenantRequest) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 
 from idp.errors import Invalid
+from idp.language import N_
 
 if TYPE_CHECKING:
     from idp.oauth.client import Client
@@ -112,6 +113,6 @@ def one_of_each(pairs: list[tuple[str, str]], names: tuple[str, ...]) -> dict[st
         if name not in names or not value:
             continue
         if name in found or not all(" " <= character != "\x7f" for character in value):
-            raise Invalid("A parameter is repeated or has illegal characters.")
+            raise Invalid(N_("A parameter is repeated or has illegal characters."))
         found[name] = value
     return found

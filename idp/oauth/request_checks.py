@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idp.errors import refused
+from idp.language import N_
 from idp.oauth.client_auth import check_basic
 from idp.web.ratelimit import Rule
 
@@ -57,7 +58,7 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
         if len(value) > MAX_VALUE or _CONTROL.search(name) or _CONTROL.search(value):
             raise _invalid(
                 "characters",
-                "A parameter has illegal characters or is too long.",
+                N_("A parameter has illegal characters or is too long."),
                 f"the parameter {name[:50]!r} has control characters or is too long",
                 "Send printable characters only.",
                 "RFC 6749 Appendix A",
@@ -87,7 +88,7 @@ def _refuse_repeats(_request: TenantRequest, names: list[str]) -> None:
         twice = next(name for name in names if names.count(name) > 1)
         raise _invalid(
             "repeats",
-            "A parameter is repeated.",
+            N_("A parameter is repeated."),
             f"the parameter {twice[:50]!r} is sent more than once",
             "Send each parameter once.",
             "RFC 6749 §3.1",

@@ -19,6 +19,7 @@ from idp.feature import Feature
 from idp.keys.compact import InvalidToken, decode, json_object
 from idp.keys.encryption import CONTENT_ALGORITHMS
 from idp.keys.signer import normal_typ
+from idp.language import N_
 from idp.oauth import authorization_request, client_jws, request_checks
 from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
 from idp.oauth.profiles import PROFILES
@@ -58,7 +59,7 @@ def check_request_object(server: TenantServer, request: TenantRequest) -> None:
             _replace(server, request, _text(server, client, data))
         elif client.metadata.get("require_signed_request_object"):
             raise refused(
-                InvalidRequestError("The client's requests are sent as signed request objects."),
+                InvalidRequestError(N_("The client's requests are sent as signed request objects.")),
                 check="request_object",
                 spec="RFC 9101 §10.5",
                 reason="the client registered require_signed_request_object, and the request has no request object",
@@ -77,7 +78,7 @@ def _text(server: TenantServer, client: Client, data: dict[str, str]) -> str:
     if by_value is not None:
         # OpenID Connect Core §6.1, §6.2: the two must not be used together.
         raise refused(
-            InvalidRequestError("The parameters request and request_uri are both there."),
+            InvalidRequestError(N_("The parameters request and request_uri are both there.")),
             check="request_object",
             spec="OpenID Connect Core §6.2",
             reason="request and request_uri are both there",
@@ -85,7 +86,7 @@ def _text(server: TenantServer, client: Client, data: dict[str, str]) -> str:
         )
     if not client.profile.accepts_request_uri:
         raise refused(
-            OAuth2Error("This parameter is not supported.", error="request_uri_not_supported"),
+            OAuth2Error(N_("This parameter is not supported."), error="request_uri_not_supported"),
             check="request_uri",
             spec="OpenID Connect Core §3.1.2.6",
             reason=f"clients of the profile {client.profile.name} send no request object by reference",
@@ -95,7 +96,7 @@ def _text(server: TenantServer, client: Client, data: dict[str, str]) -> str:
         return server.request_uris.fetch(server.tenant.id, client, uri)
     except NotFetched as error:
         raise refused(
-            OAuth2Error("The request_uri gives no request object.", error="invalid_request_uri"),
+            OAuth2Error(N_("The request_uri gives no request object."), error="invalid_request_uri"),
             check="request_uri",
             spec=error.spec,
             reason=error.reason,
@@ -167,7 +168,7 @@ def _unsigned(client: Client, fix: str, *, by_reference: bool) -> OAuth2Error:
         return _invalid("the request object is not signed", fix)
     code = "request_uri_not_supported" if by_reference else "request_not_supported"
     error: OAuth2Error = refused(
-        OAuth2Error("Unsigned request objects are not supported.", error=code),
+        OAuth2Error(N_("Unsigned request objects are not supported."), error=code),
         check="request_object",
         spec="OpenID Connect Core §3.1.2.6",
         reason="the request object is not signed",
@@ -279,7 +280,7 @@ def _invalid(
     reason: str, fix: str, *, spec: str = _SPEC, received: str | None = None, registered: tuple[str, ...] = ()
 ) -> OAuth2Error:
     error: OAuth2Error = refused(
-        OAuth2Error("The request object is not valid.", error="invalid_request_object"),
+        OAuth2Error(N_("The request object is not valid."), error="invalid_request_object"),
         check="request_object",
         spec=spec,
         reason=reason,

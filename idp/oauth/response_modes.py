@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from idp.web import pages
-from idp.web.branding import Brand
-from idp.web.headers import origin_source, page_csp, page_headers
-from idp.web.http import Response, html_response, redirect
+from idp.flow import pages
+from idp.web.headers import origin_source
+from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
@@ -32,11 +31,16 @@ def respond(
 
 
 def _form_post(server: TenantServer, http: Request, redirect_uri: str, fields: list[tuple[str, str]]) -> Response:
-    settings = server.tenant.settings
-    brand = Brand(server.tenant.name, None, settings.colour_primary, base_path=server.tenant.base_path)
-    html = pages.render(
-        "form_post.html", brand, http.correlation_id, action=redirect_uri, fields=fields, client_name=None
-    )
     source = origin_source(redirect_uri)
-    csp = page_csp(form_action=(source,) if source else (), script_src=("'self'",))
-    return html_response(200, html, page_headers(csp))
+    # No switch of languages: what led here is not asked for twice.
+    return pages.page(
+        server,
+        http,
+        "form_post.html",
+        form_action=(source,) if source else (),
+        has_script=True,
+        has_switch=False,
+        action=redirect_uri,
+        fields=fields,
+        client_name=None,
+    )

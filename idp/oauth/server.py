@@ -26,6 +26,7 @@ from idp.oauth.request_uri import RequestUris
 from idp.oauth.subjects import Subjects
 from idp.store import migrate
 from idp.store.tenant import clients
+from idp.tenancy.languages import TenantLanguages
 from idp.tokens.mint import Mint
 from idp.web.http import Response, json_response
 
@@ -104,6 +105,7 @@ class TenantServer(AuthorizationServer):
         self.subjects = subjects
         self.request_uris = request_uris
         self.mint = Mint(tenant, keys)
+        self.languages = TenantLanguages(tenant.settings, database)
         self.doors: dict[tuple[str, tuple[str, ...]], Door] = {}  # the front's, by path and methods of an endpoint
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}

@@ -121,9 +121,9 @@ def _invalid(check: str, text: str, reason: str, fix: str, received: str | None 
 AUTHENTICATION_REQUEST = Feature(
     name="authentication_request",
     spec="OpenID Connect Core §3.1.2.1",
-    metadata=lambda _server: {
+    metadata=lambda server: {
         "prompt_values_supported": list(PROMPTS),
         "display_values_supported": list(DISPLAYS),
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": list(server.languages.offered),
     },
 )

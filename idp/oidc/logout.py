@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 from idp import opaque
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
-from idp.flow import browser_state, pages, session
+from idp.flow import browser_state, languages, pages, session
 from idp.keys.compact import InvalidToken
+from idp.language import N_
 from idp.oauth.request import one_of_each
 from idp.oidc import frontchannel_logout, id_token_hint
 from idp.web import csrf
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _PURPOSE = "logout"
 _SPEC = "OpenID Connect RP-Initiated Logout §2"
-# §2: `logout_hint` and `ui_locales` are hints that nothing here needs; like the others they come once, and are kept.
+# §2: `logout_hint` is a hint that nothing here needs; like the others it comes once, and is kept.
 _PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 _CONFIRMED = "action"
 
@@ -52,6 +53,7 @@ def handle(server: TenantServer, http: Request) -> Response:
     if http.method == "POST" and _is_foreign(http):
         # A cross-site POST comes without our cookies on some browsers: answer with a GET (§2 allows both).
         return redirect(303, f"{server.tenant.base_path}/logout?{urlencode(parameters)}")
+    languages.wish(http, parameters.get("ui_locales"))
     asked = _validate(server, parameters)
     current = session.current(server, http)
     if current is None:
@@ -137,7 +139,9 @@ def _ask(
 def _confirmed(server: TenantServer, http: Request) -> Response:
     # Also where no session came along: another site's form comes without the cookies that our answer would take away.
     csrf.check_origin(http, http.origin)
-    asked = _validate(server, one_of_each(http.args, _PARAMETERS))
+    parameters = one_of_each(http.args, _PARAMETERS)
+    languages.wish(http, parameters.get("ui_locales"))
+    asked = _validate(server, parameters)
     current = session.current(server, http)
     if current is None:
         return _finish(server, http, asked, None)
@@ -191,7 +195,7 @@ def _refusal(
     check: str, reason: str, fix: str, received: str | None = None, registered: tuple[str, ...] = ()
 ) -> IdpError:
     return refused(
-        IdpError("The application's request to sign you out cannot be used.", code="invalid_request"),
+        IdpError(N_("The application's request to sign you out cannot be used."), code="invalid_request"),
         check=check,
         spec=_SPEC,
         reason=reason,

@@ -13,6 +13,7 @@ from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
 from idp.flow import pages
 from idp.flow.landing import prefers_json
+from idp.language import N_
 from idp.oauth.client import Client
 from idp.oauth.request import one_of_each
 from idp.store.tenant import clients
@@ -83,7 +84,7 @@ def _overview(server: TenantServer, http: Request) -> Response:
             others=[each for each in listed if not each["is_reviewed"]],
             logos=tuple(each["logo_uri"] for each in listed if each["is_reviewed"]),
         )
-    answer.set("vary", "accept")
+    answer.vary("accept")
     return answer
 
 
@@ -101,7 +102,7 @@ def _is_web_address(text: str) -> bool:
 
 def _refusal(check: str, reason: str, received: str) -> IdpError:
     return refused(
-        IdpError("This address leads to no application.", code="invalid_request"),
+        IdpError(N_("This address leads to no application."), code="invalid_request"),
         check=check,
         spec="OpenID Connect Core §4",
         reason=reason,

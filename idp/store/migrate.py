@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import exc
 
 from idp.errors import StorageUnavailable
+from idp.language import N_
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -87,6 +88,6 @@ def check(database: Database, kind: str) -> None:
     if found == head(kind):
         return
     if found is not None and found not in versions(kind):
-        title = "The database was written by a newer release of this program; upgrade this node."
+        title = N_("The database was written by a newer release of this program; upgrade this node.")
         raise StorageUnavailable(title, retry_after=30)
     upgrade(database, kind)

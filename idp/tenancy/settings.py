@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from idp import language
 from idp.errors import Invalid
 
 if TYPE_CHECKING:
@@ -99,6 +100,14 @@ class TenantSettings:
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
         choices=("on", "off"),
     )
+    languages: tuple[str, ...] = _setting(
+        language.AVAILABLE, "Languages that pages and mails are offered in.", choices=language.AVAILABLE
+    )
+    default_language: str = _setting(
+        language.DEFAULT,
+        "Language of whoever asks for none of them; one of `languages`.",
+        choices=language.AVAILABLE,
+    )
     colour_primary: str = _setting(
         "#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."
     )
@@ -175,6 +184,8 @@ def _check_together(settings: TenantSettings) -> None:
         raise Invalid("default_client_profile must be among allowed_client_profiles.")
     if settings.registration_client_profile not in settings.allowed_client_profiles:
         raise Invalid("registration_client_profile must be among allowed_client_profiles.")
+    if settings.default_language not in settings.languages:
+        raise Invalid("default_language must be among languages.")
     if "code" not in settings.response_types:
         raise Invalid("response_types must contain code.")
     if not {"ES256", "RS256"} <= set(settings.signing_algorithms):

@@ -12,6 +12,7 @@ from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
 from idp.errors import IdpError, refused
+from idp.language import N_
 
 if TYPE_CHECKING:
     from idp.web.http import Request
@@ -23,7 +24,7 @@ class ForeignForm(IdpError):
     """A form that did not come from our own page in this browser."""
 
     code, status = "form_not_accepted", 403
-    title = "This form could not be accepted. Please go back, reload the page and try again."
+    title = N_("This form could not be accepted. Please go back, reload the page and try again.")
 
 
 def token(key: bytes, browser: str, purpose: str, context: str = "") -> str:

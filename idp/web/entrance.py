@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from idp.errors import IdpError, Invalid, refused
+from idp.language import N_
 from idp.settings import LOOPBACK_HOSTS
 from idp.web.proxies import BadHost, hostname, resolve
 
@@ -26,37 +27,37 @@ _CONTROL = frozenset(map(chr, [*range(32), 127, 0xFFFD]))
 class HeadersTooLarge(IdpError):
     """The header fields together exceed 32 KiB."""
 
-    code, status, title = "headers_too_large", 431, "The request's headers are too large."
+    code, status, title = "headers_too_large", 431, N_("The request's headers are too large.")
 
 
 class UriTooLong(IdpError):
     """Path and query together exceed 16 KiB."""
 
-    code, status, title = "uri_too_long", 414, "The address is too long."
+    code, status, title = "uri_too_long", 414, N_("The address is too long.")
 
 
 class BodyTooLarge(IdpError):
     """The body exceeds the cap."""
 
-    code, status, title = "body_too_large", 413, "The request's body is too large."
+    code, status, title = "body_too_large", 413, N_("The request's body is too large.")
 
 
 class BodyTooSlow(IdpError):
     """The body did not arrive in time."""
 
-    code, status, title = "request_timeout", 408, "The request's body did not arrive in time."
+    code, status, title = "request_timeout", 408, N_("The request's body did not arrive in time.")
 
 
 class HttpsRequired(IdpError):
     """Plain HTTP is refused and never redirected, which would hide a leaked credential."""
 
-    code, status, title = "https_required", 400, "This service is reached over HTTPS only."
+    code, status, title = "https_required", 400, N_("This service is reached over HTTPS only.")
 
 
 class AmbiguousLength(Invalid):
     """Content-Length beside Transfer-Encoding, or a length that is no number: a smuggling attempt."""
 
-    code, title = "ambiguous_length", "The request's length is ambiguous."
+    code, title = "ambiguous_length", N_("The request's length is ambiguous.")
 
 
 class Entrance:
@@ -83,7 +84,7 @@ class Entrance:
         # Printable ASCII, which nearly every path is, has none of them; that is told in a tenth of the time.
         is_plain = path.isascii() and path.isprintable()
         if not path.startswith("/") or not (is_plain or _CONTROL.isdisjoint(path)):
-            raise Invalid("The address is malformed.")
+            raise Invalid(N_("The address is malformed."))
         get = headers.get
         host = get("host")
         if authority:

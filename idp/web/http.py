@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from idp.errors import Invalid
+from idp.language import N_
 
 MAX_FIELDS = 1000
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -84,7 +85,8 @@ class Headers:
 class Request:
     """One HTTP request after the front's checks; scheme, host and remote address are already proven.
 
-    `endpoint` is for metrics and logs: who answers may set it to a name from a small, fixed set.
+    `endpoint` is for metrics and logs: who answers may set it to a name from a small, fixed set. `languages` are those the answer
+    is wanted in by who sent the person here, since a moment (`languages_since`); who finds them out sets them.
     """
 
     method: str
@@ -97,6 +99,8 @@ class Request:
     remote_addr: str = ""
     correlation_id: str = ""
     endpoint: str = ""
+    languages: tuple[str, ...] = ()
+    languages_since: int = 0
     _form: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
     _args: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
     _cookies: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
@@ -136,7 +140,7 @@ class Request:
         if not self.body:
             return []
         if self.media_type != FORM_TYPE:
-            raise MalformedInput("The body must be application/x-www-form-urlencoded.")
+            raise MalformedInput(N_("The body must be application/x-www-form-urlencoded."))
         return parse_pairs(self.body)
 
 
@@ -156,6 +160,11 @@ class Response:
         """Set the lower-case `name` to `value` alone, in place of what stood there."""
         self.headers = [pair for pair in self.headers if pair[0] != name]
         self.headers.append((name, value))
+
+    def vary(self, *names: str) -> None:
+        """Say that the answer depends on these request headers too (RFC 9110 §12.5.5)."""
+        before = (self.header("vary") or "").split(", ")
+        self.set("vary", ", ".join(dict.fromkeys(name for name in (*before, *names) if name)))
 
 
 class Door(NamedTuple):
@@ -179,14 +188,14 @@ def parse_pairs(raw: bytes | str) -> list[tuple[str, str]]:
     try:
         text = raw if isinstance(raw, str) else raw.decode()
         if text.count("&") >= MAX_FIELDS:
-            raise MalformedInput("The form has too many fields.")
+            raise MalformedInput(N_("The form has too many fields."))
         pairs = []
         for part in text.split("&"):
             if part:
                 name, _, value = part.partition("=")
                 pairs.append((_unescape(name), _unescape(value)))
     except UnicodeError:
-        raise MalformedInput("The form is not valid UTF-8.") from None
+        raise MalformedInput(N_("The form is not valid UTF-8.")) from None
     return pairs
 
 
@@ -195,7 +204,7 @@ def _unescape(text: str) -> str:
         text = text.replace("+", " ")
     if "%" in text:
         if _broken_escape(text):
-            raise MalformedInput("The form has a broken percent escape.")
+            raise MalformedInput(N_("The form has a broken percent escape."))
         return unquote_to_bytes(text).decode()
     return text
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from idp import language
+from idp import language, templating
 from idp.web.branding import Brand, brand_css_url
 
 STATIC_PATH = "/static/"
@@ -50,11 +50,13 @@ def render(template: str, brand: Brand, correlation_id: str, **context: object) 
     """Return the HTML of `template`, for instance "login.html".
 
     Every name a template uses must be in `context` (None where there is nothing to show); otherwise jinja2.UndefinedError.
+    It is written in the current language; `page_languages` are those that its footer offers.
     """
+    given = {"page_languages": (), **context, "page_language": language.current()}
     return (
         _environment()
         .get_template(template)
-        .render(context, brand=brand, brand_css=brand_css_url(brand), correlation_id=correlation_id)
+        .render(given, brand=brand, brand_css=brand_css_url(brand), correlation_id=correlation_id)
     )
 
 
@@ -102,8 +104,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.add_extension("jinja2.ext.i18n")
-    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    templating.install(environment)
     environment.globals["static"] = static_url
     environment.filters.update(href=href, address=_address, initial=_initial)
     return environment

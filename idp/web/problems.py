@@ -10,17 +10,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from idp.errors import IdpError
+from idp.language import N_
 from idp.web.http import Response, json_response
 from idp.web.logs import get_logger
 
-# Told of a refusal's correlation id, the error and the header Accept; may return a page to send instead of a document.
-OnRefusal = Callable[[str, IdpError, str | None], Response | None]
+# Told of a refusal's correlation id, the error and the headers Accept and Accept-Language; may return a page to send instead.
+OnRefusal = Callable[[str, IdpError, str | None, str | None], Response | None]
 
 
 class InternalError(IdpError):
     """A defect of ours; says nothing but the correlation id."""
 
-    code, status, title = "internal_error", 500, "Something went wrong on our side."
+    code, status, title = "internal_error", 500, N_("Something went wrong on our side.")
 
 
 def problem(error: IdpError, correlation_id: str) -> Response:
@@ -41,12 +42,14 @@ def problem(error: IdpError, correlation_id: str) -> Response:
     return json_response(error.status, document, headers)
 
 
-def refusal(on_refusal: OnRefusal | None, correlation_id: str, error: IdpError, accept: str | None) -> Response:
+def refusal(
+    on_refusal: OnRefusal | None, correlation_id: str, error: IdpError, accept: str | None, accept_language: str | None
+) -> Response:
     """Have a refusal recorded, and answer it by the page that is made for it or by a problem document."""
     page = None
     if on_refusal is not None:
         try:
-            page = on_refusal(correlation_id, error, accept)
+            page = on_refusal(correlation_id, error, accept, accept_language)
         except Exception:  # noqa: BLE001 - the record of a refusal must never turn the refusal into a failure
             get_logger(__name__).exception("refusal_not_recorded", request_id=correlation_id)
     return page or problem(error, correlation_id)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from idp.errors import Invalid
+from idp.language import N_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ _host_form = re.compile(
 class BadHost(Invalid):
     """The Host header, or what a trusted proxy put in its place, is no host name."""
 
-    code, status, title = "bad_host", 400, "The Host header is missing or malformed."
+    code, status, title = "bad_host", 400, N_("The Host header is missing or malformed.")
 
 
 @lru_cache(maxsize=4096)

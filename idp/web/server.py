@@ -139,7 +139,10 @@ class Front:
             return
         except IdpError as error:
             closing = isinstance(error, BodyTooLarge | BodyTooSlow)
-            response = refusal(self._on_refusal, correlation_id, error, headers.get("accept") if headers else None)
+            accept, accept_language = (
+                (headers.get("accept"), headers.get("accept-language")) if headers else (None, None)
+            )
+            response = refusal(self._on_refusal, correlation_id, error, accept, accept_language)
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id, method=method)
             response = problem(InternalError(), correlation_id)

@@ -127,7 +127,8 @@ def guarded(
             scheme = request.scheme
             answer = call(app, request)
         except IdpError as error:
-            answer = refusal(on_refusal, correlation_id, error, environ.get("HTTP_ACCEPT"))
+            wanted = environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_LANGUAGE")
+            answer = refusal(on_refusal, correlation_id, error, *wanted)
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id)
             answer = problem(InternalError(), correlation_id)

@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from idp.outbound import Outbound
 from idp.settings import Settings
 from idp.store import tables
 from idp.store.db import Database, Store, db
+from idp.tenancy.languages import TenantLanguages
 from idp.tenancy.settings import TenantSettings
 from idp.tenancy.tenant import Tenant
 
@@ -48,6 +50,11 @@ class Server:
     tenant: Tenant
     database: Database
     services: Services
+
+    @cached_property
+    def languages(self) -> TenantLanguages:
+        """The languages that the tenant offers."""
+        return TenantLanguages(self.tenant.settings, self.database)
 
     def with_settings(self, **changes: Any) -> Server:
         """The same server under other settings of the tenant."""

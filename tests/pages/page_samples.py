@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from idp.flow.login import REFUSED
+from idp.identity.passwords import check_new_password
+from idp.tenancy.settings import TenantSettings
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -37,6 +40,11 @@ SCOPES = [
     {"text": "Keep access while you are not there, until you withdraw it", "icon": "clock", "detail": None},
 ]
 
+LANGUAGES = [
+    {"tag": "en", "name": "English", "url": "/t/acme/language?language=en&to=%2Ft%2Facme%2F"},
+    {"tag": "de", "name": "Deutsch", "url": "/t/acme/language?language=de&to=%2Ft%2Facme%2F"},
+]
+
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "errors": []}),
@@ -47,13 +55,18 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             **FORM,
             "client": PLAIN_CLIENT,
             "username": "ada@acme.example",
-            "errors": [("password", "The email address or the password is not right")],
+            "errors": [("password", REFUSED)],
         },
     ),
     "login-throttled": (
         "login.html",
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
-        {**FORM, "client": None, "username": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
+        {
+            **FORM,
+            "client": None,
+            "username": None,
+            "errors": [(None, "Too many people are signing in. Please try again in a moment")],
+        },
     ),
     "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
     "password-wrong": (
@@ -64,7 +77,10 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "username": "ada@acme.example",
             "min_length": 12,
             "errors": [
-                ("new_password", "The new password is too short; it needs at least 12 characters"),
+                *(
+                    ("new_password", each)
+                    for each in check_new_password("short", TenantSettings(password_min_length=12))
+                ),
                 ("confirm_password", "The two passwords are not the same"),
             ],
         },
@@ -122,24 +138,24 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         "error.html",
         ACME,
         {
-            "title": "The application sent you here with an address we do not know",
-            "explanation": "For your safety we do not send you back to an address that the application has not registered.",
+            "title": "The application sent an address that is not registered",
+            "explanation": "You would be sent to an address that the application has not registered, so we stop here.",
             "code": "invalid_request",
-            "rows": [("Application", "Photo Frame"), ("Address received", "https://photos.example/callback/")],
+            "rows": [("Details", "https://photos.example/callback/")],
             "advice": [
                 "Go back to the application and try again.",
-                "If it happens again, tell the people who run the application.",
+                "If it happens again, tell the people who run the application the reference below.",
             ],
             "continue_url": "https://photos.example/",
-            "continue_label": "Back to Photo Frame",
+            "continue_label": "To the start page",
         },
     ),
     "error-plain": (
         "error.html",
         PLATFORM,
         {
-            "title": "This page does not exist",
-            "explanation": "The address may be misspelt, or the page has moved.",
+            "title": "There is nothing at this address.",
+            "explanation": "The address may be misspelt, or what stood here is gone.",
             "code": None,
             "rows": [],
             "advice": [],

@@ -1,5 +1,7 @@
 """Every page with its sample data, to be looked at, under the strict policy of production.
 
+Another language is `--language de`; `qps` is longer than any other and `qps-rtl` is written from right to left.
+
 `python tests/pages/preview.py` takes screenshots of all pages into var/preview, at 320 and 1280 px, light and dark;
 with `--serve` the pages stay up at http://127.0.0.1:18100/ to click through.
 """
@@ -14,9 +16,14 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-from page_samples import SAMPLES
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+from page_samples import LANGUAGES, SAMPLES
+from pseudo_language import offered
+
+from idp import language
 from idp.web.branding import brand_css
 from idp.web.pages import render, static_file
 
@@ -46,7 +53,7 @@ class _Pages(BaseHTTPRequestHandler):
     """Answers /{sample}/, its brand's stylesheet and the static files."""
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         sample = path.strip("/").partition("/")[0]
         if path.startswith("/static/") and (found := static_file(path.removeprefix("/static/"))):
             self._answer(found.content_type, found.body)
@@ -59,7 +66,10 @@ class _Pages(BaseHTTPRequestHandler):
             self._answer("image/svg+xml", SAMPLE_LOGO)
         elif sample in SAMPLES:
             template, brand, context = SAMPLES[sample]
-            self._answer("text/html; charset=utf-8", render(template, brand, CORRELATION_ID, **context).encode())
+            tag = dict(parse_qsl(query)).get("language", language.DEFAULT)
+            with offered(), language.spoken(language.load(tag)):
+                html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **context})
+            self._answer("text/html; charset=utf-8", html.encode())
         elif path == "/":
             links = "".join(f'<li><a href="/{escape(name)}/">{escape(name)}</a></li>' for name in SAMPLES)
             self._answer("text/html; charset=utf-8", f"<!doctype html><title>Pages</title><ul>{links}</ul>".encode())
@@ -95,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--serve", action="store_true")
     parser.add_argument("--port", type=int, default=18100)
+    parser.add_argument("--language", default=language.DEFAULT)
     parser.add_argument("--out", type=Path, default=Path("var/preview"))
     parser.add_argument("only", nargs="*", help="names of samples")
     chosen = parser.parse_args()
@@ -102,10 +113,10 @@ def main() -> None:
         if chosen.serve:
             sys.stdout.write(f"{address}/\n")
             threading.Event().wait()
-        _photograph(address, chosen.out, chosen.only or list(SAMPLES))
+        _photograph(address, chosen.out, chosen.only or list(SAMPLES), chosen.language)
 
 
-def _photograph(address: str, folder: Path, names: list[str]) -> None:
+def _photograph(address: str, folder: Path, names: list[str], tag: str) -> None:
     """Write one PNG for each sample, width and colour scheme."""
     from playwright.sync_api import sync_playwright
 
@@ -121,8 +132,9 @@ def _photograph(address: str, folder: Path, names: list[str]) -> None:
                 )
                 page.on("console", lambda message: sys.stderr.write(f"{message.text}\n"))
                 for name in names:
-                    page.goto(f"{address}/{name}/")
-                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+                    page.goto(f"{address}/{name}/?language={tag}")
+                    suffix = "" if tag == language.DEFAULT else f"-{tag}"
+                    page.screenshot(path=folder / f"{name}{suffix}-{width}-{scheme}.png", full_page=True)
                 page.close()
         browser.close()
 

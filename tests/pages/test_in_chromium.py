@@ -36,15 +36,16 @@ def address():
         yield address
 
 
+@pytest.mark.parametrize("language", ["en", "de", "qps", "qps-rtl"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_fits_and_nothing_is_blocked(browser, address, width):
-    """WCAG 2.2 §1.4.10 reflow at 320 px, §2.5.8 targets of 24 px, CSP3 §6: no violation, without JavaScript."""
+def test_every_page_fits_and_nothing_is_blocked(browser, address, width, language):
+    """WCAG 2.2 §1.4.10 reflow at 320 px, §2.5.8 targets of 24 px, CSP3 §6: no violation, without JavaScript, in long languages too."""
     context = browser.new_context(viewport={"width": width, "height": 640}, java_script_enabled=False)
     page = context.new_page()
     messages = []
     page.on("console", lambda message: messages.append(message.text))
     for sample in SAMPLES:
-        page.goto(f"{address}/{sample}/")
+        page.goto(f"{address}/{sample}/?language={language}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, sample
         assert page.evaluate(SMALL_TARGETS) == [], sample
     context.close()

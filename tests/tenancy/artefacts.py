@@ -533,6 +533,7 @@ ARTEFACTS = (
 
 # Tables whose rows nobody ever presents; each with the reason.
 NOT_PRESENTED = {
+    "texts": "what a tenant's pages say; nobody presents one",
     "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",

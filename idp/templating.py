@@ -1,0 +1,74 @@
+"""What the templates of pages and of mails have in common: sentences in the current language, names set apart, dates and numbers.
+
+A translation is text and never markup: it is escaped like anything else, and keeps of HTML only the plain tags that the template's
+own sentence has. Must not know a template.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from idp import language
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TAG = re.compile(r"</?(?:strong|em|bdi|code)>")
+
+
+def install(environment: jinja2.Environment) -> None:
+    """Give an environment ``_``, ``gettext``, ``ngettext`` and ``{% trans %}``, ``bdi``, ``strong``, and its filters."""
+    environment.add_extension("jinja2.ext.i18n")
+    # Our functions fill in what they are called with: the extension hands them the variables (its "newstyle").
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.globals.update(gettext=_gettext, ngettext=_ngettext, bdi=bdi, strong=strong)
+    environment.filters.update(
+        translated=_unfolded(language.translated),
+        format_datetime=_unfolded(language.format_datetime),
+        format_date=_unfolded(language.format_date),
+        format_number=_unfolded(language.format_number),
+    )
+
+
+def bdi(name: object) -> Markup:
+    """Return a name so that its direction of writing does not disturb the sentence around it."""
+    return Markup("<bdi>{}</bdi>").format(name)
+
+
+def strong(text: object) -> Markup:
+    """Return a text with strong importance."""
+    return Markup("<strong>{}</strong>").format(text)
+
+
+@jinja2.pass_eval_context
+def _gettext(context: jinja2.nodes.EvalContext, sentence: str, /, **values: object) -> str:
+    return _written(context, sentence, language.gettext(sentence), values)
+
+
+@jinja2.pass_eval_context
+def _ngettext(context: jinja2.nodes.EvalContext, one: str, many: str, number: int, /, **values: object) -> str:
+    values.setdefault("num", number)
+    return _written(context, f"{one}{many}", language.ngettext(one, many, number), values)
+
+
+def _written(context: jinja2.nodes.EvalContext, source: str, text: str, values: dict[str, object]) -> str:
+    if not context.autoescape:
+        return language.filled(text, values)
+    html = str(escape(text))
+    for tag in set(_TAG.findall(source)):
+        html = html.replace(str(escape(tag)), tag)
+    return Markup(language.filled(html, {name: escape(value) for name, value in values.items()}))  # noqa: S704 - both are escaped
+
+
+def _unfolded(function: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that is called at each rendering: the compiler would apply it to a constant once and for all."""
+
+    @jinja2.pass_context
+    def apply(_context: jinja2.runtime.Context, value: Any, *more: Any) -> str:
+        return function(value, *more)
+
+    return apply
