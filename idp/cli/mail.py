@@ -41,7 +41,7 @@ def list_(out: Output, tenant: str) -> None:
     """List the mails there are, and which of them the tenant has worded itself."""
     with opened_tenant(tenant) as place, place.database.reading() as conn:
         own = mail_templates.list_all(conn)
-    documents = [
+    documents: list[dict[str, Any]] = [
         {
             "name": each.name,
             "about": each.about,

@@ -77,7 +77,7 @@ class Delivery:
         self, tenant: Tenant, database: Database, name: str, context: Mapping[str, Any], tag: str | None
     ) -> tuple[Written, Language]:
         """Return a mail of a tenant in a language, None being the tenant's default, and which language that is."""
-        wanted = tag or getattr(tenant.settings, "default_language", "en")
+        wanted = tag or str(getattr(tenant.settings, "default_language", "en"))
         language = self.language(wanted)
         with database.reading() as conn:
             rows = {(row.language, row.part): row.body for row in mail_templates.list_of(conn, name)}

@@ -69,10 +69,10 @@ def compose(written: Written, origin: Origin, to: str, *, identity: str, at: int
     made["Date"] = format_datetime(datetime.fromtimestamp(at, UTC))
     made["Message-ID"] = f"<{hashlib.sha256(identity.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's absence note answers it
-    made["Content-Language"] = language
     made.set_content(written.text, cte="quoted-printable")
     if written.html is not None:
         made.add_alternative(written.html, subtype="html", cte="quoted-printable")
+    made["Content-Language"] = language  # last: making parts moves such headers into the first of them
     return Posted(sender, recipient, needs_utf8, made.as_bytes())
 
 

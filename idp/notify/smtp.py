@@ -129,7 +129,8 @@ class _Bounded:
         self._left -= len(line)
         if self._left < 0:
             raise OSError("the server talks without end")
-        return line
+        # Half a line is no reply: of "250" cut off nobody knows what it was to be.
+        return line if line.endswith(b"\n") else b""
 
     def close(self) -> None:
         self._file.close()

@@ -133,7 +133,7 @@ def _parsed(environment: jinja2.Environment, body: str) -> nodes.Template:
                 raise jinja2.TemplateSyntaxError("only button(label, link) can be called", node.lineno)
             if len(node.args) != 2 or node.kwargs or node.dyn_args or node.dyn_kwargs:
                 raise jinja2.TemplateSyntaxError("it is button(label, link)", node.lineno)
-        elif not isinstance(node, _ALLOWED):
+        elif not isinstance(node, _ALLOWED) or (isinstance(node, nodes.Name) and node.name == "self"):
             what = type(node).__name__
             raise jinja2.TemplateSyntaxError(
                 f"{what} is not among what a mail may use: names, if, filters", node.lineno
