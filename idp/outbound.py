@@ -96,14 +96,14 @@ class Outbound:
         """Raise :class:`FetchRefused` for an address that could never be fetched, without looking its name up."""
         target = self._parse(url)
         with contextlib.suppress(ValueError):
-            self._require_public(target, [ipaddress.ip_address(target.host)])
+            self._require_public(target.host, [ipaddress.ip_address(target.host)])
 
     # -- one fetch ------------------------------------------------------------------------------------------------
 
     def _fetch(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Fetched:
         deadline = time.monotonic() + self._seconds
         target = self._parse(url)
-        addresses = self._resolve(target, deadline)
+        addresses = self.resolve(target.host, target.port, seconds=deadline - time.monotonic())
         last: Exception | None = None
         for address in addresses[:MOST_ADDRESSES]:
             connection = self._connection(target, address, deadline)
@@ -169,11 +169,12 @@ class Outbound:
             address,
             target.port,
             timeout=timeout,
-            ssl_context=self._tls(),
+            ssl_context=self.tls(),
             server_hostname=target.host,
         )
 
-    def _tls(self) -> ssl.SSLContext:
+    def tls(self) -> ssl.SSLContext:
+        """Return what proves another's server: the system's roots and ``IDP_CA_BUNDLE``, its name, TLS 1.2 or newer."""
         if self._context is None:
             context = ssl.create_default_context()
             context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -202,13 +203,16 @@ class Outbound:
         authority = name if port in (None, default) else f"{name}:{port}"
         return _Target(parts.scheme, host, port or default, path, authority)
 
-    def _resolve(self, target: _Target, deadline: float) -> list[str]:
-        """Return the name's addresses, looked up once; all of them must be allowed, or none is used."""
+    def resolve(self, host: str, port: int, *, seconds: float, may_be_private: bool = False) -> list[str]:
+        """Return a name's addresses, looked up once; all of them must be allowed, or none is used.
+
+        ``may_be_private`` is for what the operator set. Raises :class:`FetchFailed`. Connect to what is returned, and to nothing else.
+        """
         look_up = self._resolvers.submit(
-            socket.getaddrinfo, target.host, target.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+            socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )
         try:
-            found = look_up.result(max(0.0, deadline - time.monotonic()))
+            found = look_up.result(max(0.0, seconds))
         except StillRunning:
             look_up.cancel()
             raise FetchFailed("its name was not resolved in time") from None
@@ -217,11 +221,12 @@ class Outbound:
         addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
         if not addresses:
             raise FetchFailed("its name has no address")
-        self._require_public(target, [ipaddress.ip_address(address) for address in addresses])
+        if not may_be_private:
+            self._require_public(host, [ipaddress.ip_address(address) for address in addresses])
         return addresses
 
-    def _require_public(self, target: _Target, addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
-        if target.host in self._private:
+    def _require_public(self, host: str, addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
+        if host in self._private:
             return
         for address in addresses:
             if not all(one.is_global and not one.is_multicast and not one.is_reserved for one in _all_of(address)):

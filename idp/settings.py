@@ -7,6 +7,7 @@ mistake never silently leaves a default in force. Secrets have a ``_FILE`` varia
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Variables of the project's own test and bench programs and of the SMS gateway, which share the prefix.
 _FOREIGN_PREFIXES = ("IDP_TEST_", "IDP_BENCH_", "IDP_TWILIO_")
+_MAIL_ADDRESS = re.compile(r"[!-~]+@[!-~]+", re.ASCII)
 
 
 def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
@@ -52,7 +54,15 @@ class Settings:
         "Master keys of the envelope encryption, newest first, separated by commas; empty means data folder/master.key.",
         secret=True,
     )
-    smtp_url: str = _setting("", "Mail server; empty means mails are written to the data folder's outbox.", secret=True)
+    smtp_url: str = _setting(
+        "",
+        "Mail server: smtp://user:password@host:587 (STARTTLS, but on this machine) or smtps://host:465; empty means mails are written to the data folder's outbox, and wait in production.",
+        secret=True,
+    )
+    mail_from: str = _setting(
+        "",
+        "Address that mails come from where a tenant sets none; empty means no-reply@ and the host of IDP_PUBLIC_URL.",
+    )
     trusted_proxies: tuple[Network, ...] = _setting(
         (), "Addresses or networks of proxies whose X-Forwarded headers are believed, separated by commas."
     )
@@ -166,9 +176,6 @@ class Settings:
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             message = "IDP_CA_BUNDLE names a file that is not there; check the path."
             raise SettingError(message)
-        if self.smtp_url and not self.smtp_url.startswith(("smtp://", "smtps://")):
-            message = "IDP_SMTP_URL must start with smtp:// or smtps://."
-            raise SettingError(message)
         if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdigit():
             message = "IDP_METRICS_LISTEN must be HOST:PORT."
             raise SettingError(message)
@@ -183,6 +190,15 @@ class Settings:
             if not low <= getattr(self, name) <= high:
                 message = f"IDP_{name.upper()} must be a whole number from {low} to {high}."
                 raise SettingError(message)
+        self._validate_mail()
+
+    def _validate_mail(self) -> None:
+        if self.smtp_url and not self.smtp_url.startswith(("smtp://", "smtps://")):
+            message = "IDP_SMTP_URL must start with smtp:// or smtps://."
+            raise SettingError(message)
+        if self.mail_from and not _MAIL_ADDRESS.fullmatch(self.mail_from):
+            message = "IDP_MAIL_FROM must be an address such as no-reply@example.com."
+            raise SettingError(message)
 
 
 def _read_secret(name: str, path: str) -> str:

@@ -13,22 +13,25 @@ from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
 from idp.jobs.drain import drain_job
-from idp.jobs.outbox import outbox_job
+from idp.jobs.outbox import Sent, outbox_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
-from idp.keys import rotation
+from idp.keys import rotation, sealed_state
 from idp.keys.checkpoints import CheckpointKeys
+from idp.notify import mailer
+from idp.notify.delivery import Delivery
+from idp.notify.rendering import Look
 from idp.oidc import backchannel_logout
 from idp.store import migrate
 from idp.store.tenant import signing_keys
-from idp.web import metrics
+from idp.web import branding, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from idp.installation import Installation
-    from idp.jobs.outbox import Sent
     from idp.jobs.schedule import JobContext
+    from idp.store.db import Database
     from idp.store.rows import Connection
     from idp.tenancy.tenant import Tenant
 
@@ -51,7 +54,34 @@ def kinds(installation: Installation, measured: metrics.Metrics | None = None) -
 
 def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any], Sent]]:
     """Return how each kind of message is sent."""
-    return {BACKCHANNEL_LOGOUT: backchannel_logout.sender(installation.servers, installation.services.outbound)}
+    return {
+        BACKCHANNEL_LOGOUT: backchannel_logout.sender(installation.servers, installation.services.outbound),
+        mailer.KIND: _mail_sender(mail_delivery(installation)),
+    }
+
+
+def mail_delivery(installation: Installation) -> Delivery:
+    """Return how mails are written and sent."""
+    envelope = installation.envelope
+
+    def own_server(database: Database, tenant: Tenant) -> str | None:
+        found = sealed_state.get(database, envelope, tenant.id, sealed_state.SMTP_URL)
+        return None if found is None else found.decode()
+
+    services = installation.services
+    return Delivery(services.settings, services.mailer, services.outbound, own_server, _look)
+
+
+def _mail_sender(delivery: Delivery) -> Callable[[JobContext, Any], Sent]:
+    def send(context: JobContext, message: Any) -> Sent:
+        outcome = delivery.send(context.tenant, context.database, message)
+        return Sent(outcome.verdict, outcome.words, outcome.address, outcome.is_alone)
+
+    return send
+
+
+def _look(tenant: Tenant) -> Look:
+    return Look(*branding.mail_colours(tenant.settings.colour_primary))
 
 
 def worker(installation: Installation) -> Worker:

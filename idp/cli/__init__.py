@@ -31,6 +31,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
             "Initial access tokens: who may register clients.",
         ),
         "outbox": ("idp.cli.outbox:outbox", "What waits to be delivered, or could not be: list, show, retry, discard."),
+        "mail": ("idp.cli.mail:mail", "Mails of a tenant: preview, word, test, choose the server."),
         "keys": ("idp.cli.keys:keys", "Signing keys of a tenant, and the master key."),
         "db": ("idp.cli.db:db", "Schemas of the databases: status, upgrade."),
         "audit": ("idp.cli.audit:audit", "Verify the audit log of a tenant."),

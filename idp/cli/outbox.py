@@ -25,7 +25,7 @@ _ID = click.IntRange(1, _LARGEST_ID)
 
 @click.group()
 def outbox() -> None:
-    """See what must reach applications (logout tokens), and decide about what could not be delivered."""
+    """See what must reach others (logout tokens, mails), and decide about what could not be delivered."""
 
 
 @outbox.command("list")
@@ -37,7 +37,7 @@ def outbox() -> None:
     type=click.Choice(messages.STATES),
     help="Only these; may be repeated. Without it, what waits and what is dead.",
 )
-@click.option("--target", help="Only messages to this client.")
+@click.option("--target", help="Only messages to this client, or mails to this domain.")
 @json_option
 def list_(out: Output, tenant: str, states: tuple[str, ...], target: str | None) -> None:
     """List messages, the newest first."""
@@ -111,7 +111,7 @@ def show_message(out: Output, tenant: str, message_id: int) -> None:
 @click.argument("tenant")
 @click.argument("message_ids", metavar="[ID]...", nargs=-1, type=_ID)
 @click.option("--all-dead", is_flag=True, help="Every message that is dead.")
-@click.option("--target", help="With --all-dead: only those to this client.")
+@click.option("--target", help="With --all-dead: only those to this client or domain.")
 @json_option
 def retry(out: Output, *, tenant: str, message_ids: tuple[int, ...], all_dead: bool, target: str | None) -> None:
     """Deliver messages again, from now on; not those that were delivered."""
@@ -125,7 +125,7 @@ def retry(out: Output, *, tenant: str, message_ids: tuple[int, ...], all_dead: b
 @click.argument("tenant")
 @click.argument("message_ids", metavar="[ID]...", nargs=-1, type=_ID)
 @click.option("--all-dead", is_flag=True, help="Every message that is dead.")
-@click.option("--target", help="With --all-dead: only those to this client.")
+@click.option("--target", help="With --all-dead: only those to this client or domain.")
 @json_option
 def discard(out: Output, *, tenant: str, message_ids: tuple[int, ...], all_dead: bool, target: str | None) -> None:
     """Give messages up that wait or are dead; they stay in the ledger for a week."""

@@ -37,6 +37,7 @@ KIND = "outbox"
 FIRST_PAUSE, LONGEST_PAUSE = 5, 3600  # seconds to the next attempt
 THREADS = 32  # messages of one tenant that are under way at a time
 A_TARGET = 4  # of them to one target, while it answers
+A_KIND = 24  # of them of one kind: where all mail goes through one server that hangs, logout tokens still go
 LEASE = 30  # seconds for which an attempt is claimed; longer than any sending takes
 TROUBLE = 3  # failures of a target one after another, after which everything for it waits
 TROUBLE_PAUSE = 60  # seconds
@@ -50,11 +51,15 @@ SAFETY = 10  # seconds within which a worker looks, should whoever wrote a messa
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one attempt, in words for the ledger; a refusal is final, a failure is tried again."""
+    """What became of one attempt, in words for the ledger; a refusal is final, a failure is tried again.
+
+    A failure that ``is_alone`` is the message's own (a full mailbox) and no reason to leave others to the target waiting.
+    """
 
     verdict: Literal["delivered", "refused", "failed"]
     words: str
     address: str | None = None
+    is_alone: bool = False
 
 
 @contextmanager
@@ -142,11 +147,15 @@ class _Run:
         """Return the messages to send now: no more than each target may have under way."""
         chosen: list[int] = []
         with self._guard:
-            planned = Counter(self._under_way)
+            planned, kinds = Counter(self._under_way), Counter[str]()
+            for (kind, _), number in planned.items():
+                kinds[kind] += number
             for row in rows:
                 target = (row.kind, row.target)
-                if planned[target] < (1 if self._failures[target] else A_TARGET) and len(chosen) < free:
+                most = 1 if self._failures[target] else A_TARGET
+                if planned[target] < most and kinds[row.kind] < A_KIND and len(chosen) < free:
                     planned[target] += 1
+                    kinds[row.kind] += 1
                     chosen.append(row.id)
         return chosen
 
@@ -160,7 +169,8 @@ class _Run:
                 self._under_way[target] -= 1
         milliseconds = int((time.monotonic() - began) * 1000)
         with self._guard:
-            self._failures[target] = self._failures[target] + 1 if sent.verdict == "failed" else 0
+            is_trouble = sent.verdict == "failed" and not sent.is_alone
+            self._failures[target] = self._failures[target] + 1 if is_trouble else 0
             is_in_trouble = self._failures[target] >= TROUBLE
 
         def work(conn: Connection) -> None:

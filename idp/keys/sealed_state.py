@@ -1,4 +1,4 @@
-"""Secrets of a tenant that are made once and read back: kept sealed by the envelope among the tenant's state.
+"""Secrets of a tenant that are made or given once and read back: kept sealed by the envelope among the tenant's state.
 
 Each has a name, and is bound to its tenant and name by the purpose it is sealed for.
 """
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from idp.store.rows import Connection
 
 PAIRWISE_KEY = "pairwise_key"
-NAMES = (PAIRWISE_KEY,)
+SMTP_URL = "smtp_url"  # the tenant's own mail server, with user and password
+NAMES = (PAIRWISE_KEY, SMTP_URL)
 
 
 def get_or_make(database: Database, envelope: Envelope, tenant_id: str, name: str, make: Callable[[], bytes]) -> bytes:
@@ -28,6 +29,18 @@ def get_or_make(database: Database, envelope: Envelope, tenant_id: str, name: st
         fresh = envelope.seal(make(), purpose(tenant_id, name))
         sealed = database.writing(lambda conn: tenant_state.put_new(conn, name, fresh))
     return envelope.unseal(sealed, purpose(tenant_id, name))
+
+
+def get(database: Database, envelope: Envelope, tenant_id: str, name: str) -> bytes | None:
+    """Return a tenant's secret, or None where there is none."""
+    with database.reading() as conn:
+        sealed = tenant_state.get(conn, name)
+    return None if sealed is None else envelope.unseal(sealed, purpose(tenant_id, name))
+
+
+def put(conn: Connection, envelope: Envelope, tenant_id: str, name: str, value: bytes) -> None:
+    """Store a tenant's secret in place of the one that was there."""
+    tenant_state.put(conn, name, envelope.seal(value, purpose(tenant_id, name)))
 
 
 def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:

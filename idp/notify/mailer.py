@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from idp.notify.message import domain_of
 from idp.store.tenant import outbox
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Mailer:
         """
         content = {"template": template, "to": to, "language": language, "context": context}
         sealed = self._sealer.seal(json.dumps(content).encode(), purpose(tenant.id))
-        outbox.enqueue(conn, KIND, [KIND], {"sealed": sealed}, lifetime=lifetime)
+        # What is addressed to one domain waits for that domain's trouble alone; the address itself is not to be read here.
+        outbox.enqueue(conn, KIND, [domain_of(to) or KIND], {"sealed": sealed}, lifetime=lifetime)
 
     def opened(self, tenant: Tenant, payload: dict[str, Any]) -> dict[str, Any]:
         """Return ``template``, ``to``, ``language`` and ``context`` of a message's payload."""

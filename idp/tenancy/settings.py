@@ -111,6 +111,11 @@ class TenantSettings:
     colour_primary: str = _setting(
         "#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."
     )
+    mail_from: str = _setting("", "Address that the tenant's mails come from; empty means that of the installation.")
+    mail_from_name: str = _setting("", "Name that the tenant's mails come from; empty means the tenant's name.")
+    mail_reply_to: str = _setting(
+        "", "Address that answers to the tenant's mails go to; empty means where they came from."
+    )
     logo_url: str = _setting("", "Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone.")
 
     @property
@@ -167,6 +172,10 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         text = text.lower()
         if not _COLOUR.fullmatch(text):
             raise Invalid("colour_primary must be a colour such as #1f5fd6.")
+    if name in ("mail_from", "mail_reply_to"):
+        text = _mail_address(name, text)
+    if name == "mail_from_name" and (len(text) > 100 or not text.isprintable()):
+        raise Invalid("mail_from_name must be one line of at most 100 characters.")
     if name == "logo_url":
         url = urlsplit(text)
         if (
@@ -177,6 +186,15 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         ):
             raise Invalid("logo_url must be an https:// address.")
     return text
+
+
+def _mail_address(name: str, text: str) -> str:
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise Invalid(f"{name} must be an address such as no-reply@example.com.") from None
 
 
 def _check_together(settings: TenantSettings) -> None:

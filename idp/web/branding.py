@@ -87,6 +87,11 @@ def readable(colour: str, against: str, ratio: float) -> str:
     return target
 
 
+def mail_colours(primary: str) -> tuple[str, str, str]:
+    """Return what a mail in a tenant's colour is drawn with, on white: a button's fill, its text, and links."""
+    return *_button(primary.lower(), _LIGHT), readable(primary.lower(), _LIGHT.raised, _LIGHT.link_contrast)
+
+
 def check_colours(primary: str, background: str) -> list[str]:
     """Return a sentence for each thing about a tenant's colours that its administrator should know; empty when all is well.
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import jinja2
 
 from idp import language, templating
+from idp.folders import packaged
 from idp.web.branding import Brand, brand_css_url
 
 STATIC_PATH = "/static/"
@@ -97,7 +97,7 @@ def _initial(name: str) -> str:
 def _environment() -> jinja2.Environment:
     """Return the environment; templates are compiled once, on first use."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_folder("templates")),
+        loader=jinja2.FileSystemLoader(packaged("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         auto_reload=False,
@@ -113,7 +113,7 @@ def _environment() -> jinja2.Environment:
 @cache
 def _static_files() -> dict[str, StaticFile]:
     """Read `static/` once: a name that is not a key here does not exist, whatever it spells."""
-    folder = _folder("static")
+    folder = packaged("static")
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in _CONTENT_TYPES and path.is_file() and not path.is_symlink():
@@ -121,12 +121,3 @@ def _static_files() -> dict[str, StaticFile]:
             etag = f'"{sha256(body).hexdigest()[:16]}"'
             found[path.relative_to(folder).as_posix()] = StaticFile(body, _CONTENT_TYPES[path.suffix], etag)
     return found
-
-
-def _folder(name: str) -> Path:
-    """Return the folder packaged as `idp.{name}`, or, in a checkout, the one at the top of the repository."""
-    package = Path(__file__).resolve().parents[1]
-    for candidate in (package / name, package.parent / name):
-        if candidate.is_dir():
-            return candidate
-    raise FileNotFoundError(f"The pages' folder {name!r} is missing from this installation of the identity provider.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from idp.folders import packaged
 from idp.web import pages
 from idp.web.pages import static_file, static_url
 
-STATIC = Path(pages._folder("static"))
+STATIC = packaged("static")
 
 
 def test_the_stylesheet_is_served():
@@ -59,5 +59,5 @@ def test_only_known_kinds_and_no_links(tmp_path, monkeypatch):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "real.js").write_text("1")
     (tmp_path / "link.css").symlink_to("/etc/passwd")
-    monkeypatch.setattr(pages, "_folder", lambda _name: tmp_path)
+    monkeypatch.setattr(pages, "packaged", lambda _name: tmp_path)
     assert set(pages._static_files.__wrapped__()) == {"real.css", "demo/real.js"}

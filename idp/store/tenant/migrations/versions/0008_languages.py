@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008_languages"
-down_revision = "0005_people"
+down_revision = "0006_mail"
 branch_labels = None
 depends_on = None
 

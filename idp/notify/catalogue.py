@@ -1,0 +1,56 @@
+"""The mails there are: each with one sentence about it and sample values, for previews and for trying a tenant's own wording.
+
+A row belongs here as soon as `templates/mail/{name}.txt` is there. ``{issuer}`` in a sample stands for the tenant's issuer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from idp.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One kind of mail: what it is for, and what ``enqueue`` is given beside the address."""
+
+    name: str
+    about: str
+    sample: Mapping[str, Any] = field(default_factory=dict)
+
+    def sample_for(self, issuer: str) -> dict[str, Any]:
+        """Return the sample values of a tenant."""
+        return {
+            name: value.replace("{issuer}", issuer) if isinstance(value, str) else value
+            for name, value in self.sample.items()
+        }
+
+
+MAILS = (
+    Mail("test", "Shows that mail works; sent by `idp mail test`."),
+    Mail(
+        "notice",
+        "Tells somebody that the security of the account changed: what, when, from where, and what to do about it.",
+        {
+            "what": "password_changed",
+            "at": 1_795_900_000,
+            "source": "203.0.113.7",
+            "user_agent": _BROWSER,
+            "link": "{issuer}/account",
+        },
+    ),
+)
+
+
+def get(name: str) -> Mail:
+    """Return a mail by its name; raises :class:`NotFound`."""
+    found = next((mail for mail in MAILS if mail.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no mail {name}; there are {', '.join(mail.name for mail in MAILS)}.")
+    return found
