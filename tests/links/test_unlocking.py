@@ -77,12 +77,10 @@ def test_nobody_learns_who_has_an_account(any_house: House) -> None:
     rp = any_house.client(tenant)
     any_house.user(tenant, "off@example.com")
     accounts.disable_user(any_house.database(tenant), any_house.user_id(tenant, "off@example.com"), by=By("operator"))
-    before = 0
-    for username in ("nobody@example.com", "off@example.com", ADA):
+    for number, username in enumerate(("nobody@example.com", "off@example.com", ADA), 1):
         assert guess(any_house, rp, 5, username) == [400] * 5
         found = rows(tenant.database_url, "SELECT id FROM outbox WHERE kind = 'unlock'")
-        assert len(found) == before + 1, username
-        before += 1
+        assert len(found) == number, username
     answer_requests(any_house, tenant)
     assert [letter.to for letter in letters(any_house, tenant)] == [ADA]
 
