@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from letters import Letter, letters
@@ -92,13 +91,13 @@ def test_a_forgotten_password(page: Page, pair: Site) -> None:
     assert "If there is an account" in page.inner_text(".lead")
     letter = letter_to(pair, "recovery", email)
     asked: list[Request] = []
-    page.on("request", asked.append)
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108 - the driver marks what it is given
     page.goto(letter.link)
     choose(page, NEW)
     page.wait_for_selector(".outcome-good")
     referrers = [request.all_headers().get("referer", "") for request in asked]
     assert len(asked) >= 4
-    assert not [referrer for referrer in referrers if urlsplit(referrer).query or letter.token in referrer]
+    assert not [referrer for referrer in referrers if letter.token in referrer or "recovery?" in referrer]
     assert "Example application" in page.inner_text("#continue")
     page.click("#continue")
     log_in(page, email, NEW)
