@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp import audit
 from idp.clock import now
+from idp.identity import kept_accounts, recovery, unlocking
 from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
@@ -43,7 +44,7 @@ def kinds(installation: Installation, measured: metrics.Metrics | None = None) -
     """Return every kind of job this product has; ``measured`` counts what is delivered."""
     return (
         Job("migrate", _migrate, first_due=60),
-        purge.TENANT_JOB,
+        purge.tenant_job(_purge_rules),
         purge.CONTROL_JOB,
         Job("rotation", lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
@@ -57,6 +58,8 @@ def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any],
     return {
         BACKCHANNEL_LOGOUT: backchannel_logout.sender(installation.servers, installation.services.outbound),
         mailer.KIND: _mail_sender(mail_delivery(installation)),
+        recovery.KIND: recovery.sender(installation.services.mailer),
+        unlocking.KIND: unlocking.sender(installation.services.mailer),
     }
 
 
@@ -95,6 +98,12 @@ def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
     settings = tenant.settings
     longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
     return rotation.KeyPolicy(settings.key_algorithms, settings.key_rotation_period, longest)
+
+
+def _purge_rules(tenant: Tenant) -> tuple[purge.Rule, ...]:
+    """Return what a tenant's own settings say of the purge."""
+    age = tenant.settings.deleted_account_retention
+    return (purge.Rule("deleted accounts", kept_accounts.purge, age, kept_accounts.MOST),)
 
 
 def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:

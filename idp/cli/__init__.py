@@ -23,7 +23,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
         "serve": ("idp.cli.serve:serve", "Serve, with a worker beside the server."),
         "worker": ("idp.cli.worker:worker", "Run jobs: purge, key rotation, the audit chain, the outbox."),
         "tenant": ("idp.cli.tenant:tenant", "Tenants: create, list, show, set, suspend, resume, delete."),
-        "user": ("idp.cli.user:user", "Users of a tenant: create, list, disable, enable, delete."),
+        "user": ("idp.cli.user:user", "Users of a tenant: create, invite, list, disable, delete, restore."),
         "client": ("idp.cli.client:client", "Clients (relying parties) of a tenant."),
         "text": ("idp.cli.text:text", "A tenant's own texts for sentences of pages and mails: list, set, reset."),
         "registration-token": (

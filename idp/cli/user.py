@@ -16,8 +16,9 @@ from idp.cli.commands import (
     password_from_input,
     table,
 )
+from idp.cli.invite import COMMANDS
 from idp.cli.opening import OPERATOR, opened_tenant
-from idp.identity import accounts
+from idp.identity import accounts, kept_accounts, lifecycle, unlocking
 from idp.store.tenant import role_bindings, users
 
 if TYPE_CHECKING:
@@ -165,16 +166,52 @@ def enable(out: Output, tenant: str, username: str) -> None:
 @click.argument("tenant")
 @click.argument("username")
 @click.option("--yes", "confirmation", metavar="USERNAME", help="The username once more, to do it without being asked.")
+@click.option(
+    "--keep", is_flag=True, help="Keep the account for deleted_account_retention, so that it can be restored."
+)
 @json_option
-def delete(out: Output, tenant: str, username: str, confirmation: str | None) -> None:
+def delete(out: Output, *, tenant: str, username: str, confirmation: str | None, keep: bool) -> None:
     """Delete a user for good, with consents and roles; sessions and tokens end now."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        confirm(
-            row.username, confirmation, f"This deletes the user {row.username} of tenant {place.tenant.slug} for good."
-        )
-        accounts.delete_user(place.database, row.id, by=OPERATOR)
-        out.result({"id": row.id, "username": row.username, "state": "deleted"}, f"{row.username} is deleted.")
+        if keep:
+            kept_accounts.delete(place.database, row.id, by=OPERATOR)
+            days = place.tenant.settings.deleted_account_retention // 86400
+            done = f"{row.username} is deleted; for {days} days: idp user restore {place.tenant.slug} {row.username}"
+        else:
+            warning = f"This deletes the user {row.username} of tenant {place.tenant.slug} for good."
+            confirm(row.username, confirmation, warning)
+            accounts.delete_user(place.database, row.id, by=OPERATOR)
+            done = f"{row.username} is deleted."
+        out.result({"id": row.id, "username": row.username, "state": "deleted", "is_kept": keep}, done)
+
+
+@user.command()
+@click.argument("tenant")
+@click.argument("username")
+@json_option
+def restore(out: Output, tenant: str, username: str) -> None:
+    """Give a user that was deleted with --keep its account back; it must sign in again."""
+    with opened_tenant(tenant) as place:
+        row = _find(place, username)
+        state = kept_accounts.restore(place.database, row.id, by=OPERATOR)
+        out.result(_document(place, _by_id(place, row.id)), f"{row.username} is restored and {state}.")
+
+
+@user.command()
+@click.argument("tenant")
+@click.argument("username")
+@json_option
+def unlock(out: Output, tenant: str, username: str) -> None:
+    """End a lock that too many failed sign-ins have begun."""
+    with opened_tenant(tenant) as place:
+        row = _find(place, username)
+        unlocking.unlock(place.database, row.id, by=OPERATOR)
+        out.result(_document(place, _by_id(place, row.id)), f"{row.username} is not locked.")
+
+
+for command in COMMANDS:
+    user.add_command(command)
 
 
 def _find(place: Place, username: str) -> Row[Any]:
@@ -194,6 +231,7 @@ def _by_id(place: Place, user_id: str) -> Row[Any]:
 def _document(place: Place, row: Row[Any]) -> dict[str, Any]:
     with place.database.reading() as conn:
         roles = role_bindings.roles_of(conn, row.id)
+        is_locked = lifecycle.state_of(conn, row, place.tenant.settings) == "locked"
     return {
         "id": row.id,
         "tenant": place.tenant.slug,
@@ -201,6 +239,7 @@ def _document(place: Place, row: Row[Any]) -> dict[str, Any]:
         "email": row.email,
         "email_verified": row.email_verified,
         "state": row.state,
+        "is_locked": is_locked,
         "has_password": row.password_hash is not None,
         "must_change_password": row.must_change_password,
         "roles": roles,

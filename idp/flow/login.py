@@ -39,7 +39,7 @@ _WHY: dict[Reason, tuple[str, str]] = {
     "disabled_account": ("the account is disabled", "Enable it: idp user enable TENANT EMAIL"),
     "account_locked": (
         "the account had too many failed sign-ins; the right password is refused too until the window ends",
-        "Wait for attempts_window seconds (idp tenant show TENANT); nothing has to be done.",
+        "Wait for attempts_window seconds (idp tenant show TENANT), or end it now: idp user unlock TENANT EMAIL",
     ),
     "source_locked": (
         "too many failed sign-ins came from this address; it is refused until the window ends",
@@ -150,6 +150,7 @@ class Login:
             action=context.url_of(self.path),
             csrf=form_token(context, self),
             username=username,
+            recover_url=context.url_of("/recover"),
             errors=errors,
         )
 

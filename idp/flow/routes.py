@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.flow import landing, languages, step_pages
+from idp.flow import forgotten_password, landing, languages, link_pages, step_pages
 from idp.flow.account_choice import ACCOUNT_CHOICE
 from idp.flow.consent import CONSENT
 from idp.flow.login import LOGIN
@@ -29,4 +29,8 @@ PAGES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", languages.PATH, step_pages.answered(languages.handle)),
     ("GET", "/continue", step_pages.answered(step_pages.resume)),
     *(row for step in STEPS for row in pages_of(step)),
+    ("GET", forgotten_password.PATH, step_pages.answered(forgotten_password.show)),
+    ("POST", forgotten_password.PATH, step_pages.answered(forgotten_password.submit)),
+    ("GET", forgotten_password.SENT, step_pages.answered(forgotten_password.sent)),
+    *((method, path, step_pages.answered(handle)) for method, path, handle in link_pages.rows()),
 )

@@ -1,7 +1,7 @@
 """Accounts: making, changing, disabling and deleting users, each with what it must end, in one transaction with its event.
 
-A disabled or deleted user's sessions and grants end at once; the grants' rows stay, so that a reuse of their codes and
-tokens is still recognised. Must not know pages or protocols.
+What a state ends is the table in :mod:`idp.identity.lifecycle`. The rows of ended grants stay, so that a reuse of their codes
+and tokens is still recognised. Must not know pages or protocols.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import session_end, standard_claims
+from idp.identity import lifecycle, session_end, standard_claims
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
-from idp.store.tenant import consents, role_bindings, users
+from idp.store.tenant import consents, one_time_links, role_bindings, users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,56 @@ def check_email(email: str) -> str:
         ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to be, every part checked and in its stored form."""
+
+    id: str
+    username: str
+    key: str
+    email: str | None
+    is_verified: bool
+    claims: Mapping[str, Any]
+    roles: tuple[str, ...]
+
+
+def checked(
+    username: str, email: str | None, claims: Mapping[str, Any] | None = None, roles: Sequence[str] = ()
+) -> NewUser:
+    """Check what is known of a user to be; raises :class:`Invalid`. ``email_verified`` among the claims is about ``email``."""
+    name, key = " ".join(username.split()), fold(username)
+    if not is_username(key):
+        raise Invalid(
+            f"A username is 1 to {LONGEST_USERNAME} visible characters.", errors={"username": "not a username"}
+        )
+    address = check_email(email) if email else None
+    stored = standard_claims.check(claims or {})
+    is_verified = bool(stored.pop("email_verified", False)) and address is not None
+    held = tuple(_check_role(role) for role in dict.fromkeys(roles))
+    return NewUser(opaque.new_id(), name, key, address, is_verified, stored, held)
+
+
+def insert(conn: Connection, new: NewUser, *, password_hash: str | None, must_change: bool, state: str) -> None:
+    """Write a user and its roles; raises :class:`Conflict` when the name is taken, by a deleted user that is kept too."""
+    if users.find_by_username(conn, new.key) is not None:
+        raise Conflict("There is a user with this name already.")
+    users.create(
+        conn,
+        id=new.id,
+        username=new.username,
+        username_key=new.key,
+        email=new.email,
+        email_verified=new.is_verified,
+        claims=new.claims,
+        password_hash=password_hash,
+        must_change_password=must_change,
+        state=state,
+        password_changed_at=now() if password_hash else None,
+    )
+    for role in new.roles:
+        role_bindings.create(conn, new.id, role)
+
+
 def create_user(
     database: Database,
     hasher: Hasher,
@@ -82,42 +132,17 @@ def create_user(
 
     ``claims`` are standard claims; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
     """
-    name, key = " ".join(username.split()), fold(username)
-    if not is_username(key):
-        raise Invalid(
-            f"A username is 1 to {LONGEST_USERNAME} visible characters.", errors={"username": "not a username"}
-        )
-    address = check_email(email) if email else None
-    stored = standard_claims.check(claims or {})
-    is_verified = bool(stored.pop("email_verified", False)) and address is not None
-    held = [_check_role(role) for role in dict.fromkeys(roles)]
+    new = checked(username, email, claims, roles)
     if password is not None:
-        _check_password(password, tenant, (name, address))
+        _check_password(password, tenant, (new.username, new.email))
     password_hash = hasher.hash(password) if password is not None else None
-    user_id = opaque.new_id()
 
     def work(conn: Connection) -> None:
-        if users.find_by_username(conn, key) is not None:
-            raise Conflict("There is a user with this name already.")
-        users.create(
-            conn,
-            id=user_id,
-            username=name,
-            username_key=key,
-            email=address,
-            email_verified=is_verified,
-            claims=stored,
-            password_hash=password_hash,
-            must_change_password=must_change,
-            state="active",
-            password_changed_at=now() if password_hash else None,
-        )
-        for role in held:
-            role_bindings.create(conn, user_id, role)
-        _record(conn, "user.created", user_id, by, {"roles": held, "must_change_password": must_change})
+        insert(conn, new, password_hash=password_hash, must_change=must_change, state="active")
+        record(conn, "user.created", new.id, by, {"roles": list(new.roles), "must_change_password": must_change})
 
     database.writing(work)
-    return user_id
+    return new.id
 
 
 def find_user(database: Database, username: str) -> Row[Any]:
@@ -148,60 +173,87 @@ def set_password(
     """
     _check_password(password, tenant, (user.username, user.email))
     password_hash = hasher.hash(password)
-    ends_others = tenant.settings.password_change_ends_sessions
 
     def work(conn: Connection) -> None:
-        _locked(conn, user.id)
-        users.change(
-            conn, user.id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
-        )
-        ended = session_end.end_all_of(conn, user.id, "password_changed", but=keep_session) if ends_others else 0
-        _record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
+        current = locked(conn, user.id)
+        if not lifecycle.of(current.state).password:
+            raise lifecycle.instead(current.state, "active")
+        ended = write_password(conn, tenant, user.id, password_hash, must_change=must_change, keep_session=keep_session)
+        record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
 
     with announced(database):
         database.writing(work)
 
 
+def write_password(
+    conn: Connection,
+    tenant: Tenant,
+    user_id: str,
+    password_hash: str,
+    *,
+    must_change: bool = False,
+    keep_session: str | None = None,
+) -> int:
+    """Store a new password of a user whose row is locked; returns how many sessions ended.
+
+    Links that would set another one, or lead out of a lock of the former, die with it.
+    """
+    users.change(
+        conn, user_id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
+    )
+    one_time_links.revoke_of_user(conn, user_id, lifecycle.RECOVERY, lifecycle.UNLOCK)
+    if not tenant.settings.password_change_ends_sessions:
+        return 0
+    return session_end.end_all_of(conn, user_id, "password_changed", but=keep_session)
+
+
 def disable_user(database: Database, user_id: str, *, by: By) -> None:
-    """Keep a user from signing in; sessions and tokens end now. Raises :class:`NotFound`."""
+    """Keep a user from signing in; sessions, tokens and links end now. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        _locked(conn, user_id)
-        users.change(conn, user_id, state="disabled")
-        ended = session_end.end_all_of(conn, user_id, "user_disabled")
-        _record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
+        ended = lifecycle.enter(conn, locked(conn, user_id), "disabled", "user_disabled")
+        record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
 
     with announced(database):
         database.writing(work)
 
 
 def enable_user(database: Database, user_id: str, *, by: By) -> None:
-    """Let a disabled user sign in again; what was ended stays ended. Raises :class:`NotFound`."""
+    """Let a disabled user sign in again; what was ended stays ended. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        _locked(conn, user_id)
-        users.change(conn, user_id, state="active")
-        _record(conn, "user.enabled", user_id, by)
+        user = locked(conn, user_id)
+        if user.state not in ("active", "disabled"):
+            raise lifecycle.instead(user.state, "active")
+        lifecycle.enter(conn, user, "active", "user_enabled")
+        record(conn, "user.enabled", user_id, by)
 
     database.writing(work)
 
 
 def delete_user(database: Database, user_id: str, *, by: By) -> None:
-    """Delete a user with consents and roles; sessions and tokens end now. Raises :class:`NotFound`."""
+    """Delete a user for good, with everything that is theirs; sessions and tokens end now. Raises :class:`NotFound`."""
 
     def work(conn: Connection) -> None:
-        _locked(conn, user_id)
-        ended = session_end.end_all_of(conn, user_id, "user_deleted")
-        consents.delete_of_user(conn, user_id)
-        role_bindings.delete_of(conn, user_id)
-        users.delete(conn, user_id)
-        _record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
+        locked(conn, user_id)
+        record(conn, "user.deleted", user_id, by, {"sessions_ended": remove(conn, user_id)})
 
     with announced(database):
         database.writing(work)
 
 
-def _locked(conn: Connection, user_id: str) -> Row[Any]:
+def remove(conn: Connection, user_id: str) -> int:
+    """Remove a user, whose row is locked, and every row that is theirs; returns how many sessions ended."""
+    ended = session_end.end_all_of(conn, user_id, "user_deleted")
+    consents.delete_of_user(conn, user_id)
+    role_bindings.delete_of(conn, user_id)
+    one_time_links.delete_of_user(conn, user_id)
+    users.delete(conn, user_id)
+    return ended
+
+
+def locked(conn: Connection, user_id: str) -> Row[Any]:
+    """Return a user whose row nobody else changes until the transaction ends; raises :class:`NotFound`."""
     found = users.find_locked(conn, user_id)
     if found is None:
         raise NotFound("There is no such user.")
@@ -222,7 +274,7 @@ def _check_role(role: str) -> str:
     return role
 
 
-def _record(
+def record(
     conn: Connection,
     kind: str,
     user_id: str,
@@ -230,6 +282,7 @@ def _record(
     details: Mapping[str, Any] | None = None,
     session_id: str | None = None,
 ) -> None:
+    """Record what was done to an account, in the transaction that does it."""
     audit.record(
         conn,
         kind,

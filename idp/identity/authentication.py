@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from idp import audit, opaque
-from idp.identity import lockout
+from idp.identity import lifecycle, lockout, unlocking
 from idp.identity.accounts import fold, is_username
 from idp.store.tenant import users
 
@@ -121,6 +121,8 @@ def sign_in(
     verdict, user = begun[0]
     if verdict.source_is_locked:
         return _source_locked(server, attempt, verdict)
+    if verdict.account_is_locked and verdict.begins:
+        unlocking.offer(database, user.id if user is not None else None, attempt.source, attempt.correlation_id)
     reason = _reason(user, is_right, verdict)
     if user is None or reason is not None:
         return _refuse(server, attempt, reason or "unknown_account", user)
@@ -128,7 +130,7 @@ def sign_in(
     def work(conn: Connection) -> SignedIn:
         # Locked against a disabling that is under way: it either comes first and is seen, or ends the new session.
         current = users.find_locked(conn, user.id)
-        if current is None or current.state != "active" or current.password_hash != user.password_hash:
+        if current is None or not lifecycle.of(current.state).signs_in or current.password_hash != user.password_hash:
             raise _Changed
         lockout.succeeded(conn, who)
         if new_hash is not None:
@@ -161,7 +163,7 @@ def _reason(user: Row[Any] | None, is_right: bool, verdict: lockout.Verdict) -> 
         return "account_locked"
     if user is None:
         return "unknown_account"
-    if user.state != "active":
+    if not lifecycle.of(user.state).signs_in:
         return "disabled_account"
     return None if is_right else "wrong_password"
 

@@ -46,7 +46,12 @@ class Verdict:
 
 def subjects(username_key: str, address: str) -> Subjects:
     """Return the counters of a folded username and of a client address (IPv6: its /64, which one customer has)."""
-    return Subjects(opaque.digest(f"account\n{username_key}"), opaque.digest(f"source\n{source_of(address)}"))
+    return Subjects(account(username_key), opaque.digest(f"source\n{source_of(address)}"))
+
+
+def account(username_key: str) -> str:
+    """Return the counter of an account's failed sign-ins."""
+    return opaque.digest(f"account\n{username_key}")
 
 
 def source_of(address: str) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from idp.jobs.schedule import JobContext
     from idp.store.db import Database
     from idp.store.rows import Connection
+    from idp.tenancy.tenant import Tenant
 
     Delete = Callable[[Connection, int, int], int]
 
@@ -49,6 +50,7 @@ class Rule(NamedTuple):
     what: str
     delete: Delete
     age: int
+    most: int | None = None  # rows a transaction, where each has many others behind it
 
 
 # Clocks of nodes may differ by a minute: nothing is deleted in the very second of its end.
@@ -82,12 +84,12 @@ def purge(
     """Delete what has expired; returns how many rows of what."""
     counts: dict[str, int] = {}
     for rule in rules:
-        before = now() - rule.age
+        before, most = now() - rule.age, rule.most or BATCH
         counts[rule.what] = 0
         while not is_stopping():
-            done = database.writing(lambda conn, rule=rule, before=before: rule.delete(conn, before, BATCH))  # type: ignore[misc]
+            done = database.writing(lambda conn, rule=rule, before=before, most=most: rule.delete(conn, before, most))  # type: ignore[misc]
             counts[rule.what] += done
-            if not done or (done < BATCH and rule.delete not in _IN_STAGES):
+            if not done or (done < most and rule.delete not in _IN_STAGES):
                 break
             time.sleep(PAUSE)
     return counts
@@ -97,10 +99,15 @@ def purge(
 _IN_STAGES = (grants.purge_expired, sessions.purge_expired, outbox.purge_finished, outbox.purge_dead)
 
 
-def purge_tenant(context: JobContext) -> int:
-    """Purge one tenant; returns when it is next due."""
-    counts = purge(context.database, TENANT_RULES, is_stopping=context.is_stopping)
-    return now() + (BUSY if any(counts.values()) else IDLE)
+def tenant_job(of_tenant: Callable[[Tenant], Sequence[Rule]]) -> Job:
+    """Return the job that purges a tenant, by the rules above and those that ``of_tenant`` makes of its settings."""
+
+    def run(context: JobContext) -> int:
+        rules = (*TENANT_RULES, *of_tenant(context.tenant))
+        counts = purge(context.database, rules, is_stopping=context.is_stopping)
+        return now() + (BUSY if any(counts.values()) else IDLE)
+
+    return Job("purge", run, first_due=BUSY)
 
 
 def purge_control(context: JobContext) -> int:
@@ -109,5 +116,4 @@ def purge_control(context: JobContext) -> int:
     return now() + BUSY
 
 
-TENANT_JOB = Job("purge", purge_tenant, first_due=BUSY)
 CONTROL_JOB = Job("purge", purge_control, first_due=0, scope="installation")

@@ -95,6 +95,21 @@ class TenantSettings:
     password_change_ends_sessions: bool = _setting(
         True, "Whether a changed password ends the account's other sessions and tokens."
     )
+    recovery_lifetime: int = _setting(
+        30 * MINUTE, "Time in which the link to a new password, or out of a lock, works.", low=5 * MINUTE, high=DAY
+    )
+    recovery_mails: int = _setting(
+        3, "Mails that `Forgotten password?` brings one account in the window for failed sign-ins.", low=1, high=20
+    )
+    invitation_lifetime: int = _setting(
+        7 * DAY, "Time in which an invitation can be accepted.", low=HOUR, high=90 * DAY
+    )
+    deleted_account_retention: int = _setting(
+        30 * DAY,
+        "A deleted account that is kept can be restored for so long, then it is purged.",
+        low=0,
+        high=3650 * DAY,
+    )
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from house import PASSWORD
@@ -10,7 +11,9 @@ from refusals import harmless
 from sqlalchemy import select
 
 from idp.features import FEATURES
+from idp.identity import lifecycle, links
 from idp.store.db import db
+from idp.store.tenant import users
 
 if TYPE_CHECKING:
     from cast import Cast
@@ -24,6 +27,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 }
 FORMS = {key: one for key, one in ENDPOINTS.items() if "POST" in one.methods and one.audience == "person"}
 PROGRAMS = {key: one for key, one in ENDPOINTS.items() if "POST" in one.methods and one.audience == "program"}
+LINKS = {"/recovery": lifecycle.RECOVERY, "/invitation": lifecycle.INVITATION, "/unlock": lifecycle.UNLOCK}
 # What a person's requests may write without a form: the interaction itself, and that a session is in use.
 _UNGUARDED = {"interactions", "sessions.last_seen_at", "sessions.idle_expires_at"}
 EVERYTHING = {
@@ -48,6 +52,8 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/login",
         "/consent",
         "/password",
+        "/recover",
+        *LINKS,
     }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 
@@ -72,7 +78,8 @@ def test_s095_a_forged_form_changes_nothing(cast: Cast, key: str, headers: dict[
     """RFC 9700 §4.7, S095: without the form's own token, from this very browser, not a row of the tenant changes."""
     browser = _signed_in(cast)
     path, csrf = _open_form(cast, browser, FORMS[key].path, token)
-    form = {**EVERYTHING, **({"csrf": csrf} if csrf is not None else {})}
+    of_link = dict(parse_qsl(urlsplit(path).query)) if FORMS[key].path in LINKS else {}
+    form = {**EVERYTHING, **of_link, **({"csrf": csrf} if csrf is not None else {})}
     before = _rows(cast.house, cast.acme)
     answer = browser.post(path, form, {"origin": "", **headers} if "origin" in headers else headers)
     harmless(answer, [PASSWORD])
@@ -88,8 +95,6 @@ def test_s095_reading_changes_nothing(cast: Cast, key: str, method: str) -> None
     """RFC 9110 §9.2.1, S095: a form's fields in an address do nothing, with its right token too; nor does _method."""
     browser = _signed_in(cast)
     path, csrf = _open_form(cast, browser, FORMS[key].path, "right")
-    from urllib.parse import urlencode
-
     fields = {
         "action": "approve",
         "csrf": csrf or "",
@@ -208,6 +213,10 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         right = browser.get(base + path).form[1]["csrf"]
         address = base + path
         other = _signed_in(cast).get(base + path).form[1]["csrf"]
+    elif path in LINKS or path == "/recover":
+        address = _link(cast, path) if path in LINKS else base + path
+        right = browser.get(address).form[1]["csrf"]
+        other = _signed_in(cast).get(address).form[1]["csrf"]
     else:
         prompt = {"/login": "login", "/select-account": "select_account"}.get(path, "consent")
         page = browser.follow(browser.authorize(cast.basic, verifier="v" * 43, prompt=prompt))
@@ -228,6 +237,23 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         "invented": "A" * 43,
         "right": right,
     }[token]
+
+
+def _link(cast: Cast, path: str) -> str:
+    """A link that works for an account of its own, as a browser opens it."""
+    database, tenant = cast.house.database(cast.acme), cast.acme
+    email = f"{path.strip('/')}@example.com"
+    with database.reading() as conn:
+        found = users.find_by_username(conn, email)
+    user_id = found.id if found is not None else cast.house.user(tenant, email)
+    kind, state = LINKS[path], "invited" if path == "/invitation" else "active"
+
+    def work(conn: Any) -> str:
+        users.change(conn, user_id, state=state)
+        return links.make(conn, tenant, kind, path, user_id=user_id, address=email, lifetime=600, by="test").url
+
+    url = urlsplit(database.writing(work))
+    return f"{url.path}?{url.query}"
 
 
 def _rows(house: House, tenant: Tenant) -> dict[str, Any]:

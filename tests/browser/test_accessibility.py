@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients import modules
 from house import PASSWORD
+from letters import newest
 from site_pair import RP
 from walking import ADA, log_in, sign_in
+
+from idp.identity import invitations
+from idp.identity.accounts import By
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +68,23 @@ def every_page(page: Page, pair: Site) -> Iterator[str]:
     yield "tenant"
     page.goto(f"{pair.roots['acme']}/start?redirect_uri=https://evil.example/cb")
     yield "error"
+    page.goto(f"{pair.acme.issuer}/recover")
+    page.click("#recover-submit")
+    yield "forgotten password, empty"
+    page.fill("#username", "nobody@example.com")
+    page.click("#recover-submit")
+    yield "forgotten password, sent"
+    page.goto(f"{pair.acme.issuer}/recovery?token=x")
+    yield "link gone"
+    house, mailer = pair.running.house, pair.running.house.installation.services.mailer
+    invited = f"invited{time.monotonic_ns()}@example.com"
+    invitations.invite(house.database(pair.acme), mailer, pair.acme, email=invited, by=By("operator"))
+    page.goto(newest(house, pair.acme, "invitation").link)
+    yield "invitation"
+    page.fill("#new_password", PASSWORD)
+    page.fill("#confirm_password", PASSWORD)
+    page.click("#new-password-submit")
+    yield "invitation, done"
     page.goto(f"{pair.acme.issuer}/no-such-page")
     yield "no such page"
     page.goto(pair.running.url)
@@ -92,7 +114,7 @@ def test_axe_finds_nothing(page: Page, pair: Site) -> None:
         assert page.locator("h1").count() == 1, name
         assert page.evaluate("[...document.styleSheets].map(sheet => sheet.cssRules.length > 0)") == [True, True], name
     assert findings == {}
-    assert len(seen) == 13
+    assert len(seen) == 18
 
 
 def test_zoomed_to_400_percent(opened: Callable[..., BrowserContext], pair: Site) -> None:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cast import SigningKey, asserted
 from house import CALLBACK, PASSWORD, Answer, decoded
+from letters import newest
 from serving import FEED_SECONDS, eventually, rows, scalar, together
 
+from idp.identity import invitations
+from idp.identity.accounts import By
 from idp.keys import rotation
 
 if TYPE_CHECKING:
@@ -478,3 +481,32 @@ def test_s042_an_emergency_revocation_reaches_both(arena: Arena) -> None:
         return found == {False} and kid not in shown
 
     assert eventually(is_refused, 2) < 1.5
+
+
+def test_an_invitation_is_accepted_once(arena: Arena) -> None:
+    """S091, rule 4: 50 forms over two processes: one is taken, its password is the account's; the same after kill -9."""
+    house, tenant = arena.served.house, arena.tenant
+    for name in ("one", "two"):
+        email = f"{name}{os.urandom(4).hex()}@example.com"
+        mailer = house.installation.services.mailer
+        invitations.invite(house.database(tenant), mailer, tenant, email=email, by=By("operator"))
+        path = newest(house, tenant, "invitation").path
+        browser = arena.served.browser(tenant)
+        action, fields = browser.get(path).form
+        cookies = "; ".join(f"{key}={value}" for key, value in browser.cookies.items())
+        headers = {"cookie": cookies, "origin": tenant.origin, "accept": "text/html"}
+
+        def accept(wire: Wire, i: int, action: str = action, fields: Any = fields, headers: Any = headers) -> int:
+            password = f"password number {i} of them all"
+            form = {**fields, "new_password": password, "confirm_password": password}
+            return arena.served.send("POST", action, form=form, headers=headers, host=tenant.host, wire=wire).status
+
+        statuses, ends = arena.served.race(RACERS, accept)
+        assert len(ends) == 2, ends
+        assert sorted(statuses) == [303, *[410] * (RACERS - 1)]
+        restarted(arena)
+        winner = f"password number {statuses.index(303)} of them all"
+        arena.served.browser(tenant).sign_in(arena.rp, username=email, password=winner)
+        assert browser.get(path).status == 410
+        url = tenant.database_url
+        assert scalar(url, "SELECT state FROM users WHERE username = ?", email) == "active"

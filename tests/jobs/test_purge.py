@@ -19,6 +19,7 @@ from idp.store.tenant import (
     authorization_codes,
     grants,
     interactions,
+    one_time_links,
     outbox,
     refresh_tokens,
     refusals,
@@ -116,6 +117,8 @@ def fill(conn: Any) -> None:
             finished_at=None,
         )
         refusals.add(conn, [REFUSAL | {"at": ends}])
+        link = {"kind": "recovery", "user_id": "u", "address": "a", "payload": {}, "created_by": "u"}
+        one_time_links.create(conn, id=name, token_hash=name, expires_at=ends, **link)
     session(conn, "ended", at + 365 * DAY, ended_at=at)
     session_clients.note(conn, "ended", "c")
     outbox.enqueue(conn, "k", ["delivered", "dead", "discarded", "waiting"], {})
@@ -142,6 +145,7 @@ def fill(conn: Any) -> None:
                 "replays": 2,
                 "revoked_tokens": 2,
                 "interactions": 2,
+                "one_time_links": 2,
                 "refusals": 2,
                 "attempts": 1,
                 "sealed": 1,
@@ -163,7 +167,8 @@ def fill(conn: Any) -> None:
         ),
         (7 * DAY + 10, {"grants": 1, "authorization_codes": 1, "refresh_tokens": 1, "refusals": 1, "sessions": 1}),
         (7 * DAY + 20, {"outbox": 2, "outbox_attempts": 2}),
-        (30 * DAY + 10, {"outbox": 1, "outbox_attempts": 1}),
+        (30 * DAY - 10, {"one_time_links": 2}),
+        (30 * DAY + 10, {"outbox": 1, "outbox_attempts": 1, "one_time_links": 1}),
     ],
 )
 def test_each_kind_goes_when_its_time_has_come(house: Any, later: int, left: dict[str, int]) -> None:
@@ -190,6 +195,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "attempts": 1,
             "revoked tokens": 1,
             "interactions": 1,
+            "one-time links": 0,
             "initial access tokens": 0,
             "sessions": 4,
             "grants": 3,

@@ -33,6 +33,10 @@ SIGNED_OUT: dict[str, object] = {
     "patience": 5,
     "goes_on": False,
 }
+GOES_ON: dict[str, object] = {"client": CLIENT, "continue_url": "/t/acme/continue?interaction=4f2a", "goes_on": True}
+ENDS_HERE: dict[str, object] = {"client": None, "continue_url": "/t/acme/start", "goes_on": False}
+OF_LINK = {"token": "l_c2FtcGxl", "username": "ada@acme.example", "inviter": None, "min_length": 15, "errors": []}
+LINK_GONE = {"recover_url": "/t/acme/recover", "applications_url": "/t/acme/start"}
 SCOPES = [
     {"text": "Know who you are and recognise you when you come back", "icon": "user", "detail": None},
     {"text": "See your name and profile", "icon": "id", "detail": "Ada Lovelace"},
@@ -47,12 +51,17 @@ LANGUAGES = [
 
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
-    "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "errors": []}),
+    "login": (
+        "login.html",
+        ACME,
+        {**FORM, "recover_url": "/t/acme/recover?interaction=4f2a", "client": CLIENT, "username": None, "errors": []},
+    ),
     "login-wrong": (
         "login.html",
         ACME,
         {
             **FORM,
+            "recover_url": "/t/acme/recover?interaction=4f2a",
             "client": PLAIN_CLIENT,
             "username": "ada@acme.example",
             "errors": [("password", REFUSED)],
@@ -63,6 +72,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
         {
             **FORM,
+            "recover_url": "/t/zitrone/recover?interaction=4f2a",
             "client": None,
             "username": None,
             "errors": [(None, "Too many people are signing in. Please try again in a moment")],
@@ -85,6 +95,56 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             ],
         },
     ),
+    "recover": ("recover.html", ACME, {**FORM, **GOES_ON, "username": None, "errors": []}),
+    "recover-wrong": (
+        "recover.html",
+        ACME,
+        {**FORM, **ENDS_HERE, "username": None, "errors": [("username", "Enter your email address")]},
+    ),
+    "recover-throttled": (
+        "recover.html",
+        ACME,
+        {
+            **FORM,
+            **ENDS_HERE,
+            "username": "ada@acme.example",
+            "errors": [
+                (None, "New passwords were asked for too often from where you are. Please try again in a few minutes")
+            ],
+        },
+    ),
+    "recovery_sent": ("recovery_sent.html", ACME, {**GOES_ON, "minutes": 30, "again_url": "/t/acme/recover"}),
+    "recovery_sent-plain": ("recovery_sent.html", ACME, {**ENDS_HERE, "minutes": 1440, "again_url": "/t/acme/recover"}),
+    "new_password": ("new_password.html", ACME, {**FORM, **OF_LINK, "kind": "recovery"}),
+    "new_password-wrong": (
+        "new_password.html",
+        ACME,
+        {
+            **FORM,
+            **OF_LINK,
+            "kind": "recovery",
+            "errors": [("confirm_password", "The two passwords are not the same")],
+        },
+    ),
+    "invitation": ("new_password.html", ACME, {**FORM, **OF_LINK, "kind": "invitation"}),
+    "invitation-long": (
+        "new_password.html",
+        Brand("Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik", base_path="/t/verbund"),
+        {
+            **FORM,
+            **OF_LINK,
+            "kind": "invitation",
+            "inviter": "Wolfeschlegelsteinhausenbergerdorff & <Söhne>",
+            "username": "wolfeschlegelsteinhausenbergerdorff.senior@forschungsdatenmanagement.example",
+        },
+    ),
+    "link_done": ("link_done.html", ACME, {**GOES_ON, "kind": "recovery"}),
+    "link_done-invitation": ("link_done.html", ACME, {**ENDS_HERE, "kind": "invitation"}),
+    "link_done-unlock": ("link_done.html", ACME, {**ENDS_HERE, "kind": "unlock"}),
+    "link_gone": ("link_gone.html", ACME, {**LINK_GONE, "kind": "recovery"}),
+    "link_gone-invitation": ("link_gone.html", ACME, {**LINK_GONE, "kind": "invitation"}),
+    "link_gone-unlock": ("link_gone.html", ACME, {**LINK_GONE, "kind": "unlock"}),
+    "unlock": ("unlock.html", ACME, {**FORM, "token": "l_c2FtcGxl", "username": "ada@acme.example", "kind": "unlock"}),
     "consent": (
         "consent.html",
         ACME,

@@ -15,10 +15,13 @@ from cast import SigningKey, asserted
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from databases import environment
 from house import CALLBACK, PASSWORD
-from serving import Served, rows
+from letters import ask, newest
+from serving import Served, eventually, rows
 
 from idp import opaque
 from idp.errors import SettingError
+from idp.identity import invitations
+from idp.identity.accounts import By
 from idp.installation import Installation
 from idp.keys.envelope import MASTER_KEY_FILE, create_master_key
 from idp.keys.signer import sealing_purpose
@@ -27,9 +30,12 @@ from idp.settings import Settings
 if TYPE_CHECKING:
     from house import House, RelyingParty
 
+    from idp.tenancy.tenant import Tenant
+
 pytestmark = pytest.mark.slow
 WRONG_PASSWORD = "planted: a password that was mistyped"
 NEW_PASSWORD = "planted: the password of the changed account"
+INVITED_PASSWORD = "planted: the password of who was invited"
 
 
 def use_everything(served: Served) -> dict[str, str]:
@@ -108,7 +114,9 @@ def use_everything(served: Served) -> dict[str, str]:
         repeat_password=NEW_PASSWORD,
         current_password="planted: the first password of it",
     )
+    links = links_in_mails(served, tenant)
     return {
+        **links,
         "client secret": rp.secret,
         "client secret in the body": post.secret,
         "basic credentials": rp.auth["authorization"].partition(" ")[2],
@@ -130,6 +138,29 @@ def use_everything(served: Served) -> dict[str, str]:
         "assertion's signature": assertion.rpartition(".")[2],
         "access token's signature": tokens["access_token"].rpartition(".")[2],
         **private_keys(served.house),
+    }
+
+
+def links_in_mails(served: Served, tenant: Tenant) -> dict[str, str]:
+    """Tokens of links: one that waits, and one that was opened, misspelt and used; and what was typed in the wrong field."""
+    house = served.house
+    browser = served.browser(tenant)
+    ask(house, tenant, WRONG_PASSWORD, browser)
+    ask(house, tenant, "ada@example.com", browser)
+    query = "SELECT id FROM audit_events WHERE kind = 'recovery.mailed'"
+    eventually(lambda: rows(tenant.database_url, query), 20)
+    mailer = house.installation.services.mailer
+    invitations.invite(house.database(tenant), mailer, tenant, email="grace@example.com", by=By("operator"))
+    recovery, invitation = newest(house, tenant, "recovery"), newest(house, tenant, "invitation")
+    page = browser.get(invitation.path)
+    browser.get(f"{invitation.path}x")
+    assert browser.submit(page, new_password=INVITED_PASSWORD, confirm_password=INVITED_PASSWORD).status == 303
+    assert browser.get(invitation.path).status == 410
+    assert browser.get(recovery.path).status == 200
+    return {
+        "link to a new password": recovery.token,
+        "used invitation": invitation.token,
+        "password of the invited": INVITED_PASSWORD,
     }
 
 
@@ -173,11 +204,11 @@ def private_keys(house: House) -> dict[str, str]:
 
 
 def kept(served: Served) -> dict[str, bytes]:
-    """Everything that the installation keeps, by name; the master key's own file is the one exception."""
+    """Everything that the installation keeps, by name, but for the master key's own file, and mails where they are written out."""
     found = {
         str(path.relative_to(served.folder)): path.read_bytes()
         for path in served.folder.rglob("*")
-        if path.is_file() and path.name != MASTER_KEY_FILE
+        if path.is_file() and path.name != MASTER_KEY_FILE and path.suffix != ".eml"
     }
     for url in databases_of(served):
         if url.startswith("sqlite"):

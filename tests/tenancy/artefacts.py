@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jose_artefacts as jose
+import link_artefacts as mailed
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
 import registration_artefacts as joining
@@ -526,6 +527,7 @@ ARTEFACTS = (
     Artefact("lock of an account", _locked, _lock_unknown, _lock_known, ("attempts",)),
     Artefact("client of one tenant, its redirect URI", _client_of_one, _client_refused, _client_works, ("clients",), ("authorize",)),
     Artefact("role", _role, _role_unknown, _role_known, ("role_bindings",)),
+    Artefact("links in mails", mailed.tokens, mailed.tokens_refused, mailed.tokens_work, ("one_time_links",), ("pages",)),
     Artefact("initial access token", joining.initial_token, joining.initial_token_refused, joining.initial_token_works, ("initial_access_tokens",), ("registration",)),
     Artefact("registration access token", joining.registration, joining.registration_refused, joining.registration_works, ("clients",), ("registration",)),
     Artefact("audit event", _event, _event_unknown, _event_known, ("audit_events",)),

@@ -32,13 +32,21 @@ users = db.Table(
     moment("updated_at"),
     moment("password_changed_at", nullable=True),
     moment("deleted_at", nullable=True),
+    text("state_before", nullable=True),  # of a deleted user: what it is restored to
     db.UniqueConstraint("username_key", name="uq_users_username_key"),
     bind_key="tenant",
+)
+db.Index(
+    "ix_users_deleted_at",
+    users.c.deleted_at,
+    sqlite_where=users.c.deleted_at.is_not(None),
+    postgresql_where=users.c.deleted_at.is_not(None),
 )
 
 _ONE = select(users).where(users.c.id == bindparam("user_id"))
 _BY_ID = Prepared(_ONE)
 _LOCKED = Prepared(_ONE.with_for_update())  # SQLite has one writer anyway
+_ID_BY_KEY = Prepared(select(users.c.id).where(users.c.username_key == bindparam("username_key")))
 _BY_KEY = Prepared(select(users).where(users.c.username_key == bindparam("username_key")))
 
 
@@ -55,6 +63,18 @@ def find_locked(conn: Connection, user_id: str) -> Row[Any] | None:
 def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:
     """Return a user by folded username, or None."""
     return _BY_KEY.execute(conn, {"username_key": username_key}).first()
+
+
+def find_id(conn: Connection, username_key: str) -> str | None:
+    """Return a user's id by folded username, or None; as good as the same work either way."""
+    found: str | None = _ID_BY_KEY.execute(conn, {"username_key": username_key}).scalar()
+    return found
+
+
+def list_deleted(conn: Connection, before: int, limit: int) -> Sequence[Row[Any]]:
+    """Return users that were deleted, and kept, before a moment, at most ``limit``."""
+    here = (users.c.state == "deleted") & (users.c.deleted_at < before)
+    return conn.execute(select(users).where(here).limit(limit)).all()
 
 
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
