@@ -22,7 +22,7 @@ from idp.jobs.outbox import announced
 from idp.store.tenant import consents, role_bindings, users
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from idp.identity.passwords import Hasher
     from idp.store.db import Database
@@ -141,10 +141,11 @@ def set_password(
     by: By,
     must_change: bool = False,
     keep_session: str | None = None,
+    also: Callable[[Connection], None] | None = None,
 ) -> None:
     """Give a user a new password; other sessions and their grants end where the tenant wants it (the default).
 
-    ``keep_session`` is the session the person sits at. Raises :class:`Invalid` for a password against the rules.
+    ``keep_session`` is the session the person sits at; ``also`` runs in the same transaction. Raises :class:`Invalid` for a password against the rules.
     """
     _check_password(password, tenant, (user.username, user.email))
     password_hash = hasher.hash(password)
@@ -157,6 +158,8 @@ def set_password(
         )
         ended = session_end.end_all_of(conn, user.id, "password_changed", but=keep_session) if ends_others else 0
         _record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
+        if also is not None:
+            also(conn)
 
     with announced(database):
         database.writing(work)
@@ -186,8 +189,8 @@ def enable_user(database: Database, user_id: str, *, by: By) -> None:
     database.writing(work)
 
 
-def delete_user(database: Database, user_id: str, *, by: By) -> None:
-    """Delete a user with consents and roles; sessions and tokens end now. Raises :class:`NotFound`."""
+def delete_user(database: Database, user_id: str, *, by: By, also: Callable[[Connection], None] | None = None) -> None:
+    """Delete a user with consents and roles; sessions and tokens end now, ``also`` runs in the same transaction. Raises :class:`NotFound`."""
 
     def work(conn: Connection) -> None:
         _locked(conn, user_id)
@@ -196,6 +199,8 @@ def delete_user(database: Database, user_id: str, *, by: By) -> None:
         role_bindings.delete_of(conn, user_id)
         users.delete(conn, user_id)
         _record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
+        if also is not None:
+            also(conn)
 
     with announced(database):
         database.writing(work)

@@ -94,6 +94,13 @@ class TenantSettings:
     password_change_ends_sessions: bool = _setting(
         True, "Whether a changed password ends the account's other sessions and tokens."
     )
+    sensitive_fresh_seconds: int = _setting(
+        10 * MINUTE,
+        "A person who changes something sensitive on the account pages must have signed in within so long.",
+        low=60,
+        high=DAY,
+    )
+    account_self_deletion: bool = _setting(False, "Whether people may delete their own account.")
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",

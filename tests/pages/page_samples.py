@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from account_samples import ACCOUNT_SAMPLES
+
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -158,6 +160,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         ACME,
         {
             "account": None,
+            "account_url": None,
             "sign_out_url": None,
             "applications_url": "/t/acme/start",
             "issuer": "https://id.example/t/acme",
@@ -168,6 +171,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         ACME,
         {
             "account": ACCOUNT,
+            "account_url": "/t/acme/account",
             "sign_out_url": "/t/acme/logout",
             "applications_url": "/t/acme/start",
             "issuer": "https://id.example/t/acme",
@@ -202,4 +206,5 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "client_name": "Photo Frame",
         },
     ),
+    **ACCOUNT_SAMPLES,
 }
