@@ -76,7 +76,7 @@ def show(visit: Visit) -> Response:
 
 def _shown(visit: Visit, row: Row[Any], names: dict[str, str]) -> dict[str, Any]:
     words = KINDS.get(row.kind)
-    reason = REASONS.get((row.details or {}).get("reason", ""))
+    reason = REASONS.get(str((row.details or {}).get("reason")))
     return {
         "text": gettext(words) if words is not None else gettext(N_("Something else was recorded")),
         "kind": None if words is not None else row.kind,

@@ -32,7 +32,7 @@ def test_what_is_shown(any_world: World) -> None:
     any_world.signed_in()
     page = any_world.open(browser, "/sessions")
     assert page.text.count("self-item") == 2
-    assert page.text.count("this browser") == 1
+    assert page.text.count(">this browser<") == 1
     assert "An application" in page.text
     assert "127.0.0.1" in page.text
 

@@ -102,7 +102,7 @@ def use_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]
     """Return for each client that a user's grants are alive at: ``client_id``, ``first_at``, ``last_at`` (granted), ``refreshed_at`` or None."""
     is_alive = (grants.c.user_id == user_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
     last = func.max(grants.c.created_at)
-    columns = (
+    columns: Any = (
         grants.c.client_id,
         func.min(grants.c.created_at).label("first_at"),
         last.label("last_at"),

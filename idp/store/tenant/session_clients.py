@@ -51,7 +51,8 @@ def addresses(conn: Connection, session_id: str, member: str) -> list[tuple[str,
 def list_of(conn: Connection, session_ids: Collection[str]) -> Sequence[Row[Any]]:
     """Return ``session_id`` and ``client_id`` of what some sessions signed in to, the first client first."""
     order = (session_clients.c.first_at, session_clients.c.client_id)
-    query = select(session_clients.c.session_id, session_clients.c.client_id)
+    columns: Any = (session_clients.c.session_id, session_clients.c.client_id)
+    query = select(*columns)
     return conn.execute(query.where(session_clients.c.session_id.in_(session_ids)).order_by(*order)).all()
 
 
