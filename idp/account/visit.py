@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     Page = Callable[["Visit"], Response]
 
-LONGEST_TYPED = 2000  # characters of one field that survive a sign-in
-MOST_TYPED = 30  # fields
+LONGEST_TYPED = 8000  # characters of a form that survive a sign-in; a longer one is no person's
 DONE = "done"  # the parameter that says what has just been done
 # The pages in the order of the navigation: path, words.
 _NAVIGATION = (
@@ -195,9 +194,7 @@ def _purpose(path: str) -> str:
 
 def _typed(request: Request) -> dict[str, str]:
     """Return the texts of a form that may be kept: nothing secret, nothing endless."""
-    kept = [
-        (name, value)
-        for name, value in request.form
-        if name != csrf.FIELD and "password" not in name and len(name) <= 64 and len(value) <= LONGEST_TYPED
-    ]
-    return dict(kept[:MOST_TYPED]) if len({name for name, _ in kept}) == len(kept) else {}
+    kept = [(name, value) for name, value in request.form if name != csrf.FIELD and "password" not in name]
+    if sum(len(name) + len(value) for name, value in kept) > LONGEST_TYPED:
+        return {}
+    return dict(kept) if len({name for name, _ in kept}) == len(kept) else {}

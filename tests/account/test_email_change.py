@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from account_world import ADA, EVE
 from house import PASSWORD
 
+from idp import opaque
 from idp.clock import shifted
 from idp.identity import links
+from idp.store.db import db
 from idp.store.tenant import one_time_links, users
 
 if TYPE_CHECKING:
@@ -248,3 +250,15 @@ def test_mails_carry_nothing_of_who_asks_but_facts(world: World) -> None:
     ask(world, browser)
     assert world.mails()[0]["context"].keys() == {"link", "source", "user_agent", "minutes"}
     assert PASSWORD not in str(world.mails())
+
+
+def test_the_link_is_kept_nowhere_in_clear(any_world: World) -> None:
+    """S118: the link's row has a digest, the mail waits sealed; the token stands in no row of the tenant."""
+    browser = any_world.signed_in()
+    ask(any_world, browser)
+    token = any_world.link_path(any_world.mails()[0]).partition("token=")[2]
+    browser.get(any_world.link_path(any_world.mails()[0]))
+    everything = "".join(repr(any_world.rows(table.select())) for table in db.metadatas["tenant"].sorted_tables)
+    assert len(token) > 40
+    assert token not in everything
+    assert opaque.digest(token) in everything

@@ -174,6 +174,14 @@ def test_s095_a_foreign_form_without_a_session_keeps_nothing(world: World) -> No
     assert world.rows(interactions.interactions.select()) == []
 
 
+def test_no_endless_form_is_kept(world: World) -> None:
+    """Security rule on hostile input: what somebody without a session sends is kept only as far as a person would type it."""
+    answer = world.browser().post(world.url("/email"), {"email": "x" * 9000})
+    assert answer.status == 303
+    (row,) = world.rows(interactions.interactions.select())
+    assert row.request["typed"] == {}
+
+
 def test_s014_pages_are_not_framed_or_cached(world: World) -> None:
     """RFC 9700 §4.16, S014: every account page has the headers of a page that nobody frames or stores."""
     world.set(account_self_deletion="on")
