@@ -5,6 +5,8 @@ Also the flow's tables: the steps a person may have to take, in order, and the p
 
 from __future__ import annotations
 
+from idp.account.protocol import AccountProtocol
+from idp.account.routes import ACCOUNT
 from idp.feature import Endpoint, Feature
 from idp.flow import routes
 from idp.oauth import authorize, introspection, registration, request_object, revocation, token
@@ -48,9 +50,10 @@ FEATURES: tuple[Feature, ...] = (
     frontchannel_logout.FRONTCHANNEL_LOGOUT,
     session_management.SESSION_MANAGEMENT,
     third_party_login.THIRD_PARTY_LOGIN,
+    ACCOUNT,
     Feature(name="pages", spec="the product's pages", endpoints=_pages()),
 )
 
 STEPS = routes.STEPS
 
-PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(),)}
+PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(), AccountProtocol())}

@@ -30,6 +30,7 @@ def show(server: FlowServer, request: Request) -> Response:
         request,
         "tenant.html",
         account=account,
+        account_url=f"{tenant.base_path}/account",
         sign_out_url=f"{tenant.base_path}/logout",
         applications_url=f"{tenant.base_path}/start",
         issuer=tenant.issuer,

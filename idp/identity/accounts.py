@@ -22,7 +22,7 @@ from idp.jobs.outbox import announced
 from idp.store.tenant import consents, one_time_links, role_bindings, users
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from idp.identity.passwords import Hasher
     from idp.store.db import Database
@@ -166,10 +166,11 @@ def set_password(
     by: By,
     must_change: bool = False,
     keep_session: str | None = None,
+    also: Callable[[Connection], None] | None = None,
 ) -> None:
     """Give a user a new password; other sessions and their grants end where the tenant wants it (the default).
 
-    ``keep_session`` is the session the person sits at. Raises :class:`Invalid` for a password against the rules.
+    ``keep_session`` is the session the person sits at; ``also`` runs in the same transaction. Raises :class:`Invalid` for a password against the rules.
     """
     _check_password(password, tenant, (user.username, user.email))
     password_hash = hasher.hash(password)
@@ -180,6 +181,8 @@ def set_password(
             raise lifecycle.instead(current.state, "active")
         ended = write_password(conn, tenant, user.id, password_hash, must_change=must_change, keep_session=keep_session)
         record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
+        if also is not None:
+            also(conn)
 
     with announced(database):
         database.writing(work)
@@ -231,12 +234,17 @@ def enable_user(database: Database, user_id: str, *, by: By) -> None:
     database.writing(work)
 
 
-def delete_user(database: Database, user_id: str, *, by: By) -> None:
-    """Delete a user for good, with everything that is theirs; sessions and tokens end now. Raises :class:`NotFound`."""
+def delete_user(database: Database, user_id: str, *, by: By, also: Callable[[Connection], None] | None = None) -> None:
+    """Delete a user for good, with everything that is theirs; sessions and tokens end now, ``also`` runs in the same transaction.
+
+    Raises :class:`NotFound`.
+    """
 
     def work(conn: Connection) -> None:
         locked(conn, user_id)
         record(conn, "user.deleted", user_id, by, {"sessions_ended": remove(conn, user_id)})
+        if also is not None:
+            also(conn)
 
     with announced(database):
         database.writing(work)

@@ -110,6 +110,13 @@ class TenantSettings:
         low=0,
         high=3650 * DAY,
     )
+    sensitive_fresh_seconds: int = _setting(
+        10 * MINUTE,
+        "A person who changes something sensitive on the account pages must have signed in within so long.",
+        low=60,
+        high=DAY,
+    )
+    account_self_deletion: bool = _setting(False, "Whether people may delete their own account.")
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",

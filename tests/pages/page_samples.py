@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from account_samples import ACCOUNT_SAMPLES
+
 from idp.flow.login import REFUSED
 from idp.identity.passwords import check_new_password
 from idp.tenancy.settings import TenantSettings
@@ -234,6 +236,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         ACME,
         {
             "account": None,
+            "account_url": None,
             "sign_out_url": None,
             "applications_url": "/t/acme/start",
             "issuer": "https://id.example/t/acme",
@@ -244,6 +247,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         ACME,
         {
             "account": ACCOUNT,
+            "account_url": "/t/acme/account",
             "sign_out_url": "/t/acme/logout",
             "applications_url": "/t/acme/start",
             "issuer": "https://id.example/t/acme",
@@ -278,4 +282,5 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "client_name": "Photo Frame",
         },
     ),
+    **ACCOUNT_SAMPLES,
 }

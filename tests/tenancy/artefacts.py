@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import account_artefacts as account
 import jose_artefacts as jose
 import link_artefacts as mailed
 import logout_artefacts as leaving
@@ -521,6 +522,7 @@ ARTEFACTS = (
     Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
+    Artefact("link that changes an e-mail address", account.link, account.link_refused, account.link_works, ("one_time_links",), ("account",)),
     Artefact("consent", _consent, _consent_unknown, _consent_known, ("consents",), ("pages",)),
     Artefact("password of the same e-mail", lambda _a, _b: PASSWORDS["acme"], _password_refused, _password_works, ("users",)),
     Artefact("user of one tenant", _only_user, _only_user_refused, _only_user_works, ("users",)),

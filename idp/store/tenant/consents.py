@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select
 
@@ -12,7 +12,9 @@ from idp.store.mixins import document, identifier, moment, prebuilt
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
 
 consents = db.Table(
     "consents",
@@ -42,6 +44,12 @@ _ADD = Prepared(
 def scopes_of(conn: Connection, user_id: str, client_id: str) -> frozenset[str]:
     """Return the scopes a user has granted to a client."""
     return frozenset(_SCOPES.execute(conn, {"user": user_id, "client": client_id}).scalar() or ())
+
+
+def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return what a user has granted to whom, the newest first; at most ``limit``."""
+    order = (consents.c.granted_at.desc(), consents.c.client_id)
+    return conn.execute(select(consents).where(consents.c.user_id == user_id).order_by(*order).limit(limit)).all()
 
 
 def add(conn: Connection, user_id: str, client_id: str, scopes: frozenset[str]) -> None:

@@ -17,6 +17,8 @@ from idp.store.tenant.revoked_tokens import revoked_tokens
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection, Row
 
 grants = db.Table(
@@ -76,6 +78,12 @@ def find_standing(conn: Connection, grant_id: str, jti: str) -> Row[Any] | None:
         return None
     standing: Row[Any] = found
     return standing
+
+
+def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return a user's grants, the newest first, revoked and expired ones too; at most ``limit``."""
+    order = (grants.c.created_at.desc(), grants.c.id)
+    return conn.execute(select(grants).where(grants.c.user_id == user_id).order_by(*order).limit(limit)).all()
 
 
 def create(conn: Connection, **values: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -18,6 +18,8 @@ from idp.store.tenant.grants import grants
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection, Row
 
 refresh_tokens = db.Table(
@@ -94,6 +96,21 @@ def create(conn: Connection, token_hash: str, grant_id: str, expires_at: int) ->
 def consume(conn: Connection, token_hash: str, sealed_successor: str) -> bool:
     """Use a token up and keep its sealed successor; exactly one caller ever gets True."""
     return _CONSUME.execute(conn, {"token": token_hash, "at": now(), "sealed": sealed_successor}).rowcount == 1
+
+
+def use_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return for each client that a user's grants are alive at: ``client_id``, ``first_at``, ``last_at`` (granted), ``refreshed_at`` or None."""
+    is_alive = (grants.c.user_id == user_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
+    last = func.max(grants.c.created_at)
+    columns: Any = (
+        grants.c.client_id,
+        func.min(grants.c.created_at).label("first_at"),
+        last.label("last_at"),
+        func.max(refresh_tokens.c.issued_at).label("refreshed_at"),
+    )
+    joined = grants.outerjoin(refresh_tokens, refresh_tokens.c.grant_id == grants.c.id)
+    query = select(*columns).select_from(joined).where(is_alive).group_by(grants.c.client_id)
+    return conn.execute(query.order_by(last.desc(), grants.c.client_id).limit(limit)).all()
 
 
 def forget_sealed(conn: Connection, before: int, limit: int = 1000) -> int:

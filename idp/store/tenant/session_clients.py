@@ -5,7 +5,7 @@ Kept as long as the session itself; grants do not serve for it, because those wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
@@ -16,7 +16,9 @@ from idp.store.prepared import Prepared
 from idp.store.tenant.clients import clients
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy.engine import Connection, Row
 
 session_clients = db.Table(
     "session_clients",
@@ -44,6 +46,14 @@ def addresses(conn: Connection, session_id: str, member: str) -> list[tuple[str,
         .order_by(session_clients.c.first_at, clients.c.client_id)
     )
     return [(row.client_id, row.address) for row in found]
+
+
+def list_of(conn: Connection, session_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return ``session_id`` and ``client_id`` of what some sessions signed in to, the first client first."""
+    order = (session_clients.c.first_at, session_clients.c.client_id)
+    columns: Any = (session_clients.c.session_id, session_clients.c.client_id)
+    query = select(*columns)
+    return conn.execute(query.where(session_clients.c.session_id.in_(session_ids)).order_by(*order)).all()
 
 
 def delete_of_client(conn: Connection, client_id: str) -> None:

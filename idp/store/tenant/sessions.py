@@ -14,6 +14,8 @@ from idp.store.tenant.session_clients import session_clients
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection, Row
 
 sessions = db.Table(
@@ -65,6 +67,15 @@ def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
 def find_open(conn: Connection, session_id: str) -> Row[Any] | None:
     """Return a session that has not ended, or None; within a write transaction nobody else ends it until that is over."""
     return _OPEN.execute(conn, {"session": session_id}).first()
+
+
+def list_live_of(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return a user's sessions that are alive, the one that was used last first; at most ``limit``."""
+    at = now()
+    here = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
+    here &= (sessions.c.expires_at > at) & (sessions.c.idle_expires_at > at)
+    order = (sessions.c.last_seen_at.desc(), sessions.c.id)
+    return conn.execute(select(sessions).where(here).order_by(*order).limit(limit)).all()
 
 
 def create(conn: Connection, **values: Any) -> None:

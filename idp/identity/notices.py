@@ -1,0 +1,56 @@
+"""Notices: the mail that tells a person that something about the account's security has changed (ASVS 5.0 §6.3.7).
+
+Written in the transaction of the change, to the address that was the account's before it. Whoever calls it wraps the
+transaction in :func:`idp.jobs.outbox.announced`. Must not know what the mail says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from idp.audit import clean
+from idp.clock import now
+from idp.language import current
+
+if TYPE_CHECKING:
+    from idp.notify.mailer import Mailer
+    from idp.store.rows import Connection
+    from idp.tenancy.tenant import Tenant
+
+ACCOUNT_PATH = "/account"
+_LONGEST_AGENT = 256  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change came from, as the person is told: the proven address and what the browser calls itself."""
+
+    source: str
+    user_agent: str | None
+
+    @property
+    def agent(self) -> str:
+        """What the browser calls itself, as it may be kept; a mail names only browsers that it knows."""
+        return clean(self.user_agent, _LONGEST_AGENT) or ""
+
+
+def tell(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, to: str | None, origin: Origin) -> None:
+    """Put a notice into the outbox; an account without an address is told nothing.
+
+    ``what`` is a constant: ``password_changed``, ``email_changed``, ``sessions_ended`` or ``account_deleted``.
+    """
+    if to is None:
+        return
+    mailer.enqueue(
+        conn,
+        tenant,
+        "notice",
+        to,
+        language=current().tag,
+        what=what,
+        at=now(),
+        source=origin.source,
+        user_agent=origin.agent,
+        link=f"{tenant.issuer}{ACCOUNT_PATH}",
+    )

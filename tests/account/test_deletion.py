@@ -1,0 +1,58 @@
+"""Deleting one's own account: only where the tenant lets people, freshly signed in, with its name typed (GDPR Article 17)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from account_world import ADA
+from sqlalchemy import select
+
+from idp.store.tenant.sessions import sessions
+
+if TYPE_CHECKING:
+    from account_world import World
+
+
+def test_it_is_off_by_default(any_world: World) -> None:
+    """Issue 5, `account_self_deletion`: without it there is no such page, no form and no link."""
+    browser = any_world.signed_in()
+    before = any_world.everything()
+    assert any_world.browser().get(any_world.url("/delete")).status == 404
+    assert browser.get(any_world.url("/delete")).status == 404
+    assert browser.post(any_world.url("/delete"), {"username": ADA, "csrf": "x"}).status == 404
+    assert "account/delete" not in any_world.open(browser, "").text
+    assert any_world.everything() == before
+
+
+def test_the_account_is_gone_with_all_it_had(any_world: World) -> None:
+    """GDPR Article 17, S093: sessions and tokens are dead at once, the cookie is taken away, the address is told."""
+    any_world.set(account_self_deletion="on")
+    browser, other = any_world.signed_in(), any_world.signed_in()
+    tokens = any_world.tokens(other)
+    user_id = any_world.user().id
+    answer = browser.submit(any_world.open(browser, "/delete"), username=f" {ADA.upper()} ")
+    assert answer.status == 200
+    assert "Your account is deleted" in answer.text
+    assert not any(name.startswith("s-") for name in browser.cookies)
+    assert any_world.rp.userinfo(tokens["access_token"]).status == 401
+    assert any_world.rp.refresh(tokens["refresh_token"]).status == 400
+    live = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
+    assert any_world.rows(select(sessions.c.id).where(live)) == []
+    (event,) = any_world.events("user.deleted")
+    assert event.actor == event.subject == user_id
+    mail = any_world.mails()[-1]
+    assert (mail["template"], mail["to"], mail["context"]["what"]) == ("notice", ADA, "account_deleted")
+    refused = any_world.log_in(any_world.browser(), "")
+    assert 'id="login-submit"' in refused.text
+
+
+def test_another_name_deletes_nothing(any_world: World) -> None:
+    """Issue 5, account pages: what is typed must be the account's name; what was typed stays."""
+    any_world.set(account_self_deletion="on")
+    browser = any_world.signed_in()
+    before = any_world.everything()
+    for typed in ("", "eve@example.com", "ada", "\x00", "x" * 5000):
+        answer = browser.submit(any_world.open(browser, "/delete"), username=typed)
+        assert answer.status == 400
+        assert 'id="username-error"' in answer.text
+    assert any_world.everything() == before
