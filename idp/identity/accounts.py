@@ -16,7 +16,8 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import session_end, standard_claims
+from idp.identity import password_history, session_end, standard_claims
+from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
 from idp.store.tenant import consents, role_bindings, users
@@ -90,9 +91,9 @@ def create_user(
     address = check_email(email) if email else None
     stored = standard_claims.check(claims or {})
     is_verified = bool(stored.pop("email_verified", False)) and address is not None
-    held = [_check_role(role) for role in dict.fromkeys(roles)]
+    held = [check_role(role) for role in dict.fromkeys(roles)]
     if password is not None:
-        _check_password(password, tenant, (name, address))
+        _check_password(password, tenant, names_of(tenant.name, name, address, stored))
     password_hash = hasher.hash(password) if password is not None else None
     user_id = opaque.new_id()
 
@@ -144,14 +145,16 @@ def set_password(
 ) -> None:
     """Give a user a new password; other sessions and their grants end where the tenant wants it (the default).
 
-    ``keep_session`` is the session the person sits at. Raises :class:`Invalid` for a password against the rules.
+    ``keep_session`` is the session the person sits at. Raises :class:`Invalid` for a password against the rules
+    or one that the person has had before, where the tenant refuses those.
     """
-    _check_password(password, tenant, (user.username, user.email))
+    _check_password(password, tenant, names_of(tenant.name, user.username, user.email, user.claims))
+    password_history.check(database, hasher, tenant.settings, user, password)
     password_hash = hasher.hash(password)
     ends_others = tenant.settings.password_change_ends_sessions
 
     def work(conn: Connection) -> None:
-        _locked(conn, user.id)
+        password_history.keep(conn, tenant.settings, _locked(conn, user.id))
         users.change(
             conn, user.id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
         )
@@ -193,6 +196,7 @@ def delete_user(database: Database, user_id: str, *, by: By) -> None:
         _locked(conn, user_id)
         ended = session_end.end_all_of(conn, user_id, "user_deleted")
         consents.delete_of_user(conn, user_id)
+        password_history.delete_of(conn, user_id)
         role_bindings.delete_of(conn, user_id)
         users.delete(conn, user_id)
         _record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
@@ -209,12 +213,13 @@ def _locked(conn: Connection, user_id: str) -> Row[Any]:
 
 
 def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]) -> None:
-    problems = check_new_password(password, tenant.settings, (*names, tenant.name))
+    problems = check_new_password(password, tenant.settings, names)
     if problems:
         raise Invalid(f"{problems[0]}.", errors={"password": problems[0]})
 
 
-def _check_role(role: str) -> str:
+def check_role(role: str) -> str:
+    """Return a role's name; raises :class:`Invalid` for what cannot be one."""
     if not _ROLE.fullmatch(role):
         raise Invalid(
             "A role's name is lower-case letters, digits and . _ : - inside.", errors={"roles": "not a role's name"}

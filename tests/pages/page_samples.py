@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from idp.identity.password_strength import Strength
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -55,7 +56,11 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
         {**FORM, "client": None, "username": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
     ),
-    "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
+    "password": (
+        "password.html",
+        ACME,
+        {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": [], "strength": None, "is_too_old": False},
+    ),
     "password-wrong": (
         "password.html",
         ACME,
@@ -67,6 +72,8 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ("new_password", "The new password is too short; it needs at least 12 characters"),
                 ("confirm_password", "The two passwords are not the same"),
             ],
+            "strength": Strength(0, "very weak", "This password would be guessed within minutes: add words."),
+            "is_too_old": True,
         },
     ),
     "consent": (
