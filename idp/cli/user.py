@@ -17,6 +17,7 @@ from idp.cli.commands import (
     table,
 )
 from idp.cli.opening import OPERATOR, opened_tenant
+from idp.cli.user_import import import_users
 from idp.identity import accounts
 from idp.store.tenant import role_bindings, users
 
@@ -30,6 +31,9 @@ MOST_LISTED = 1000
 @click.group()
 def user() -> None:
     """Users of a tenant."""
+
+
+user.add_command(import_users)
 
 
 @user.command()
