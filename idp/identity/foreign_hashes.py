@@ -30,7 +30,7 @@ PREFIX = "imported:"
 LONGEST = 1024  # characters of a hash
 SHORTEST_DIGEST, LONGEST_DIGEST = 16, 128  # bytes
 LONGEST_SALT = 256  # bytes
-# What one verification may cost, in each case less than about a second of one core.
+# What one verification may cost, in each case one to two seconds of one core.
 MOST_PBKDF2 = 2_000_000  # iterations, all blocks of the digest together
 MOST_BCRYPT = 14  # the cost, a power of two
 MOST_SCRYPT_MEMORY = 64 << 20  # bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from idp.identity.password_strength import Strength
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -72,7 +71,10 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ("new_password", "The new password is too short; it needs at least 12 characters"),
                 ("confirm_password", "The two passwords are not the same"),
             ],
-            "strength": Strength(0, "very weak", "This password would be guessed within minutes: add words."),
+            "strength": {
+                "word": "very weak",
+                "sentence": "This password would be guessed within minutes: add words.",
+            },
             "is_too_old": True,
         },
     ),
