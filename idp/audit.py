@@ -20,7 +20,7 @@ from idp.spool import MAX_FILE, MAX_TOTAL, SpoolFile
 from idp.store.tenant import audit_events
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from idp.errors import Refusal
@@ -125,6 +125,35 @@ def record(
             "details": None if details is None else _clean_details(details),
         },
     )
+
+
+def record_alike(
+    conn: Connection,
+    kind: str,
+    about: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    actor: str,
+    source: str | None = None,
+) -> None:
+    """Insert successes of one kind into the caller's write transaction in one statement: (subject, details) each."""
+    at = now()
+    shared = {
+        "at": at,
+        "kind": kind,
+        "outcome": "success",
+        "actor": clean(actor),
+        "client_id": None,
+        "session_id": None,
+        "grant_id": None,
+        "source": clean(source),
+        "correlation_id": None,
+    }
+    events = [
+        {"id": opaque.new_id(), "subject": clean(subject), "details": _clean_details(details), **shared}
+        for subject, details in about
+    ]
+    if events:
+        audit_events.add(conn, events)
 
 
 def clean(value: str | None, longest: int = LONGEST_FIELD) -> str | None:

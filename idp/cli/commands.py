@@ -110,17 +110,17 @@ def console() -> Any:
 
 
 @contextmanager
-def progress(out: Output, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal's standard error; yields what to call after each step."""
+def progress(out: Output, what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Show a bar on a terminal's standard error; yields what to call after each step, or with how many there were."""
     if out.is_json or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _steps=1: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda steps=1: bar.advance(task, steps)
 
 
 def _plain(text: str) -> Any:

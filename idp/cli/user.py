@@ -18,6 +18,7 @@ from idp.cli.commands import (
 )
 from idp.cli.invite import COMMANDS
 from idp.cli.opening import OPERATOR, opened_tenant
+from idp.cli.user_import import import_users
 from idp.identity import accounts, kept_accounts, lifecycle, unlocking
 from idp.store.tenant import role_bindings, users
 
@@ -31,6 +32,9 @@ MOST_LISTED = 1000
 @click.group()
 def user() -> None:
     """Users of a tenant."""
+
+
+user.add_command(import_users)
 
 
 @user.command()

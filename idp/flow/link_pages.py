@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idp import audit, opaque
-from idp.errors import Refusal, Unavailable
+from idp.errors import Invalid, Refusal, Unavailable
 from idp.flow import pages, plain_forms
 from idp.flow.preamble import PARAMETER
-from idp.identity import invitations, link_use, recovery, unlocking
+from idp.identity import invitations, link_use, password_history, recovery, unlocking
 from idp.identity.accounts import By
 from idp.identity.link_use import Gone, Opened
+from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password, normalised
 from idp.language import N_, gettext
 from idp.web.http import redirect
@@ -78,7 +79,8 @@ class LinkPage:
             unlocking.complete(server.database, opened, by=by)
             return self._finished(server, opened)
         new = plain_forms.field(request, "new_password")
-        names = (opened.user.username, opened.user.email, server.tenant.name)
+        user = opened.user
+        names = names_of(server.tenant.name, user.username, user.email, user.claims or {})
         problems = check_new_password(new, server.tenant.settings, names)
         errors: _Errors = [("new_password", sentence) for sentence in problems]
         if not problems and normalised(plain_forms.field(request, "confirm_password")) != normalised(new):
@@ -86,7 +88,11 @@ class LinkPage:
         if errors:
             return self._page(server, request, token, opened, errors, 400)
         try:
+            password_history.check(server.database, server.services.hasher, server.tenant.settings, user, new)
             hashed = server.services.hasher.hash(new)
+        except Invalid as refused:  # it was one before
+            errors = [("new_password", refused.errors.get("password", refused.title))]
+            return self._page(server, request, token, opened, errors, 400)
         except Unavailable as busy:
             page = self._page(server, request, token, opened, [(None, gettext(BUSY))], 503)
             page.set("retry-after", str(busy.retry_after))

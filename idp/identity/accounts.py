@@ -16,7 +16,8 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import lifecycle, session_end, standard_claims
+from idp.identity import lifecycle, password_history, session_end, standard_claims
+from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
 from idp.store.tenant import consents, one_time_links, role_bindings, users
@@ -90,7 +91,7 @@ def checked(
     address = check_email(email) if email else None
     stored = standard_claims.check(claims or {})
     is_verified = bool(stored.pop("email_verified", False)) and address is not None
-    held = tuple(_check_role(role) for role in dict.fromkeys(roles))
+    held = tuple(check_role(role) for role in dict.fromkeys(roles))
     return NewUser(opaque.new_id(), name, key, address, is_verified, stored, held)
 
 
@@ -134,7 +135,7 @@ def create_user(
     """
     new = checked(username, email, claims, roles)
     if password is not None:
-        _check_password(password, tenant, (new.username, new.email))
+        _check_password(password, tenant, names_of(tenant.name, new.username, new.email, new.claims))
     password_hash = hasher.hash(password) if password is not None else None
 
     def work(conn: Connection) -> None:
@@ -170,9 +171,11 @@ def set_password(
 ) -> None:
     """Give a user a new password; other sessions and their grants end where the tenant wants it (the default).
 
-    ``keep_session`` is the session the person sits at; ``also`` runs in the same transaction. Raises :class:`Invalid` for a password against the rules.
+    ``keep_session`` is the session the person sits at; ``also`` runs in the same transaction. Raises :class:`Invalid` for a password
+    against the rules or one that the person has had before, where the tenant refuses those.
     """
-    _check_password(password, tenant, (user.username, user.email))
+    _check_password(password, tenant, names_of(tenant.name, user.username, user.email, user.claims))
+    password_history.check(database, hasher, tenant.settings, user, password)
     password_hash = hasher.hash(password)
 
     def work(conn: Connection) -> None:
@@ -201,6 +204,7 @@ def write_password(
 
     Links that would set another one, or lead out of a lock of the former, die with it.
     """
+    password_history.keep(conn, tenant.settings, locked(conn, user_id))
     users.change(
         conn, user_id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
     )
@@ -254,6 +258,7 @@ def remove(conn: Connection, user_id: str) -> int:
     """Remove a user, whose row is locked, and every row that is theirs; returns how many sessions ended."""
     ended = session_end.end_all_of(conn, user_id, "user_deleted")
     consents.delete_of_user(conn, user_id)
+    password_history.delete_of(conn, user_id)
     role_bindings.delete_of(conn, user_id)
     one_time_links.delete_of_user(conn, user_id)
     users.delete(conn, user_id)
@@ -269,12 +274,13 @@ def locked(conn: Connection, user_id: str) -> Row[Any]:
 
 
 def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]) -> None:
-    problems = check_new_password(password, tenant.settings, (*names, tenant.name))
+    problems = check_new_password(password, tenant.settings, names)
     if problems:
         raise Invalid(f"{problems[0]}.", errors={"password": problems[0]})
 
 
-def _check_role(role: str) -> str:
+def check_role(role: str) -> str:
+    """Return a role's name; raises :class:`Invalid` for what cannot be one."""
     if not _ROLE.fullmatch(role):
         raise Invalid(
             "A role's name is lower-case letters, digits and . _ : - inside.", errors={"roles": "not a role's name"}

@@ -1,7 +1,7 @@
 """Passwords: one argon2id hash at a time, and what a new password must be (NIST SP 800-63B-4 §3.1.1.2).
 
 Owns normalisation (NFC), the limits (128 characters, nothing is ever cut off, NUL is refused), hashing with a bounded queue,
-re-hashing when the parameters changed, and the dummy hash that makes an unknown account cost what a known one costs.
+re-hashing when the parameters changed or another system made the hash, and the dummy hash that makes an unknown account cost what a known one costs.
 Must not know accounts or storage.
 """
 
@@ -19,6 +19,7 @@ from argon2.exceptions import InvalidHashError
 
 from idp import waiting
 from idp.errors import Invalid, Unavailable
+from idp.identity import foreign_hashes, password_rules
 from idp.identity.argon2_memory import HASH_BYTES, SALT_BYTES, KeptMemory
 from idp.language import N_, NN_
 
@@ -82,11 +83,20 @@ class Hasher:
 
         def judge() -> tuple[bool, str | None]:
             known = stored() if callable(stored) else stored
+            if known is not None and foreign_hashes.is_foreign(known):
+                return self._judge_foreign(known, password, text)
             if not self._matches(known or self._dummy, text) or known is None:
                 return False, None
             return True, None if self._argon2.is_current(known) else self._argon2.hash(text.encode())
 
         return self._in_turn(judge)
+
+    def _judge_foreign(self, stored: str, password: str, text: str) -> tuple[bool, str | None]:
+        """Judge by another system's hash; right or wrong, the work of one of ours is done too (it replaces the foreign one)."""
+        # The other system may have hashed what was typed without normalising it.
+        if foreign_hashes.verify(stored, (text, password)):
+            return True, self._argon2.hash(text.encode())
+        return self._matches(self._dummy, text) and False, None
 
     def _matches(self, stored: str, text: str) -> bool:
         try:
@@ -126,7 +136,7 @@ def _dummy_hash(memory_kib: int, time_cost: int) -> str:
 def check_new_password(password: str, settings: TenantSettings, names: Iterable[str | None] = ()) -> list[str]:
     """Return a sentence for each rule a new password breaks; empty when it may be used.
 
-    ``names`` are words a password may not be: the username, the e-mail address, the tenant's name. There are no rules about
+    ``names`` are words that a password may not be or mostly consist of (:func:`idp.identity.password_rules.names_of`). There are no rules about
     kinds of characters (SP 800-63B-4 §3.1.1.2: verifiers SHALL NOT impose composition rules).
     """
     if "\x00" in password:
@@ -143,14 +153,14 @@ def check_new_password(password: str, settings: TenantSettings, names: Iterable[
                 settings.password_min_length,
             )
         )
-    plain = _plain(text)
+    plain, names = _plain(text), tuple(names)
     if plain in {part for name in names if name for part in _words(name)}:
         found.append(
             N_("The new password must not be your username, your email address or the name of the organisation")
         )
     if len(text) > 1 and len(set(plain)) == 1:
         found.append(N_("The new password must not be one character repeated"))
-    return found
+    return found or password_rules.problems(text, names)
 
 
 def _plain(text: str) -> str:

@@ -84,6 +84,11 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def is_known(name: str) -> bool:
+    """Say whether a name is a standard claim's that may be set."""
+    return name in _FORMS
+
+
 def is_language_tag(value: str) -> bool:
     """Say whether a text has the form of a language tag (BCP 47)."""
     return _TAG.fullmatch(value) is not None

@@ -85,6 +85,14 @@ class TenantSettings:
     password_min_length: int = _setting(
         15, "Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor).", low=8, high=64
     )
+    password_history: int = _setting(
+        0, "How many of a person's latest passwords, the present one among them, a new one may not be.", low=0, high=24
+    )
+    password_max_age: int = _setting(
+        0,
+        "A password older than this must be replaced at the next sign-in (at least a day); 0: never.",
+        high=3650 * DAY,
+    )
     account_attempts: int = _setting(
         10, "Failed sign-ins of one account in the window before it must wait.", low=3, high=100
     )
@@ -230,6 +238,8 @@ def _check_together(settings: TenantSettings) -> None:
         raise Invalid("response_types must contain code.")
     if not {"ES256", "RS256"} <= set(settings.signing_algorithms):
         raise Invalid("signing_algorithms must contain ES256 and RS256.")
+    if 0 < settings.password_max_age < DAY:
+        raise Invalid(f"password_max_age must be 0 or at least {DAY}, which is a day.")
     for name in ("access_token_signing_alg", "id_token_signing_alg"):
         if getattr(settings, name) not in settings.signing_algorithms:
             raise Invalid(f"{name} must be among signing_algorithms.")

@@ -28,6 +28,7 @@ DISTRIBUTIONS = {
     "argon2": "argon2-cffi",
     "email_validator": "email-validator",
     "flask_sqlalchemy": "flask-sqlalchemy",
+    "passlib": "libpass",
     "prometheus_client": "prometheus-client",
 }
 

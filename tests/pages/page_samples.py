@@ -80,7 +80,11 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "errors": [(None, "Too many people are signing in. Please try again in a moment")],
         },
     ),
-    "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
+    "password": (
+        "password.html",
+        ACME,
+        {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": [], "strength": None, "is_too_old": False},
+    ),
     "password-wrong": (
         "password.html",
         ACME,
@@ -95,6 +99,11 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ),
                 ("confirm_password", "The two passwords are not the same"),
             ],
+            "strength": {
+                "word": "very weak",
+                "sentence": "This password would be guessed within minutes: add words.",
+            },
+            "is_too_old": True,
         },
     ),
     "recover": ("recover.html", ACME, {**FORM, **GOES_ON, "username": None, "errors": []}),

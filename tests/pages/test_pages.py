@@ -226,7 +226,7 @@ def test_an_error_is_beside_its_field_and_summarised():
     assert links == ["#new_password", "#confirm_password"]
     first, second = document.by_id("new_password"), document.by_id("confirm_password")
     assert first["aria-invalid"] == second["aria-invalid"] == "true"
-    assert first["aria-describedby"] == "new_password-hint new_password-error"
+    assert first["aria-describedby"] == "new_password-hint new_password-error new_password-strength"
     assert second["aria-describedby"] == "confirm_password-error"
     assert "autofocus" in first
     assert "autofocus" not in second

@@ -101,6 +101,12 @@ def unchained(conn: Connection, limit: int) -> Sequence[Row[Any]]:
     return conn.execute(_UNCHAINED, {"how_many": limit}).all()
 
 
+def details_of_latest(conn: Connection, kind: str, limit: int) -> Sequence[Any]:
+    """Return the details of a kind's newest events, the newest first."""
+    query = select(audit_events.c.details).where(audit_events.c.kind == kind)
+    return conn.execute(query.order_by(audit_events.c.seq.desc()).limit(limit)).scalars().all()
+
+
 def count_unchained(conn: Connection) -> int:
     """Return how many events are not yet chained."""
     return conn.execute(

@@ -11,6 +11,8 @@ from idp.store.db import db
 from idp.store.mixins import identifier, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Connection
 
 role_bindings = db.Table(
@@ -30,6 +32,14 @@ def roles_of(conn: Connection, user_id: str) -> list[str]:
 def create(conn: Connection, user_id: str, role: str) -> None:
     """Give a role to a user."""
     conn.execute(insert(role_bindings).values(user_id=user_id, role=role, created_at=now()))
+
+
+def create_many(conn: Connection, bindings: Sequence[tuple[str, str]]) -> None:
+    """Give roles to users in one statement: (user id, role) each."""
+    at = now()
+    if bindings:
+        rows = [{"user_id": user_id, "role": role, "created_at": at} for user_id, role in bindings]
+        conn.execute(insert(role_bindings), rows)
 
 
 def delete_of(conn: Connection, user_id: str) -> None:

@@ -44,7 +44,13 @@ db.Index(
 )
 
 _BY_COOKIE = Prepared(
-    select(sessions, users.c.username, users.c.state.label("user_state"), users.c.must_change_password)
+    select(
+        sessions,
+        users.c.username,
+        users.c.state.label("user_state"),
+        users.c.must_change_password,
+        users.c.password_changed_at,
+    )
     .join(users, users.c.id == sessions.c.user_id)
     .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
 )

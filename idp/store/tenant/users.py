@@ -13,7 +13,7 @@ from idp.store.mixins import document, identifier, moment, text
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -92,6 +92,19 @@ def create(conn: Connection, **values: Any) -> None:
     """Insert a user; the columns by keyword."""
     at = now()
     conn.execute(insert(users).values(created_at=at, updated_at=at, **values))
+
+
+def create_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert users in one statement; the same columns in each."""
+    at = now()
+    if rows:
+        conn.execute(insert(users), [{"created_at": at, "updated_at": at, **row} for row in rows])
+
+
+def emails_of(conn: Connection, username_keys: Sequence[str]) -> dict[str, str | None]:
+    """Return the e-mail addresses of those users who are there, by folded username."""
+    query = select(users.c.username_key, users.c.email).where(users.c.username_key.in_(username_keys))
+    return {row.username_key: row.email for row in conn.execute(query)}
 
 
 def change(conn: Connection, user_id: str, **values: Any) -> bool:
