@@ -408,3 +408,48 @@ def test_a_dead_message_can_be_tried_again(house: Any) -> None:
     assert [attempt.outcome for attempt in ledger(house, message)] == ["400", "200"]
     assert not database.writing(lambda conn: outbox.retry(conn, message.id))
     assert not database.writing(lambda conn: outbox.discard(conn, message.id))
+
+
+def test_a_failure_of_one_message_holds_up_no_other(house: Any) -> None:
+    """S097: what is wrong with one message alone (a full mailbox) is no reason to leave the target's others waiting."""
+    bad = {f"bad{number}" for number in range(8)}
+
+    def send(_context: Any, message: Any) -> Sent:
+        return Sent("failed", "full", is_alone=True) if message.payload["n"] in bad else DELIVERED
+
+    for name in [*sorted(bad), "good"]:
+        put(house, "domain", n=name)
+    worker(house, send).run_due()
+    assert [message.state for message in messages(house)] == ["waiting"] * 8 + ["delivered"]
+    assert [message.attempts for message in messages(house)] == [1] * 9
+
+
+def test_one_kind_leaves_room_for_others(house: Any, until: Callable[..., bool]) -> None:
+    """S097: however many targets of one kind hang, as all do behind one mail server, threads are left for another kind."""
+    release, told = threading.Event(), threading.Event()
+    under_way: list[str] = []
+
+    def hang(_context: Any, message: Any) -> Sent:
+        under_way.append(message.target)
+        release.wait(20)
+        return DELIVERED
+
+    def tell(_context: Any, _message: Any) -> Sent:
+        told.set()
+        return DELIVERED
+
+    put(house, *(f"domain{number}" for number in range(100)))
+    made = Worker(house.store, [outbox_job({KIND: hang, "other": tell})], tick=0.05)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        assert until(lambda: len(under_way) == delivery.A_KIND)
+        database = house.tenant("a")
+        with announced(database):
+            database.writing(lambda conn: outbox.enqueue(conn, "other", ["app"], {}))
+        assert told.wait(5)
+        assert len(under_way) == delivery.A_KIND
+    finally:
+        release.set()
+        made.stop()
+        thread.join(10)
