@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Refusal, Unavailable
-from idp.flow import browser_state, pages, session
+from idp.flow import browser_state, pages, session, signup_offer
 from idp.flow import interaction as interactions
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
@@ -147,6 +147,7 @@ class Login:
             action=context.url_of(self.path),
             csrf=form_token(context, self),
             username=username,
+            signup_url=signup_offer.link(context),
             errors=errors,
         )
 

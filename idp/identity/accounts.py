@@ -16,10 +16,10 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import session_end, standard_claims
+from idp.identity import profile, session_end
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
-from idp.store.tenant import consents, role_bindings, users
+from idp.store.tenant import consents, role_bindings, terms, users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def create_user(
 ) -> str:
     """Make a user and return its id; without ``password`` it cannot sign in with one.
 
-    ``claims`` are standard claims; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
+    ``claims`` are standard claims and attributes of the tenant's own; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
     """
     name, key = " ".join(username.split()), fold(username)
     if not is_username(key):
@@ -88,7 +88,7 @@ def create_user(
             f"A username is 1 to {LONGEST_USERNAME} visible characters.", errors={"username": "not a username"}
         )
     address = check_email(email) if email else None
-    stored = standard_claims.check(claims or {})
+    stored = _check_claims(database, claims) if claims else {}
     is_verified = bool(stored.pop("email_verified", False)) and address is not None
     held = [_check_role(role) for role in dict.fromkeys(roles)]
     if password is not None:
@@ -194,6 +194,7 @@ def delete_user(database: Database, user_id: str, *, by: By) -> None:
         ended = session_end.end_all_of(conn, user_id, "user_deleted")
         consents.delete_of_user(conn, user_id)
         role_bindings.delete_of(conn, user_id)
+        terms.delete_of_user(conn, user_id)
         users.delete(conn, user_id)
         _record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
 
@@ -212,6 +213,12 @@ def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]
     problems = check_new_password(password, tenant.settings, (*names, tenant.name))
     if problems:
         raise Invalid(f"{problems[0]}.", errors={"password": problems[0]})
+
+
+def _check_claims(database: Database, claims: Mapping[str, Any]) -> dict[str, Any]:
+    with database.reading() as conn:
+        schema = profile.load(conn)
+    return profile.check_claims(schema, claims)
 
 
 def _check_role(role: str) -> str:

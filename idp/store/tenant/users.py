@@ -9,7 +9,7 @@ from sqlalchemy import delete as sql_delete
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, text
+from idp.store.mixins import document, identifier, moment, text, upsert
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:
     return _BY_KEY.execute(conn, {"username_key": username_key}).first()
 
 
+def find_with_address(conn: Connection, username_key: str, email: str) -> Row[Any] | None:
+    """Return a user who signs in by a name or has an e-mail address, whatever the state, or None."""
+    here = (users.c.username_key == username_key) | users.c.email.in_((email, email.lower()))
+    return conn.execute(select(users).where(here).limit(1)).first()
+
+
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
     """Return users by folded username, at most ``limit``, those after a key."""
     query = select(users).where(users.c.username_key > after).order_by(users.c.username_key).limit(limit)
@@ -72,6 +78,14 @@ def create(conn: Connection, **values: Any) -> None:
     """Insert a user; the columns by keyword."""
     at = now()
     conn.execute(insert(users).values(created_at=at, updated_at=at, **values))
+
+
+def create_new(conn: Connection, **values: Any) -> bool:
+    """Insert a user unless the name is taken, also by somebody who takes it this moment; says whether it was inserted."""
+    at = now()
+    row = {"created_at": at, "updated_at": at, **values}
+    done: int = conn.execute(upsert(conn, users).values(**row).on_conflict_do_nothing()).rowcount
+    return done == 1
 
 
 def change(conn: Connection, user_id: str, **values: Any) -> bool:
