@@ -22,7 +22,7 @@ STEPS: tuple[Step, ...] = (ACCOUNT_CHOICE, SIGN_UP_CODE, SIGN_UP, LOGIN, PASSWOR
 
 def pages_of(step: Step) -> tuple[tuple[str, str, Handle], ...]:
     """Return the two rows of a step: its page and its form."""
-    shown = page_of(step) if step in (SIGN_UP, SIGN_UP_CODE) else step_pages.show(step)  # type: ignore[arg-type]
+    shown = page_of(step) if step in (SIGN_UP, SIGN_UP_CODE) else step_pages.show(step)
     return (("GET", step.path, shown), ("POST", step.path, step_pages.submit(step)))
 
 

@@ -52,7 +52,11 @@ def described(scopes: list[str], user: Any, schema: Schema = DEFAULT) -> list[di
 
     Attributes of the tenant's own are named by their labels in ``schema``, also where they come with a standard scope.
     """
-    own = {name: label_in(each.label, language.current().tag) for name, each in schema.by_name.items() if not each.is_standard}
+    own = {
+        name: label_in(each.label, language.current().tag)
+        for name, each in schema.by_name.items()
+        if not each.is_standard
+    }
     known = [scope for scope in _WORDS if scope in scopes]
     claims = [scope.removeprefix(CLAIM) for scope in scopes if scope.startswith(CLAIM)]
     others = [scope for scope in dict.fromkeys(scopes) if scope not in _WORDS and not scope.startswith(CLAIM)]
@@ -62,7 +66,13 @@ def described(scopes: list[str], user: Any, schema: Schema = DEFAULT) -> list[di
     for scope in dict.fromkeys([*known, *others]):
         labels = [own[claim] for claim in schema.release.by_scope.get(scope, ()) if claim in own]
         if labels:
-            found.append({"icon": "id", "text": gettext("See: %(what)s") % {"what": ", ".join(labels)}, "detail": _own_detail(scope, user, schema)})
+            found.append(
+                {
+                    "icon": "id",
+                    "text": gettext("See: %(what)s") % {"what": ", ".join(labels)},
+                    "detail": _own_detail(scope, user, schema),
+                }
+            )
     others = [scope for scope in others if scope not in schema.own_scopes]
     if claims:
         words = list(dict.fromkeys(_CLAIM_WORDS.get(claim) or own.get(claim, claim) for claim in claims))

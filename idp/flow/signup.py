@@ -185,14 +185,14 @@ class SignUpCode:
 
     def submit(self, context: Context) -> Response:
         """Judge the code, send another, or go to the sign-in."""
-        row = _pending(context)
-        if not is_open(context):
-            return proceed(context)
-        if row is None:
-            return redirect(303, context.url_of(PATH))
         action = context.field("action")
+        if not is_open(context):  # a double click of the right code too: the first one has gone on
+            return proceed(context)
         if action == "sign_in":
             return sign_in_instead(context)
+        row = _pending(context)
+        if row is None:
+            return redirect(303, context.url_of(PATH))
         if action == "resend":
             return self._send_again(context, row)
         code = signup.typed_code(context.field("code"))
@@ -207,9 +207,7 @@ class SignUpCode:
 
         def and_then(conn: Connection, user_id: str) -> str:
             made = session.begin(conn, server, request, user_id)
-            context.interaction = interactions.note(
-                conn, context.interaction, signed_in=made.id, signed_up=True, signup=None
-            )
+            context.interaction = interactions.note(conn, context.interaction, signed_in=made.id, signed_up=True)
             begun.append(made)
             return made.id
 
@@ -306,9 +304,7 @@ def is_open(context: Context) -> bool:
 def sign_in_instead(context: Context) -> Response:
     """Go on with an account that there is."""
     if SIGN_UP.is_needed(context):
-        context.interaction = context.write(
-            lambda conn: interactions.note(conn, context.interaction, has_account=True, signup=None)
-        )
+        context.interaction = context.write(lambda conn: interactions.note(conn, context.interaction, has_account=True))
     return proceed(context)
 
 

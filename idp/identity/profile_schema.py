@@ -8,24 +8,42 @@ standard's. The document is judged as a whole, and what is wrong is said in a se
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from idp.errors import Invalid
 from idp.identity.claims import SCOPE_CLAIMS, SCOPE_OF, STANDARD_SCOPES, Release
 from idp.identity.standard_claims import LONGEST, RESERVED, is_language_tag
 from idp.language import N_
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Kind = Literal["text", "number", "boolean", "date", "choice", "email", "url", "phone"]
 KINDS = ("text", "number", "boolean", "date", "choice", "email", "url", "phone")
 PATTERNS = ("letters", "digits", "letters_digits", "identifier", "postal_code", "country", "language")
 MOST_ATTRIBUTES, MOST_CHOICES, MOST_LABELS, LONGEST_LABEL = 50, 200, 30, 200
 LARGEST = 10**12  # of a number's bounds
+USUAL_LENGTH = 200  # characters of a text
 
 # Names that applications read as authority: what a person may type is never found under one of them.
-_AUTHORITY = frozenset("roles role groups group entitlements permissions scopes admin is_admin claims verified_claims sub".split())
+_AUTHORITY = frozenset(
+    [
+        "roles",
+        "role",
+        "groups",
+        "group",
+        "entitlements",
+        "permissions",
+        "scopes",
+        "admin",
+        "is_admin",
+        "claims",
+        "verified_claims",
+        "sub",
+    ]
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _SCOPE = re.compile(r"[a-z][a-z0-9_.:-]{0,59}", re.ASCII)
 # The standard claims that a form can ask for, each with the kinds it may have; an address is several fields, what is verified is
@@ -39,9 +57,6 @@ _STANDARD_KINDS: dict[str, tuple[str, ...]] = {
     "locale": ("text", "choice"),
     "phone_number": ("phone",),
 }
-_MEMBERS = frozenset(
-    "name label type required signup editable scope max_length pattern minimum maximum values".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Attribute:
     signup: bool = False  # whether the sign-up asks for it
     editable: Literal["user", "admin"] = "user"
     scope: str | None = None  # which scope shows it as a claim
-    max_length: int = 200
+    max_length: int = USUAL_LENGTH
     pattern: str | None = None
     minimum: int | None = None
     maximum: int | None = None
@@ -73,6 +88,9 @@ class Attribute:
     def is_standard(self) -> bool:
         """Whether OpenID Connect Core §5.1 says what it means."""
         return self.name in SCOPE_OF
+
+
+_MEMBERS = frozenset(each.name for each in fields(Attribute))
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,11 @@ class Schema:
 
 def parse(document: Any) -> Schema:
     """Return the schema of a JSON document; raises :class:`Invalid` with a sentence that names the member that is wrong."""
-    if not isinstance(document, dict) or set(document) != {"attributes"} or not isinstance(document["attributes"], list):
+    if (
+        not isinstance(document, dict)
+        or set(document) != {"attributes"}
+        or not isinstance(document["attributes"], list)
+    ):
         raise Invalid('A profile schema is a JSON object with the one member "attributes", a list.')
     given = document["attributes"]
     if len(given) > MOST_ATTRIBUTES:
@@ -179,7 +201,9 @@ def _name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise _wrong(where, "must be 1 to 40 lower-case letters, digits and _, with a letter first")
     if name in RESERVED or name in _AUTHORITY:
-        raise _wrong(where, f"cannot be {name}, which is computed, has a place of its own, or would be taken for authority")
+        raise _wrong(
+            where, f"cannot be {name}, which is computed, has a place of its own, or would be taken for authority"
+        )
     if name in SCOPE_OF and name not in _STANDARD_KINDS:
         raise _wrong(where, f"cannot be {name}, which no form can ask for")
     return name
@@ -189,12 +213,16 @@ def _scope(given: dict[str, Any], name: str, where: str) -> str | None:
     scope = given.get("scope")
     if name in SCOPE_OF:
         if "scope" in given and scope != SCOPE_OF[name]:
-            raise _wrong(f"{where}.scope", f"must be left out: {name} belongs to {SCOPE_OF[name]} (OpenID Connect Core §5.4)")
+            raise _wrong(
+                f"{where}.scope", f"must be left out: {name} belongs to {SCOPE_OF[name]} (OpenID Connect Core §5.4)"
+            )
         return SCOPE_OF[name]
     if scope is None:
         return None
     if not isinstance(scope, str) or not _SCOPE.fullmatch(scope) or scope in ("openid", "offline_access"):
-        raise _wrong(f"{where}.scope", "must be null, profile, email, address, phone, or a name of your own such as staff")
+        raise _wrong(
+            f"{where}.scope", "must be null, profile, email, address, phone, or a name of your own such as staff"
+        )
     return scope
 
 
@@ -236,7 +264,7 @@ def _choices(given: dict[str, Any], kind: str, where: str) -> tuple[Choice, ...]
 
 def _max_length(given: dict[str, Any], kind: str, where: str) -> int:
     if "max_length" not in given:
-        return Attribute.max_length if kind == "text" else LONGEST
+        return USUAL_LENGTH if kind == "text" else LONGEST
     if kind not in ("text", "email", "url", "phone"):
         raise _wrong(f"{where}.max_length", f"is not for the type {kind}")
     return _whole(given["max_length"], 1, LONGEST, f"{where}.max_length")

@@ -98,11 +98,15 @@ class TenantSettings:
     )
     signup: str = _setting("off", "Whether people may make an account for themselves.", choices=("off", "on"))
     signup_allowed_domains: str = _setting(
-        "", "Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all."
+        "",
+        "Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all.",
     )
     signup_blocked_domains: str = _setting("", "Domains whose addresses may not sign up, listed alike.")
     signup_source_limit: int = _setting(
-        30, "Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one.", low=1, high=100_000
+        30,
+        "Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one.",
+        low=1,
+        high=100_000,
     )
     rate_limits: str = _setting(
         "on",

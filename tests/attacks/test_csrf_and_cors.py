@@ -48,6 +48,9 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/login",
         "/consent",
         "/password",
+        "/signup",
+        "/signup/code",
+        "/terms",
     }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 

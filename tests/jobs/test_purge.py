@@ -26,6 +26,7 @@ from idp.store.tenant import (
     revoked_tokens,
     session_clients,
     sessions,
+    signups,
 )
 
 REFUSAL = {
@@ -116,6 +117,18 @@ def fill(conn: Any) -> None:
             finished_at=None,
         )
         refusals.add(conn, [REFUSAL | {"at": ends}])
+        signups.create(
+            conn,
+            id=name,
+            interaction_id=name,
+            browser_hash="b",
+            address="a@b.example",
+            password_hash="h",
+            claims={},
+            code_hash="c",
+            code_expires_at=ends,
+            expires_at=ends,
+        )
     session(conn, "ended", at + 365 * DAY, ended_at=at)
     session_clients.note(conn, "ended", "c")
     outbox.enqueue(conn, "k", ["delivered", "dead", "discarded", "waiting"], {})
@@ -142,13 +155,14 @@ def fill(conn: Any) -> None:
                 "replays": 2,
                 "revoked_tokens": 2,
                 "interactions": 2,
+                "signups": 2,
                 "refusals": 2,
                 "attempts": 1,
                 "sealed": 1,
             },
         ),
         (70, {"replays": 2, "sealed": 0}),
-        (600, {"replays": 1, "revoked_tokens": 1, "attempts": 0, "sessions": 3, "interactions": 2, "grants": 2}),
+        (600, {"signups": 1, "replays": 1, "revoked_tokens": 1, "attempts": 0, "sessions": 3, "interactions": 2, "grants": 2}),
         (
             DAY + 10,
             {
@@ -190,6 +204,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "attempts": 1,
             "revoked tokens": 1,
             "interactions": 1,
+            "sign-ups": 1,
             "initial access tokens": 0,
             "sessions": 4,
             "grants": 3,

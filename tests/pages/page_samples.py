@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from idp.identity.profile import fields_for
+from idp.identity.profile_schema import DEFAULT, parse
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -37,9 +39,42 @@ SCOPES = [
     {"text": "Keep access while you are not there, until you withdraw it", "icon": "clock", "detail": None},
 ]
 
+TERMS = {"version": "2026-03", "url": "https://acme.example/terms/2026-03"}
+CODE: dict[str, object] = {
+    "address": "ada@acme.example",
+    "again_url": "/t/acme/signup?i=4f2a",
+    "minutes": 10,
+    "digits": 8,
+    "is_sent": False,
+    "is_over": False,
+}
+SIGNUP_FIELDS = fields_for(DEFAULT, "signup", "en")
+HARD_FIELDS = fields_for(
+    parse(
+        {
+            "attributes": [
+                {"name": "name", "label": "Full name", "signup": True, "required": True},
+                {
+                    "name": "team",
+                    "label": "Abteilung oder Forschungsgruppe",
+                    "type": "choice",
+                    "values": ["Probenlogistik", "Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik"],
+                    "signup": True,
+                    "required": True,
+                },
+                {"name": "birthdate", "label": "Date of birth", "type": "date", "signup": True},
+                {"name": "agreed", "label": "Ich bin mindestens sechzehn Jahre alt", "type": "boolean", "signup": True, "required": True},
+            ]
+        }
+    ),
+    "signup",
+    "en",
+    {"birthdate": "1985-12-10"},
+)
+
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
-    "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "errors": []}),
+    "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "signup_url": "/t/acme/signup?i=4f2a", "errors": []}),
     "login-wrong": (
         "login.html",
         ACME,
@@ -47,13 +82,14 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             **FORM,
             "client": PLAIN_CLIENT,
             "username": "ada@acme.example",
+            "signup_url": "/t/acme/signup?i=4f2a",
             "errors": [("password", "The email address or the password is not right")],
         },
     ),
     "login-throttled": (
         "login.html",
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
-        {**FORM, "client": None, "username": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
+        {**FORM, "client": None, "username": None, "signup_url": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
     ),
     "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
     "password-wrong": (
@@ -67,6 +103,67 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ("new_password", "The new password is too short; it needs at least 12 characters"),
                 ("confirm_password", "The two passwords are not the same"),
             ],
+        },
+    ),
+    "signup": (
+        "signup.html",
+        ACME,
+        {**FORM, "client": CLIENT, "email": None, "fields": SIGNUP_FIELDS, "terms": None, "has_accepted": False, "min_length": 15, "errors": []},
+    ),
+    "signup-wrong": (
+        "signup.html",
+        Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
+        {
+            **FORM,
+            "client": PLAIN_CLIENT,
+            "email": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
+            "fields": HARD_FIELDS,
+            "terms": TERMS,
+            "has_accepted": False,
+            "min_length": 15,
+            "errors": [
+                ("email", "Accounts cannot be made with addresses of this domain"),
+                ("profile_name", "Fill in “Full name”"),
+                ("profile_team", "Choose one of the values of “Abteilung oder Forschungsgruppe”"),
+                ("profile_agreed", "“Ich bin mindestens sechzehn Jahre alt” must be ticked"),
+                ("password", "The new password is too short; it needs at least 15 characters"),
+                ("terms", "Accept the terms to go on"),
+            ],
+        },
+    ),
+    "signup-code": ("signup_code.html", ACME, {**FORM, **CODE, "client": CLIENT, "errors": []}),
+    "signup-code-sent": ("signup_code.html", ACME, {**FORM, **CODE, "client": None, "is_sent": True, "errors": []}),
+    "signup-code-wrong": (
+        "signup_code.html",
+        ACME,
+        {
+            **FORM,
+            **CODE,
+            "client": CLIENT,
+            "address": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
+            "errors": [("code", "This code is not right. Compare it with the newest mail; you can try 3 more times")],
+        },
+    ),
+    "signup-code-over": (
+        "signup_code.html",
+        ACME,
+        {
+            **FORM,
+            **CODE,
+            "client": None,
+            "is_over": True,
+            "errors": [(None, "This code cannot be used any more. Begin the sign-up again to get a new one")],
+        },
+    ),
+    "terms": ("terms.html", ACME, {**FORM, "client": CLIENT, "terms": TERMS, "errors": []}),
+    "terms-wrong": (
+        "terms.html",
+        ACME,
+        {
+            **FORM,
+            "client": None,
+            "terms": {"version": "2026-03-allgemeine-nutzungsbedingungen-der-verbundverwaltung", "url": TERMS["url"]},
+            "errors": [("terms", "Tick that you accept the terms, or choose not to go on")],
         },
     ),
     "consent": (
@@ -160,6 +257,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "account": None,
             "sign_out_url": None,
             "applications_url": "/t/acme/start",
+            "signup_url": "/t/acme/signup",
             "issuer": "https://id.example/t/acme",
         },
     ),
@@ -170,6 +268,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "account": ACCOUNT,
             "sign_out_url": "/t/acme/logout",
             "applications_url": "/t/acme/start",
+            "signup_url": None,
             "issuer": "https://id.example/t/acme",
         },
     ),

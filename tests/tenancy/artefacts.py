@@ -15,6 +15,7 @@ import jose_artefacts as jose
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
 import registration_artefacts as joining
+import signup_artefacts as people
 from cast import SigningKey, asserted
 from house import CALLBACK, Answer, Browser, Grant, House, RelyingParty, basic, decoded
 from serving import rows, scalar
