@@ -33,6 +33,10 @@ EVERYTHING = {
     "new_password": PASSWORD + "2",
     "confirm_password": PASSWORD + "2",
     "scope": "openid profile email admin",
+    "email": "eve@new.example",
+    "profile_name": "Eve",
+    "code": "12345678",
+    "terms": "1",
     "client_id": "public",
     "redirect_uri": "https://evil.example/cb",
     "token": "x",
@@ -212,7 +216,8 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         address = base + path
         other = _signed_in(cast).get(base + path).form[1]["csrf"]
     else:
-        prompt = {"/login": "login", "/select-account": "select_account"}.get(path, "consent")
+        prompts = {"/login": "login", "/signup": "login", "/signup/code": "login", "/select-account": "select_account"}
+        prompt = prompts.get(path, "consent")
         page = browser.follow(browser.authorize(cast.basic, verifier="v" * 43, prompt=prompt))
         action, fields = page.form
         right = fields["csrf"]

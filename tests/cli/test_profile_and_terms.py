@@ -27,7 +27,9 @@ def test_a_schema_is_shown_and_replaced(idp: Idp) -> None:
     assert made["claims"] == {"team": "red"}
 
 
-@pytest.mark.parametrize("given", ["", "[]", "{", '{"attributes": 1}', '{"attributes": [{"name": "roles", "label": "x"}]}'])
+@pytest.mark.parametrize(
+    "given", ["", "[]", "{", '{"attributes": 1}', '{"attributes": [{"name": "roles", "label": "x"}]}']
+)
 def test_a_wrong_schema_changes_nothing(idp: Idp, given: str) -> None:
     """Issue 5: one sentence, exit status 1, and the schema is what it was."""
     before = idp("profile", "show", "acme", "--json").json

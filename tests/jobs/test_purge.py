@@ -162,7 +162,18 @@ def fill(conn: Any) -> None:
             },
         ),
         (70, {"replays": 2, "sealed": 0}),
-        (600, {"signups": 1, "replays": 1, "revoked_tokens": 1, "attempts": 0, "sessions": 3, "interactions": 2, "grants": 2}),
+        (
+            600,
+            {
+                "signups": 1,
+                "replays": 1,
+                "revoked_tokens": 1,
+                "attempts": 0,
+                "sessions": 3,
+                "interactions": 2,
+                "grants": 2,
+            },
+        ),
         (
             DAY + 10,
             {

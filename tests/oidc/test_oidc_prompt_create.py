@@ -24,7 +24,14 @@ NEW = "five unrelated words here"
 SCHEMA = {
     "attributes": [
         {"name": "given_name", "label": "First name", "signup": True, "required": True},
-        {"name": "team", "label": "Team", "type": "choice", "values": ["red", "blue"], "signup": True, "scope": "staff"},
+        {
+            "name": "team",
+            "label": "Team",
+            "type": "choice",
+            "values": ["red", "blue"],
+            "signup": True,
+            "scope": "staff",
+        },
         {"name": "floor", "label": "Floor", "type": "number", "signup": True},
     ]
 }
@@ -52,7 +59,13 @@ def sign_up(house: House, browser: Browser, page: Answer, address: str = "eve@ne
 def test_advertised_only_where_it_is_served(house: House, acme: Tenant, open_tenant: Tenant) -> None:
     """Initiating User Registration §5: `prompt_values_supported` has create where people may sign up, and nowhere else."""
     assert "create" not in discovery(house, acme)["prompt_values_supported"]
-    assert discovery(house, open_tenant)["prompt_values_supported"] == ["none", "login", "consent", "select_account", "create"]
+    assert discovery(house, open_tenant)["prompt_values_supported"] == [
+        "none",
+        "login",
+        "consent",
+        "select_account",
+        "create",
+    ]
 
 
 def test_refused_where_it_is_not_advertised(house: House, acme: Tenant, rp: RelyingParty, browser: Browser) -> None:
@@ -101,7 +114,10 @@ def test_own_scopes_are_told_and_kept(house: House, acme: Tenant, open_tenant: T
     assert "staff" not in discovery(house, acme)["scopes_supported"]
     user = f"{secrets.token_hex(4)}@example.com"
     house.user(open_tenant, user, claims={"given_name": "Ada", "team": "red"})
-    rp, poor = house.client(open_tenant, "rich", scope="openid staff"), house.client(open_tenant, "poor", scope="openid profile")
+    rp, poor = (
+        house.client(open_tenant, "rich", scope="openid staff"),
+        house.client(open_tenant, "poor", scope="openid profile"),
+    )
 
     def told(client: RelyingParty, **params: Any) -> dict[str, Any]:
         grant = house.browser(open_tenant).sign_in(client, username=user, **params)

@@ -63,7 +63,13 @@ HARD_FIELDS = fields_for(
                     "required": True,
                 },
                 {"name": "birthdate", "label": "Date of birth", "type": "date", "signup": True},
-                {"name": "agreed", "label": "Ich bin mindestens sechzehn Jahre alt", "type": "boolean", "signup": True, "required": True},
+                {
+                    "name": "agreed",
+                    "label": "Ich bin mindestens sechzehn Jahre alt",
+                    "type": "boolean",
+                    "signup": True,
+                    "required": True,
+                },
             ]
         }
     ),
@@ -74,7 +80,11 @@ HARD_FIELDS = fields_for(
 
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
-    "login": ("login.html", ACME, {**FORM, "client": CLIENT, "username": None, "signup_url": "/t/acme/signup?i=4f2a", "errors": []}),
+    "login": (
+        "login.html",
+        ACME,
+        {**FORM, "client": CLIENT, "username": None, "signup_url": "/t/acme/signup?i=4f2a", "errors": []},
+    ),
     "login-wrong": (
         "login.html",
         ACME,
@@ -89,7 +99,13 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "login-throttled": (
         "login.html",
         Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
-        {**FORM, "client": None, "username": None, "signup_url": None, "errors": [(None, "Too many attempts. Try again in 5 minutes.")]},
+        {
+            **FORM,
+            "client": None,
+            "username": None,
+            "signup_url": None,
+            "errors": [(None, "Too many attempts. Try again in 5 minutes.")],
+        },
     ),
     "password": ("password.html", ACME, {**FORM, "username": "ada@acme.example", "min_length": 12, "errors": []}),
     "password-wrong": (
@@ -108,7 +124,16 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "signup": (
         "signup.html",
         ACME,
-        {**FORM, "client": CLIENT, "email": None, "fields": SIGNUP_FIELDS, "terms": None, "has_accepted": False, "min_length": 15, "errors": []},
+        {
+            **FORM,
+            "client": CLIENT,
+            "email": None,
+            "fields": SIGNUP_FIELDS,
+            "terms": None,
+            "has_accepted": False,
+            "min_length": 15,
+            "errors": [],
+        },
     ),
     "signup-wrong": (
         "signup.html",

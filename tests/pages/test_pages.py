@@ -201,7 +201,9 @@ def test_sign_in_names():
     assert document.by_id("login-submit")["type"] == "submit"
     assert {"type": "hidden", "name": "csrf", "value": "c3JmLXRva2Vu"} in document.all("input")
     assert "Sign in to continue to Photo Frame" in document.text
-    assert {CLIENT["policy_url"], CLIENT["terms_url"]} == {link["href"] for link in document.all("a")}
+    assert document.by_id("signup")["href"] == "/t/acme/signup?i=4f2a"
+    links = {link["href"] for link in document.all("a")} - {document.by_id("signup")["href"]}
+    assert {CLIENT["policy_url"], CLIENT["terms_url"]} == links
     assert "autofocus" in document.by_id("username")
 
 

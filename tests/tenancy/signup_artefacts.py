@@ -35,7 +35,12 @@ def sign_up(a: Side, _b: Side) -> tuple[str, str, str, str]:
     browser, page = _to_code(a, address)
     services, database = a.house.installation.services, a.house.database(a.tenant)
     action, fields = page.form
-    return browser.cookies[a.cookie("b")], action, fields["csrf"], code_of(mails(services, a.tenant, database, address)[-1])
+    return (
+        browser.cookies[a.cookie("b")],
+        action,
+        fields["csrf"],
+        code_of(mails(services, a.tenant, database, address)[-1]),
+    )
 
 
 def _submitted(side: Side, made: tuple[str, str, str, str]) -> bool:
@@ -77,9 +82,11 @@ def acceptance(a: Side, b: Side) -> str:
 def _in_force(side: Side, version: str | None) -> None:
     with side.house.installation.feed.announced(side.tenant.id, "config"):
         side.house.database(side.tenant).writing(
-            lambda conn: terms.put_in_force(conn, version, {"": "https://x.example/"}, By("operator"))
-            if version
-            else terms.end(conn, By("operator"))
+            lambda conn: (
+                terms.put_in_force(conn, version, {"": "https://x.example/"}, By("operator"))
+                if version
+                else terms.end(conn, By("operator"))
+            )
         )
 
 
