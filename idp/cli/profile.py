@@ -15,7 +15,7 @@ from idp.identity import profile_schema
 
 @click.group()
 def profile() -> None:
-    """The attributes that a tenant's people have: standard claims and own ones."""
+    """Say which attributes a tenant's people have: standard claims and own ones."""
 
 
 @profile.command()

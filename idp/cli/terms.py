@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def terms() -> None:
-    """The terms of a tenant: which version is in force, and where it can be read."""
+    """Say which terms of a tenant are in force, and where they can be read."""
 
 
 @terms.command("set")

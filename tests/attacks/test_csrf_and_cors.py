@@ -43,6 +43,12 @@ EVERYTHING = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _people_may_sign_up(cast: Cast) -> None:
+    """A form that is open to nobody would prove little."""
+    cast.house.installation.provisioning.change_settings(cast.acme, {"signup": "on"})
+
+
 def test_the_table_has_the_routes_that_matter() -> None:
     """RFC 9700 §4.7, S095: what follows is generated; a new form joins by being served."""
     assert {one.path for one in FORMS.values()} == {
@@ -219,6 +225,9 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         prompts = {"/login": "login", "/signup": "login", "/signup/code": "login", "/select-account": "select_account"}
         prompt = prompts.get(path, "consent")
         page = browser.follow(browser.authorize(cast.basic, verifier="v" * 43, prompt=prompt))
+        if path.startswith("/signup"):
+            page = browser.get(f"{base}/signup?{page.form[0].partition('?')[2]}")
+            assert 'id="signup-form"' in page.text
         action, fields = page.form
         right = fields["csrf"]
         address = f"{base}{path}?{action.partition('?')[2]}"
