@@ -24,6 +24,8 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
         "worker": ("idp.cli.worker:worker", "Run jobs: purge, key rotation, the audit chain, the outbox."),
         "tenant": ("idp.cli.tenant:tenant", "Tenants: create, list, show, set, suspend, resume, delete."),
         "user": ("idp.cli.user:user", "Users of a tenant: create, invite, list, disable, delete, restore."),
+        "profile": ("idp.cli.profile:profile", "What the profiles of a tenant's people have: show, set."),
+        "terms": ("idp.cli.terms:terms", "Terms that people accept: set, list, end."),
         "client": ("idp.cli.client:client", "Clients (relying parties) of a tenant."),
         "text": ("idp.cli.text:text", "A tenant's own texts for sentences of pages and mails: list, set, reset."),
         "registration-token": (

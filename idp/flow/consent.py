@@ -14,7 +14,6 @@ from idp.flow import pages
 from idp.flow.dispatcher import proceed, refuse
 from idp.flow.preamble import form_token
 from idp.flow.scope_words import CLAIM, described
-from idp.identity.claims import SCOPE_CLAIMS
 from idp.store.tenant import consents, users
 from idp.web.http import redirect
 
@@ -46,7 +45,8 @@ class Consent:
         with context.server.database.reading() as conn:
             granted = consents.scopes_of(conn, live.user_id, context.interaction.client_id)
         # Who allowed a scope has allowed each of its claims (OIDC Core §5.4).
-        covered = {f"{CLAIM}{claim}" for scope in granted for claim in SCOPE_CLAIMS.get(scope, ())}
+        by_scope = context.server.profile.release.by_scope
+        covered = {f"{CLAIM}{claim}" for scope in granted for claim in by_scope.get(scope, ())}
         return not scopes <= granted | covered
 
     def shows(self, context: Context) -> str:
@@ -70,7 +70,9 @@ class Consent:
             action=context.url_of(self.path),
             csrf=form_token(context, self),
             account={"name": (user.claims or {}).get("name"), "username": user.username},
-            scopes=described(list(request.get("consent_to") or request.get("scopes") or ()), user),
+            scopes=described(
+                list(request.get("consent_to") or request.get("scopes") or ()), user, context.server.profile
+            ),
             redirect_host=request.get("return_host") or "",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.flow import pages, session
+from idp.flow import pages, session, signup_offer
 from idp.web.branding import brand_css, brand_css_url
 from idp.web.http import Response, json_response
 
@@ -33,6 +33,7 @@ def show(server: FlowServer, request: Request) -> Response:
         account_url=f"{tenant.base_path}/account",
         sign_out_url=f"{tenant.base_path}/logout",
         applications_url=f"{tenant.base_path}/start",
+        signup_url=f"{tenant.base_path}{signup_offer.PATH}" if signup_offer.is_offered(server) else None,
         issuer=tenant.issuer,
     )
     answer.vary("accept")

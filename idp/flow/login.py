@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Refusal, Unavailable
-from idp.flow import browser_state, pages, session
+from idp.flow import browser_state, pages, session, signup_offer
 from idp.flow import interaction as interactions
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
@@ -151,6 +151,7 @@ class Login:
             csrf=form_token(context, self),
             username=username,
             recover_url=context.url_of("/recover"),
+            signup_url=signup_offer.link(context),
             errors=errors,
         )
 

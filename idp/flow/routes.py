@@ -9,18 +9,21 @@ from idp.flow.account_choice import ACCOUNT_CHOICE
 from idp.flow.consent import CONSENT
 from idp.flow.login import LOGIN
 from idp.flow.password_change import PASSWORD_CHANGE
+from idp.flow.signup import SIGN_UP, SIGN_UP_CODE, page_of
+from idp.flow.terms import TERMS
 
 if TYPE_CHECKING:
     from idp.flow.services import Step
     from idp.flow.step_pages import Handle
 
 # In the order in which a person is asked.
-STEPS: tuple[Step, ...] = (ACCOUNT_CHOICE, LOGIN, PASSWORD_CHANGE, CONSENT)
+STEPS: tuple[Step, ...] = (ACCOUNT_CHOICE, SIGN_UP_CODE, SIGN_UP, LOGIN, PASSWORD_CHANGE, TERMS, CONSENT)
 
 
 def pages_of(step: Step) -> tuple[tuple[str, str, Handle], ...]:
     """Return the two rows of a step: its page and its form."""
-    return (("GET", step.path, step_pages.show(step)), ("POST", step.path, step_pages.submit(step)))
+    shown = page_of(step) if step in (SIGN_UP, SIGN_UP_CODE) else step_pages.show(step)
+    return (("GET", step.path, shown), ("POST", step.path, step_pages.submit(step)))
 
 
 PAGES: tuple[tuple[str, str, Handle], ...] = (

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from idp import language
 from idp.identity.claims import claims_for
-from idp.language import N_
+from idp.identity.profile import label_in
+from idp.identity.profile_schema import DEFAULT
+from idp.language import N_, gettext
+
+if TYPE_CHECKING:
+    from idp.identity.profile_schema import Attribute, Schema
 
 _WORDS = {  # scope → (icon, sentence), in the order of the page
     "openid": ("user", N_("Know who you are and recognise you when you come back")),
@@ -41,20 +47,54 @@ _CLAIM_WORDS = {
 }
 
 
-def described(scopes: list[str], user: Any) -> list[dict[str, str | None]]:
-    """Return what the page shows of each scope: text, icon and the person's own data where there is some."""
+def described(scopes: list[str], user: Any, schema: Schema = DEFAULT) -> list[dict[str, str | None]]:
+    """Return what the page shows of each scope: text, icon and the person's own data where there is some.
+
+    Attributes of the tenant's own are named by their labels in ``schema``, also where they come with a standard scope.
+    """
+    own = {
+        name: label_in(each.label, language.current().tag)
+        for name, each in schema.by_name.items()
+        if not each.is_standard
+    }
     known = [scope for scope in _WORDS if scope in scopes]
     claims = [scope.removeprefix(CLAIM) for scope in scopes if scope.startswith(CLAIM)]
     others = [scope for scope in dict.fromkeys(scopes) if scope not in _WORDS and not scope.startswith(CLAIM)]
     found: list[dict[str, str | None]] = [
         {"icon": _WORDS[scope][0], "text": _WORDS[scope][1], "detail": _detail(scope, user)} for scope in known
     ]
+    for scope in dict.fromkeys([*known, *others]):
+        labels = [own[claim] for claim in schema.release.by_scope.get(scope, ()) if claim in own]
+        if labels:
+            found.append(
+                {
+                    "icon": "id",
+                    "text": gettext("See: %(what)s") % {"what": ", ".join(labels)},
+                    "detail": _own_detail(scope, user, schema),
+                }
+            )
+    others = [scope for scope in others if scope not in schema.own_scopes]
     if claims:
-        words = tuple(dict.fromkeys(_CLAIM_WORDS.get(claim, claim) for claim in claims))
+        words = tuple(dict.fromkeys(_CLAIM_WORDS.get(claim) or own.get(claim, claim) for claim in claims))
         found.append({"icon": "id", "text": N_("See your %(claims)s", claims=words), "detail": None})
     return found + [
         {"icon": "key", "text": N_("Use the permission “%(scope)s”", scope=scope), "detail": None} for scope in others
     ]
+
+
+def _own_detail(scope: str, user: Any, schema: Schema) -> str | None:
+    """Return the person's values of the tenant's own attributes that a scope shows."""
+    stored = user.claims or {}
+    names = [claim for claim in schema.release.by_scope[scope] if claim in schema.own_claims]
+    return ", ".join(_shown(schema.by_name[name], stored[name]) for name in names if name in stored) or None
+
+
+def _shown(attribute: Attribute, value: Any) -> str:
+    """Return a value as a person reads it."""
+    tag = language.current().tag
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    return next((label_in(each.label, tag) for each in attribute.values if each.value == value), str(value))
 
 
 def _detail(scope: str, user: Any) -> str | None:

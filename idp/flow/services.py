@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from idp.audit import Spool
     from idp.flow.dispatcher import Context
     from idp.identity.passwords import Hasher
+    from idp.identity.profile_schema import Schema
+    from idp.identity.terms import Terms
     from idp.notify.mailer import Mailer
     from idp.outbound import Outbound
     from idp.settings import Settings
@@ -105,3 +107,11 @@ class FlowServer(Protocol):
     @property
     def services(self) -> Services:
         """The process's services."""
+
+    @property
+    def profile(self) -> Schema:
+        """What the profiles of the tenant's people have."""
+
+    @property
+    def terms(self) -> Terms | None:
+        """The terms in force, None where there are none."""

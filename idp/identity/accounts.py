@@ -16,16 +16,17 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import lifecycle, password_history, session_end, standard_claims
+from idp.identity import lifecycle, password_history, profile, session_end, standard_claims
 from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
-from idp.store.tenant import consents, one_time_links, role_bindings, users
+from idp.store.tenant import consents, one_time_links, role_bindings, terms, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from idp.identity.passwords import Hasher
+    from idp.identity.profile_schema import Schema
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
@@ -80,16 +81,23 @@ class NewUser:
 
 
 def checked(
-    username: str, email: str | None, claims: Mapping[str, Any] | None = None, roles: Sequence[str] = ()
+    username: str,
+    email: str | None,
+    claims: Mapping[str, Any] | None = None,
+    roles: Sequence[str] = (),
+    schema: Schema | None = None,
 ) -> NewUser:
-    """Check what is known of a user to be; raises :class:`Invalid`. ``email_verified`` among the claims is about ``email``."""
+    """Check what is known of a user to be; raises :class:`Invalid`. ``email_verified`` among the claims is about ``email``.
+
+    With ``schema`` the claims may be attributes of the tenant's own, too.
+    """
     name, key = " ".join(username.split()), fold(username)
     if not is_username(key):
         raise Invalid(
             f"A username is 1 to {LONGEST_USERNAME} visible characters.", errors={"username": "not a username"}
         )
     address = check_email(email) if email else None
-    stored = standard_claims.check(claims or {})
+    stored = profile.check_claims(schema, claims or {}) if schema is not None else standard_claims.check(claims or {})
     is_verified = bool(stored.pop("email_verified", False)) and address is not None
     held = tuple(check_role(role) for role in dict.fromkeys(roles))
     return NewUser(opaque.new_id(), name, key, address, is_verified, stored, held)
@@ -131,9 +139,9 @@ def create_user(
 ) -> str:
     """Make a user and return its id; without ``password`` it cannot sign in with one.
 
-    ``claims`` are standard claims; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
+    ``claims`` are standard claims and attributes of the tenant's own; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
     """
-    new = checked(username, email, claims, roles)
+    new = checked(username, email, claims, roles, _schema(database) if claims else None)
     if password is not None:
         _check_password(password, tenant, names_of(tenant.name, new.username, new.email, new.claims))
     password_hash = hasher.hash(password) if password is not None else None
@@ -260,6 +268,7 @@ def remove(conn: Connection, user_id: str) -> int:
     consents.delete_of_user(conn, user_id)
     password_history.delete_of(conn, user_id)
     role_bindings.delete_of(conn, user_id)
+    terms.delete_of_user(conn, user_id)
     one_time_links.delete_of_user(conn, user_id)
     users.delete(conn, user_id)
     return ended
@@ -277,6 +286,11 @@ def _check_password(password: str, tenant: Tenant, names: tuple[str | None, ...]
     problems = check_new_password(password, tenant.settings, names)
     if problems:
         raise Invalid(f"{problems[0]}.", errors={"password": problems[0]})
+
+
+def _schema(database: Database) -> Schema:
+    with database.reading() as conn:
+        return profile.load(conn)
 
 
 def check_role(role: str) -> str:

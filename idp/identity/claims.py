@@ -5,10 +5,11 @@ A row is any object with the columns ``username``, ``email``, ``email_verified``
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 # OpenID Connect Core §5.4.
 SCOPE_CLAIMS: dict[str, tuple[str, ...]] = {
@@ -40,17 +41,37 @@ CLAIMS_SUPPORTED = ("sub", *(claim for claims in SCOPE_CLAIMS.values() for claim
 SCOPE_OF = {claim: scope for scope, claims in SCOPE_CLAIMS.items() for claim in claims}
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Which scope of a tenant releases which claim, and the other way round."""
+
+    by_scope: Mapping[str, tuple[str, ...]] = field(hash=False)
+    scope_of: Mapping[str, str] = field(init=False, hash=False)
+
+    def __post_init__(self) -> None:
+        """Turn the table round once."""
+        by_claim = {claim: scope for scope, claims in self.by_scope.items() for claim in claims}
+        object.__setattr__(self, "scope_of", by_claim)
+
+
+STANDARD = Release(SCOPE_CLAIMS)
+
+
 def claims_for(
-    user: Any, scopes: frozenset[str], requested: Collection[str] = (), locales: Sequence[str] = ()
+    user: Any,
+    scopes: frozenset[str],
+    requested: Collection[str] = (),
+    locales: Sequence[str] = (),
+    release: Release = STANDARD,
 ) -> dict[str, Any]:
     """Return the claims about ``user`` that ``scopes`` release or that are ``requested``, without ``sub``.
 
     Absent ones are left out (§5.3.2). ``requested`` names may carry a language tag; ``locales`` are the languages that are
-    preferred, the best first (§5.2).
+    preferred, the best first (§5.2). ``release`` is the tenant's.
     """
     stored: dict[str, Any] = user.claims or {}
-    names = {claim for scope in scopes for claim in SCOPE_CLAIMS.get(scope, ())}
-    names.update(name for name in requested if name in SCOPE_OF)
+    names = {claim for scope in scopes for claim in release.by_scope.get(scope, ())}
+    names.update(name for name in requested if name in release.scope_of)
     found = {name: value for name in names if (value := stored.get(name)) is not None}
     if "email" in names and user.email:
         found["email"] = user.email

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idp.clock import now
 from idp.errors import Conflict
-from idp.identity import lifecycle, link_use, links
+from idp.identity import lifecycle, link_use, links, profile
 from idp.identity.accounts import By, checked, insert, locked, record, remove, write_password
 from idp.jobs.outbox import announced
 from idp.store.tenant import one_time_links, users
@@ -60,7 +60,9 @@ def invite(
 
     Raises :class:`Invalid`, or :class:`Conflict` where the address has an account: then nothing is mailed.
     """
-    new = replace(checked(email, email, claims, roles), is_verified=False)
+    with database.reading() as conn:
+        schema = profile.load(conn)
+    new = replace(checked(email, email, claims, roles, schema), is_verified=False)
 
     def work(conn: Connection) -> None:
         found = users.find_by_username(conn, new.key)

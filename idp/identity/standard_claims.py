@@ -68,18 +68,18 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in claims.items():
         if name in RESERVED:
-            raise _wrong(name, "cannot be set: it is computed or has a place of its own.")
+            raise wrong(name, "cannot be set: it is computed or has a place of its own.")
         base, _, tag = name.partition("#") if isinstance(name, str) else (name, "", "")
         form = _FORMS.get(base)
         if form is None:
-            raise _wrong(name, "is not a standard claim (OpenID Connect Core §5.1).")
+            raise wrong(name, "is not a standard claim (OpenID Connect Core §5.1).")
         if "#" in str(name) and not (base in _IN_LANGUAGES and _TAG.fullmatch(tag)):
-            raise _wrong(name, "cannot have this language tag (OpenID Connect Core §5.2).")
+            raise wrong(name, "cannot have this language tag (OpenID Connect Core §5.2).")
         if value is None:
             continue
         test, must = form
         if not test(value):
-            raise _wrong(name, f"must be {must}.")
+            raise wrong(name, f"must be {must}.")
         found[name] = value
     return found
 
@@ -87,6 +87,11 @@ def check(claims: Mapping[str, Any]) -> dict[str, Any]:
 def is_known(name: str) -> bool:
     """Say whether a name is a standard claim's that may be set."""
     return name in _FORMS
+
+
+def fits(name: str, value: Any) -> bool:
+    """Say whether a value has the form of a standard claim."""
+    return _FORMS[name][0](value)
 
 
 def is_language_tag(value: str) -> bool:
@@ -101,7 +106,8 @@ def is_text(value: Any, *, lines: bool = False) -> bool:
     return (value.replace("\r\n", "\n").replace("\n", "") if lines else value).isprintable()
 
 
-def _wrong(name: object, what: str) -> Invalid:
+def wrong(name: object, what: str) -> Invalid:
+    """Return the error that names a claim and says what is wrong with it."""
     shown = str(name)[:50] if str(name).isprintable() else "?"
     return Invalid(f"The claim {shown} {what}", errors={f"claims.{shown}": what})
 

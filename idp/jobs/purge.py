@@ -26,6 +26,7 @@ from idp.store.tenant import (
     replays,
     revoked_tokens,
     sessions,
+    signups,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ TENANT_RULES = (
     Rule("attempts", attempts.purge_expired, 300),
     Rule("revoked tokens", revoked_tokens.purge_expired, 300),
     Rule("interactions", interactions.purge_expired, DAY),
+    Rule("sign-ups", signups.purge_expired, 300),  # there are addresses and hashes of passwords in them
     Rule("one-time links", one_time_links.purge_expired, 30 * DAY),
     Rule("initial access tokens", initial_access_tokens.purge_expired, 7 * DAY),
     Rule("sessions", sessions.purge_expired, DAY),

@@ -184,9 +184,10 @@ def served_types(server: TenantServer) -> list[str]:
     return [each for each in RESPONSE_TYPES if each in settings.response_types and any(each in a for a in allowed)]
 
 
-def check_scope(_server: TenantServer, request: TenantRequest) -> None:
+def check_scope(server: TenantServer, request: TenantRequest) -> None:
     """Decide the scope of the request."""
-    granted = scopes.for_user(scopes.split(request.payload.scope), request.client.scopes)
+    requested = scopes.split(request.payload.scope)
+    granted = scopes.for_user(requested, request.client.scopes, server.profile.own_scopes)
     if "code" not in request.validated["response_type"].split():
         # OpenID Connect Core §11: offline_access is ignored where no code is issued.
         granted = [value for value in granted if value != "offline_access"]

@@ -43,7 +43,9 @@ def for_user(
         nonce=nonce,
         id_token_alg=alg,
         id_token_recipient=response_protection.recipient(server, client, "id_token") if alg is not None else None,
-        id_token_claims=claims_for(source, released, asked.get("id_token", ()), asked.get("locales", ()))
+        id_token_claims=claims_for(
+            source, released, asked.get("id_token", ()), asked.get("locales", ()), server.profile.release
+        )
         if alg is not None and (asked or released)
         else {},
     )

@@ -230,9 +230,10 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
     scope = judged.get("scope")
     if isinstance(scope, str):
         # RFC 7591 §2: the server may register other scopes than were asked for; those of APIs are given by administrators.
-        allowed = [value for value in scope.split() if value in STANDARD_SCOPES]
+        of_users = {*STANDARD_SCOPES, *server.profile.own_scopes}
+        allowed = [value for value in scope.split() if value in of_users]
         if not allowed:
-            raise InvalidClientMetadata(f"scope may have {', '.join(sorted(STANDARD_SCOPES))}.")
+            raise InvalidClientMetadata(f"scope may have {', '.join(sorted(of_users))}.")
         judged["scope"] = " ".join(allowed)
     if judged.get("application_type", "web") == "web":
         _check_web(judged)

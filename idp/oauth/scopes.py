@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import InvalidScopeError
 
 from idp.errors import refused
 from idp.identity.claims import STANDARD_SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 MAX_SCOPES = 100
@@ -34,21 +38,26 @@ def is_well_formed(value: str) -> bool:
     return _SCOPE.fullmatch(value) is not None
 
 
-def for_user(requested: list[str], allowed: frozenset[str]) -> list[str]:
+def for_user(requested: list[str], allowed: frozenset[str], of_users: Collection[str]) -> list[str]:
     """Return what an authorization request for a user is about.
+
+    ``of_users`` are the scopes about users that only the tenant has.
 
     Values nobody knows are ignored (OpenID Connect Core §3.1.2.1); a known one that the client may not ask for is refused.
     """
-    forbidden = [value for value in requested if value in _USER_SCOPES and value not in allowed]
+    forbidden = [value for value in requested if (value in _USER_SCOPES or value in of_users) and value not in allowed]
     granted = [value for value in requested if value in allowed]
     if forbidden or (requested and not granted):
         raise _refusal(requested, allowed)
     return granted
 
 
-def for_client(requested: list[str], allowed: frozenset[str]) -> list[str]:
-    """Return what a client may have for itself (RFC 6749 §4.4): none of the scopes that are about a user."""
-    own = allowed - _USER_SCOPES
+def for_client(requested: list[str], allowed: frozenset[str], of_users: Collection[str]) -> list[str]:
+    """Return what a client may have for itself (RFC 6749 §4.4): none of the scopes that are about a user.
+
+    ``of_users`` are those that only the tenant has.
+    """
+    own = allowed - _USER_SCOPES - frozenset(of_users)
     if not requested:
         return sorted(own)  # RFC 6749 §3.3: the default, when the client leaves the parameter out
     if not set(requested) <= own:

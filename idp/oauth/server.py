@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
 
 from idp.errors import refused
+from idp.identity import profile, terms
 from idp.keys.signer import TenantKeys
 from idp.oauth import errors
 from idp.oauth.client import Client
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from idp.feature import Feature
     from idp.flow.services import Services
+    from idp.identity.profile_schema import Schema
+    from idp.identity.terms import Terms
     from idp.keys.envelope import Envelope
     from idp.store.db import Database
     from idp.store.rows import Connection
@@ -92,6 +95,8 @@ class TenantServer(AuthorizationServer):
         client_keys: TenantClientKeys,
         subjects: Subjects,
         request_uris: RequestUris,
+        profile_schema: Schema,
+        terms_in_force: Terms | None,
     ) -> None:
         """Keep what requests need as plain attributes."""
         super().__init__()
@@ -104,6 +109,8 @@ class TenantServer(AuthorizationServer):
         self.client_keys = client_keys
         self.subjects = subjects
         self.request_uris = request_uris
+        self.profile = profile_schema
+        self.terms = terms_in_force
         self.mint = Mint(tenant, keys)
         self.languages = TenantLanguages(tenant.settings, database)
         self.doors: dict[tuple[str, tuple[str, ...]], Door] = {}  # the front's, by path and methods of an endpoint
@@ -264,6 +271,7 @@ class Servers:
         migrate.check(database, "tenant")  # a tenant is brought to this release's schema when it is first used
         with database.reading() as conn:
             keys = TenantKeys.load(conn, self._envelope, tenant.id)
+            schema, in_force = profile.load(conn), terms.in_force(conn)
         subjects = Subjects(database, self._envelope, tenant.id)
         made = TenantServer(
             tenant,
@@ -275,6 +283,8 @@ class Servers:
             TenantClientKeys(self._client_keys, tenant.id),
             subjects,
             self._request_uris,
+            schema,
+            in_force,
         )
         with self._guard:
             if generation == self._generation:

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
 from idp.errors import refused
 from idp.feature import Feature
+from idp.flow.signup_offer import is_offered
 from idp.keys.compact import InvalidToken
 from idp.oidc import id_token_hint
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
 
 PROMPTS = ("none", "login", "consent", "select_account")
+CREATE = "create"  # Initiating User Registration via OpenID Connect 1.0 §4.1
 MAX_AGE_DIGITS = 10
 NOBODY = "-"  # the user of a subject that never was one
 DISPLAYS = ("page", "popup", "touch", "wap")
@@ -36,15 +38,30 @@ def check_not_supported(_server: TenantServer, request: TenantRequest) -> None:
             )
 
 
-def check_prompt(_server: TenantServer, request: TenantRequest) -> None:
-    """Check ``prompt``: known values, and ``none`` alone."""
+def prompts_of(server: TenantServer) -> tuple[str, ...]:
+    """Return the values of ``prompt`` that the tenant serves: ``create`` only where people may sign up."""
+    return (*PROMPTS, CREATE) if is_offered(server) else PROMPTS
+
+
+def check_prompt(server: TenantServer, request: TenantRequest) -> None:
+    """Check ``prompt``: known values, and ``none`` and ``create`` alone."""
     prompts = (request.payload.data.get("prompt") or "").split()
-    if not set(prompts) <= set(PROMPTS):
+    if not set(prompts) <= set(prompts_of(server)):
+        # Initiating User Registration §4.1: a value that discovery does not list is invalid_request, naming the parameter.
         raise _invalid(
             "prompt",
             "The prompt parameter has an unknown value.",
-            "prompt has a value nobody knows",
-            "Use none, login, consent or select_account.",
+            "prompt has a value nobody knows, or create where nobody may sign up",
+            f"Use {', '.join(prompts_of(server))}.",
+            received=" ".join(prompts)[:200],
+        )
+    if CREATE in prompts and len(set(prompts)) > 1:
+        # Initiating User Registration §4.1: it should stand alone, because what it means beside others is anybody's guess.
+        raise _invalid(
+            "prompt",
+            "The prompt parameter has create beside another value.",
+            "prompt=create stands beside another value",
+            "Send create alone.",
             received=" ".join(prompts)[:200],
         )
     if "none" in prompts and len(set(prompts)) > 1:
@@ -122,7 +139,7 @@ AUTHENTICATION_REQUEST = Feature(
     name="authentication_request",
     spec="OpenID Connect Core §3.1.2.1",
     metadata=lambda server: {
-        "prompt_values_supported": list(PROMPTS),
+        "prompt_values_supported": list(prompts_of(server)),
         "display_values_supported": list(DISPLAYS),
         "ui_locales_supported": list(server.languages.offered),
     },

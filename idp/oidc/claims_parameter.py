@@ -14,12 +14,13 @@ from idp.errors import refused
 from idp.feature import Feature
 from idp.flow.scope_words import CLAIM
 from idp.flow.session import ACR_PASSWORD
-from idp.identity.claims import SCOPE_OF
 from idp.identity.standard_claims import is_language_tag
 from idp.keys.compact import InvalidToken, json_object
 from idp.oidc.authentication_request import NOBODY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
 
@@ -33,14 +34,15 @@ def check_claims(server: TenantServer, request: TenantRequest) -> None:
     data, validated = request.payload.data, request.validated
     sent = _parse(data.get("claims"))
     locales = [each for each in data.get("claims_locales", "").split() if is_language_tag(each)][:MOST_LOCALES]
-    asked: dict[str, Any] = {target: _names(sent.get(target), request) for target in ("userinfo", "id_token")}
+    scope_of = server.profile.release.scope_of
+    asked: dict[str, Any] = {target: _names(sent.get(target), request, scope_of) for target in ("userinfo", "id_token")}
     for target in ("id_token", "userinfo"):
         _check_subject(server, request, (sent.get(target) or {}).get("sub"))
     _check_acr(request, (sent.get("id_token") or {}).get("acr"))
     kept = {name: value for name, value in {**asked, "locales": locales}.items() if value}
     validated["claims_request"] = kept or None
     names = {name.partition("#")[0] for target in asked.values() for name in target}
-    beyond = sorted(name for name in names if SCOPE_OF[name] not in validated["scopes"])
+    beyond = sorted(name for name in names if scope_of[name] not in validated["scopes"])
     validated["consent_to"] = [*validated["scopes"], *(f"{CLAIM}{name}" for name in beyond)]
 
 
@@ -74,12 +76,12 @@ def _is_wish(wish: Any) -> bool:
     )
 
 
-def _names(members: dict[str, Any] | None, request: TenantRequest) -> list[str]:
+def _names(members: dict[str, Any] | None, request: TenantRequest, scope_of: Mapping[str, str]) -> list[str]:
     """Return the claims of one member that may be released to the client."""
     found = []
     for name in members or ():
         claim, _, tag = name.partition("#")
-        scope = SCOPE_OF.get(claim)
+        scope = scope_of.get(claim)
         if scope is not None and scope in request.client.scopes and (claim == name or is_language_tag(tag)):
             found.append(name)
     return found

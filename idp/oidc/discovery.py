@@ -69,8 +69,8 @@ def _metadata(server: TenantServer) -> dict[str, Any]:
     settings = server.tenant.settings
     return {
         "jwks_uri": f"{server.tenant.issuer}/jwks",
-        "scopes_supported": list(STANDARD_SCOPES),
-        "claims_supported": [*CLAIMS_SUPPORTED, "auth_time", "acr", "amr"],
+        "scopes_supported": [*STANDARD_SCOPES, *server.profile.own_scopes],
+        "claims_supported": [*CLAIMS_SUPPORTED, *server.profile.own_claims, "auth_time", "acr", "amr"],
         "claim_types_supported": ["normal"],
         "subject_types_supported": ["public", "pairwise"],
         "acr_values_supported": [ACR_PASSWORD],

@@ -78,7 +78,7 @@ def handle(server: TenantServer, http: Request) -> Response:
             "Ask for the scope openid.",
         )
     # §5.3.2: sub is always there; absent claims are left out.
-    return _answer(server, client, {"sub": live.claims["sub"], **_claims(live)})
+    return _answer(server, client, {"sub": live.claims["sub"], **_claims(server, live)})
 
 
 def _answer(server: TenantServer, client: Client, claims: dict[str, Any]) -> Response:
@@ -91,9 +91,10 @@ def _answer(server: TenantServer, client: Client, claims: dict[str, Any]) -> Res
     return jwt_response(protected(server, client, "userinfo", named, alg=alg, typ="JWT"), "application/jwt")
 
 
-def _claims(live: LiveToken) -> dict[str, Any]:
+def _claims(server: TenantServer, live: LiveToken) -> dict[str, Any]:
     asked = live.standing.claims_request or {} if live.standing is not None else {}
-    return claims_for(live.standing, live.scopes, asked.get("userinfo", ()), asked.get("locales", ()))
+    wanted, locales = asked.get("userinfo", ()), asked.get("locales", ())
+    return claims_for(live.standing, live.scopes, wanted, locales, server.profile.release)
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from email_validator import EmailNotValidError, validate_email
+
 from idp import language
 from idp.errors import Invalid
 
@@ -125,6 +127,18 @@ class TenantSettings:
         high=DAY,
     )
     account_self_deletion: bool = _setting(False, "Whether people may delete their own account.")
+    signup: str = _setting("off", "Whether people may make an account for themselves.", choices=("off", "on"))
+    signup_allowed_domains: str = _setting(
+        "",
+        "Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all.",
+    )
+    signup_blocked_domains: str = _setting("", "Domains whose addresses may not sign up, listed alike.")
+    signup_source_limit: int = _setting(
+        30,
+        "Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one.",
+        low=1,
+        high=100_000,
+    )
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
@@ -198,6 +212,8 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         return values
     if rules["choices"] and text not in rules["choices"]:
         raise Invalid(f"{name} must be one of {', '.join(rules['choices'])}.")
+    if name in ("signup_allowed_domains", "signup_blocked_domains"):
+        return ",".join(dict.fromkeys(_domain(name, part) for part in text.split(",") if part.strip()))
     if name == "colour_primary":
         text = text.lower()
         if not _COLOUR.fullmatch(text):
@@ -219,12 +235,26 @@ def _convert(name: str, setting: Any, text: str) -> Any:
 
 
 def _mail_address(name: str, text: str) -> str:
-    from email_validator import EmailNotValidError, validate_email
-
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
         raise Invalid(f"{name} must be an address such as no-reply@example.com.") from None
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an e-mail address in its normal form, as the lists of domains have it."""
+    return address.rpartition("@")[2]
+
+
+def _domain(name: str, text: str) -> str:
+    """Return a domain of a list in the form that addresses have: lower case, names of other scripts as they are written."""
+    wildcard, bare = ("*.", text.strip()[2:]) if text.strip().startswith("*.") else ("", text.strip())
+    try:
+        found = validate_email(f"a@{bare.removesuffix('.')}", check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        message = f"{name} must list domains such as example.org or *.example.org."
+        raise Invalid(message) from None
+    return wildcard + domain_of(found.normalized)
 
 
 def _check_together(settings: TenantSettings) -> None:

@@ -37,10 +37,20 @@ EVERYTHING = {
     "new_password": PASSWORD + "2",
     "confirm_password": PASSWORD + "2",
     "scope": "openid profile email admin",
+    "email": "eve@new.example",
+    "profile_name": "Eve",
+    "code": "12345678",
+    "terms": "1",
     "client_id": "public",
     "redirect_uri": "https://evil.example/cb",
     "token": "x",
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _people_may_sign_up(cast: Cast) -> None:
+    """A form that is open to nobody would prove little."""
+    cast.house.installation.provisioning.change_settings(cast.acme, {"signup": "on"})
 
 
 def test_the_table_has_the_routes_that_matter() -> None:
@@ -62,6 +72,9 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/account/applications",
         "/account/data",
         "/account/delete",
+        "/signup",
+        "/signup/code",
+        "/terms",
     }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 
@@ -229,8 +242,12 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
         right = browser.get(address).form[1]["csrf"]
         other = _signed_in(cast).get(address).form[1]["csrf"]
     else:
-        prompt = {"/login": "login", "/select-account": "select_account"}.get(path, "consent")
+        prompts = {"/login": "login", "/signup": "login", "/signup/code": "login", "/select-account": "select_account"}
+        prompt = prompts.get(path, "consent")
         page = browser.follow(browser.authorize(cast.basic, verifier="v" * 43, prompt=prompt))
+        if path.startswith("/signup"):
+            page = browser.get(f"{base}/signup?{page.form[0].partition('?')[2]}")
+            assert 'id="signup-form"' in page.text
         action, fields = page.form
         right = fields["csrf"]
         address = f"{base}{path}?{action.partition('?')[2]}"

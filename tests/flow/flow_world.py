@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from identity_world import PASSWORD, Server
 
 from idp.flow import dispatcher
+from idp.flow.home import HOME
 from idp.flow.interaction import AlreadyFinished
 from idp.flow.routes import PAGES
 from idp.web.http import FORM_TYPE, Headers, Request, Response, redirect
@@ -63,13 +64,13 @@ class EchoServer(Server):
     def with_settings(self, **changes: Any) -> EchoServer:
         """The same server under other settings of the tenant."""
         tenant = replace(self.tenant, settings=replace(self.tenant.settings, **changes))
-        return EchoServer(tenant, self.database, self.services)
+        return EchoServer(tenant, self.database, self.services, self.profile, self.terms)
 
 
 def with_echo(server: Server) -> EchoServer:
     """The server with the protocol in its table."""
-    services = replace(server.services, protocols={"echo": Echo()})
-    return EchoServer(server.tenant, server.database, services)
+    services = replace(server.services, protocols={"echo": Echo(), "home": HOME})
+    return EchoServer(server.tenant, server.database, services, server.profile, server.terms)
 
 
 def authorize(server: EchoServer, request: Request) -> Response:

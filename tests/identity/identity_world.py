@@ -21,6 +21,7 @@ from idp.flow.routes import STEPS
 from idp.flow.services import Services
 from idp.identity import accounts
 from idp.identity.passwords import Hasher
+from idp.identity.profile_schema import DEFAULT
 from idp.keys.envelope import Envelope
 from idp.notify.mailer import Mailer
 from idp.outbound import Outbound
@@ -34,6 +35,9 @@ from idp.tenancy.tenant import Tenant
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from idp.identity.profile_schema import Schema
+    from idp.identity.terms import Terms
 
 POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
 needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
@@ -50,6 +54,8 @@ class Server:
     tenant: Tenant
     database: Database
     services: Services
+    profile: Schema = DEFAULT
+    terms: Terms | None = None
 
     @cached_property
     def languages(self) -> TenantLanguages:
@@ -59,7 +65,7 @@ class Server:
     def with_settings(self, **changes: Any) -> Server:
         """The same server under other settings of the tenant."""
         tenant = replace(self.tenant, settings=replace(self.tenant.settings, **changes))
-        return Server(tenant, self.database, self.services)
+        return Server(tenant, self.database, self.services, self.profile, self.terms)
 
     def user(self, username: str = "ada@acme.example", password: str | None = PASSWORD, **more: Any) -> str:
         """Make a user and return the id."""

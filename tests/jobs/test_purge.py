@@ -27,6 +27,7 @@ from idp.store.tenant import (
     revoked_tokens,
     session_clients,
     sessions,
+    signups,
 )
 
 REFUSAL = {
@@ -119,6 +120,18 @@ def fill(conn: Any) -> None:
         refusals.add(conn, [REFUSAL | {"at": ends}])
         link = {"kind": "recovery", "user_id": "u", "address": "a", "payload": {}, "created_by": "u"}
         one_time_links.create(conn, id=name, token_hash=name, expires_at=ends, **link)
+        signups.create(
+            conn,
+            id=name,
+            interaction_id=name,
+            browser_hash="b",
+            address="a@b.example",
+            password_hash="h",
+            claims={},
+            code_hash="c",
+            code_expires_at=ends,
+            expires_at=ends,
+        )
     session(conn, "ended", at + 365 * DAY, ended_at=at)
     session_clients.note(conn, "ended", "c")
     outbox.enqueue(conn, "k", ["delivered", "dead", "discarded", "waiting"], {})
@@ -146,13 +159,25 @@ def fill(conn: Any) -> None:
                 "revoked_tokens": 2,
                 "interactions": 2,
                 "one_time_links": 2,
+                "signups": 2,
                 "refusals": 2,
                 "attempts": 1,
                 "sealed": 1,
             },
         ),
         (70, {"replays": 2, "sealed": 0}),
-        (600, {"replays": 1, "revoked_tokens": 1, "attempts": 0, "sessions": 3, "interactions": 2, "grants": 2}),
+        (
+            600,
+            {
+                "signups": 1,
+                "replays": 1,
+                "revoked_tokens": 1,
+                "attempts": 0,
+                "sessions": 3,
+                "interactions": 2,
+                "grants": 2,
+            },
+        ),
         (
             DAY + 10,
             {
@@ -196,6 +221,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "revoked tokens": 1,
             "interactions": 1,
             "one-time links": 0,
+            "sign-ups": 1,
             "initial access tokens": 0,
             "sessions": 4,
             "grants": 3,

@@ -6,6 +6,8 @@ from account_samples import ACCOUNT_SAMPLES
 
 from idp.flow.login import REFUSED
 from idp.identity.passwords import check_new_password
+from idp.identity.profile import fields_for
+from idp.identity.profile_schema import DEFAULT, parse
 from idp.tenancy.settings import TenantSettings
 from idp.web.branding import Brand
 
@@ -50,13 +52,58 @@ LANGUAGES = [
     {"tag": "en", "name": "English", "url": "/t/acme/language?language=en&to=%2Ft%2Facme%2F"},
     {"tag": "de", "name": "Deutsch", "url": "/t/acme/language?language=de&to=%2Ft%2Facme%2F"},
 ]
+TERMS = {"version": "2026-03", "url": "https://acme.example/terms/2026-03"}
+CODE: dict[str, object] = {
+    "address": "ada@acme.example",
+    "again_url": "/t/acme/signup?i=4f2a",
+    "minutes": 10,
+    "digits": 8,
+    "is_sent": False,
+    "is_over": False,
+}
+SIGNUP_FIELDS = fields_for(DEFAULT, "signup", "en")
+HARD_FIELDS = fields_for(
+    parse(
+        {
+            "attributes": [
+                {"name": "name", "label": "Full name", "signup": True, "required": True},
+                {
+                    "name": "team",
+                    "label": "Abteilung oder Forschungsgruppe",
+                    "type": "choice",
+                    "values": ["Probenlogistik", "Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik"],
+                    "signup": True,
+                    "required": True,
+                },
+                {"name": "birthdate", "label": "Date of birth", "type": "date", "signup": True},
+                {
+                    "name": "agreed",
+                    "label": "Ich bin mindestens sechzehn Jahre alt",
+                    "type": "boolean",
+                    "signup": True,
+                    "required": True,
+                },
+            ]
+        }
+    ),
+    "signup",
+    "en",
+    {"birthdate": "1985-12-10"},
+)
 
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "login": (
         "login.html",
         ACME,
-        {**FORM, "recover_url": "/t/acme/recover?interaction=4f2a", "client": CLIENT, "username": None, "errors": []},
+        {
+            **FORM,
+            "recover_url": "/t/acme/recover?interaction=4f2a",
+            "signup_url": "/t/acme/signup?i=4f2a",
+            "client": CLIENT,
+            "username": None,
+            "errors": [],
+        },
     ),
     "login-wrong": (
         "login.html",
@@ -66,6 +113,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "recover_url": "/t/acme/recover?interaction=4f2a",
             "client": PLAIN_CLIENT,
             "username": "ada@acme.example",
+            "signup_url": "/t/acme/signup?i=4f2a",
             "errors": [("password", REFUSED)],
         },
     ),
@@ -75,6 +123,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         {
             **FORM,
             "recover_url": "/t/zitrone/recover?interaction=4f2a",
+            "signup_url": None,
             "client": None,
             "username": None,
             "errors": [(None, "Too many people are signing in. Please try again in a moment")],
@@ -156,6 +205,76 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "link_gone-invitation": ("link_gone.html", ACME, {**LINK_GONE, "kind": "invitation"}),
     "link_gone-unlock": ("link_gone.html", ACME, {**LINK_GONE, "kind": "unlock"}),
     "unlock": ("unlock.html", ACME, {**FORM, "token": "l_c2FtcGxl", "username": "ada@acme.example", "kind": "unlock"}),
+    "signup": (
+        "signup.html",
+        ACME,
+        {
+            **FORM,
+            "client": CLIENT,
+            "email": None,
+            "fields": SIGNUP_FIELDS,
+            "terms": None,
+            "has_accepted": False,
+            "min_length": 15,
+            "errors": [],
+        },
+    ),
+    "signup-wrong": (
+        "signup.html",
+        Brand("Zitronenhof", primary="#ffd400", background="#1d3b2a", base_path="/t/zitrone"),
+        {
+            **FORM,
+            "client": PLAIN_CLIENT,
+            "email": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
+            "fields": HARD_FIELDS,
+            "terms": TERMS,
+            "has_accepted": False,
+            "min_length": 15,
+            "errors": [
+                ("email", "Accounts cannot be made with addresses of this domain"),
+                ("profile_name", "Fill in “Full name”"),
+                ("profile_team", "Choose one of the values of “Abteilung oder Forschungsgruppe”"),
+                ("profile_agreed", "“Ich bin mindestens sechzehn Jahre alt” must be ticked"),
+                ("password", "The new password is too short; it needs at least 15 characters"),
+                ("terms", "Accept the terms to go on"),
+            ],
+        },
+    ),
+    "signup-code": ("signup_code.html", ACME, {**FORM, **CODE, "client": CLIENT, "errors": []}),
+    "signup-code-sent": ("signup_code.html", ACME, {**FORM, **CODE, "client": None, "is_sent": True, "errors": []}),
+    "signup-code-wrong": (
+        "signup_code.html",
+        ACME,
+        {
+            **FORM,
+            **CODE,
+            "client": CLIENT,
+            "address": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
+            "errors": [("code", "This code is not right. Compare it with the newest mail; you can try 3 more times")],
+        },
+    ),
+    "signup-code-over": (
+        "signup_code.html",
+        ACME,
+        {
+            **FORM,
+            **CODE,
+            "client": None,
+            "is_over": True,
+            "errors": [(None, "This code cannot be used any more. Begin the sign-up again to get a new one")],
+        },
+    ),
+    "terms": ("terms.html", ACME, {**FORM, "client": CLIENT, "terms": TERMS, "errors": []}),
+    "terms-wrong": (
+        "terms.html",
+        ACME,
+        {
+            **FORM,
+            "client": None,
+            "terms": {"version": "2026-03-allgemeine-nutzungsbedingungen-der-verbundverwaltung", "url": TERMS["url"]},
+            "errors": [("terms", "Tick that you accept the terms, or choose not to go on")],
+        },
+    ),
     "consent": (
         "consent.html",
         ACME,
@@ -248,6 +367,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "account_url": None,
             "sign_out_url": None,
             "applications_url": "/t/acme/start",
+            "signup_url": "/t/acme/signup",
             "issuer": "https://id.example/t/acme",
         },
     ),
@@ -259,6 +379,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "account_url": "/t/acme/account",
             "sign_out_url": "/t/acme/logout",
             "applications_url": "/t/acme/start",
+            "signup_url": None,
             "issuer": "https://id.example/t/acme",
         },
     ),

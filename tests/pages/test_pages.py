@@ -202,7 +202,8 @@ def test_sign_in_names():
     assert {"type": "hidden", "name": "csrf", "value": "c3JmLXRva2Vu"} in document.all("input")
     assert "Sign in to continue to Photo Frame" in document.text
     assert document.by_id("forgotten-password")["href"] == "/t/acme/recover?interaction=4f2a"
-    links = {link["href"] for link in document.all("a") if link.get("id") != "forgotten-password"}
+    assert document.by_id("signup")["href"] == "/t/acme/signup?i=4f2a"
+    links = {link["href"] for link in document.all("a") if link.get("id") not in ("forgotten-password", "signup")}
     assert links == {CLIENT["policy_url"], CLIENT["terms_url"]}
     assert "autofocus" in document.by_id("username")
 

@@ -17,6 +17,7 @@ import link_artefacts as mailed
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
 import registration_artefacts as joining
+import signup_artefacts as people
 from cast import SigningKey, asserted
 from house import CALLBACK, Answer, Browser, Grant, House, RelyingParty, basic, decoded
 from serving import rows, scalar
@@ -519,6 +520,8 @@ ARTEFACTS = (
     Artefact("session cookie", lambda a, _: a.signed_in().cookies[a.cookie("s")], _session_refused, _session_works, ("sessions",), ("pages",)),
     Artefact("applications of a session", leaving.applications, leaving.applications_refused, leaving.applications_work, ("session_clients",), ("frontchannel_logout",)),
     Artefact("message of the outbox", leaving.message, leaving.message_refused, leaving.message_works, ("outbox",), ("backchannel_logout",)),
+    Artefact("sign-up with its code", people.sign_up, people.sign_up_refused, people.sign_up_works, ("signups",), ("pages",)),
+    Artefact("accepted terms", people.acceptance, people.acceptance_unknown, people.acceptance_known, ("terms", "terms_acceptances"), ("pages",)),
     Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
@@ -541,5 +544,5 @@ NOT_PRESENTED = {
     "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",
-    "tenant_state": "positions of spool files, known to jobs only",
+    "tenant_state": "positions of spool files, known to jobs only, and the schema of profiles",
 }

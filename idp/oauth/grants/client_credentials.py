@@ -18,7 +18,8 @@ class ClientCredentials(TenantGrant, ClientCredentialsGrant):
         """Authenticate the client and decide the scope."""
         client = self.request.client = self.authenticate_token_endpoint_client()
         requested = scopes.split(self.request.payload.scope)
-        self.request.scope = " ".join(scopes.for_client(requested, client.scopes))
+        granted = scopes.for_client(requested, client.scopes, self.server.profile.own_scopes)
+        self.request.scope = " ".join(granted)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Mint the access token; there is no refresh token (RFC 6749 §4.4.3)."""

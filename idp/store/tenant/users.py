@@ -9,7 +9,7 @@ from sqlalchemy import delete as sql_delete
 
 from idp.clock import now
 from idp.store.db import db
-from idp.store.mixins import document, identifier, moment, text
+from idp.store.mixins import document, identifier, moment, text, upsert
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ def list_deleted(conn: Connection, before: int, limit: int) -> Sequence[Row[Any]
     return conn.execute(select(users).where(here).limit(limit)).all()
 
 
+def find_with_address(conn: Connection, username_key: str, email: str) -> Row[Any] | None:
+    """Return a user who signs in by a name or has an e-mail address, whatever the state, or None."""
+    here = (users.c.username_key == username_key) | users.c.email.in_((email, email.lower()))
+    return conn.execute(select(users).where(here).limit(1)).first()
+
+
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
     """Return users by folded username, at most ``limit``, those after a key."""
     query = select(users).where(users.c.username_key > after).order_by(users.c.username_key).limit(limit)
@@ -105,6 +111,14 @@ def emails_of(conn: Connection, username_keys: Sequence[str]) -> dict[str, str |
     """Return the e-mail addresses of those users who are there, by folded username."""
     query = select(users.c.username_key, users.c.email).where(users.c.username_key.in_(username_keys))
     return {row.username_key: row.email for row in conn.execute(query)}
+
+
+def create_new(conn: Connection, **values: Any) -> bool:
+    """Insert a user unless the name is taken, also by somebody who takes it this moment; says whether it was inserted."""
+    at = now()
+    row = {"created_at": at, "updated_at": at, **values}
+    done: int = conn.execute(upsert(conn, users).values(**row).on_conflict_do_nothing()).rowcount
+    return done == 1
 
 
 def change(conn: Connection, user_id: str, **values: Any) -> bool:

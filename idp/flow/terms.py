@@ -1,0 +1,85 @@
+"""The step in which a person accepts the tenant's terms when there are new ones.
+
+A tenant without terms costs nothing: which version is in force is kept with the tenant's server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp import language
+from idp.flow import pages
+from idp.flow.dispatcher import proceed, refuse
+from idp.flow.preamble import form_token
+from idp.identity import terms
+from idp.language import N_, gettext
+
+if TYPE_CHECKING:
+    from idp.flow.dispatcher import Context
+    from idp.store.rows import Connection
+    from idp.web.http import Response
+
+_TICK = N_("Tick that you accept the terms, or choose not to go on")
+
+
+class TermsStep:
+    """The step; needed as long as the account has not accepted the version in force."""
+
+    name = "terms"
+    path = "/terms"
+    refusal = "interaction_required"
+
+    def is_needed(self, context: Context) -> bool:
+        """Say whether there are terms that the signed-in person has not accepted."""
+        wanted, live = context.server.terms, context.session
+        if wanted is None or live is None:
+            return False
+        if context.interaction.state.get("terms") == [live.user_id, wanted.version]:
+            return False
+        with context.server.database.reading() as conn:
+            return not terms.has_accepted(conn, live.user_id, wanted.version)
+
+    def shows(self, context: Context) -> str:
+        """Promise that it is the version shown that the account shown accepts."""
+        wanted, live = context.server.terms, context.session
+        return f"{live.id if live is not None else ''} {wanted.version if wanted is not None else ''}"
+
+    def show(self, context: Context) -> Response:
+        """Answer the page with the way to the text."""
+        return self._page(context, [])
+
+    def submit(self, context: Context) -> Response:
+        """Note that the terms are accepted, or tell the application that they are not."""
+        wanted, live, request = context.server.terms, context.session, context.request
+        if wanted is None or live is None or not self.is_needed(context):
+            return proceed(context)
+        if context.field("action") == "decline":
+            return refuse(context, "access_denied", "The person did not accept the terms.")
+        if context.field("terms") != wanted.version:
+            return self._page(context, [("terms", gettext(_TICK))], 400)
+        user_id, version = live.user_id, wanted.version
+
+        def accept(conn: Connection) -> None:
+            terms.accept(conn, user_id, version, source=request.remote_addr, correlation_id=request.correlation_id)
+
+        context.leave(accept, terms=[user_id, version])
+        return proceed(context)
+
+    def _page(self, context: Context, errors: list[tuple[str | None, str]], status: int = 200) -> Response:
+        wanted = context.server.terms
+        if wanted is None:
+            return proceed(context)
+        return pages.interaction_page(
+            context.server,
+            context.request,
+            context.interaction,
+            "terms.html",
+            status=status,
+            action=context.url_of(self.path),
+            csrf=form_token(context, self),
+            terms={"version": wanted.version, "url": wanted.url_for(language.current().tag)},
+            errors=errors,
+        )
+
+
+TERMS = TermsStep()
