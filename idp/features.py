@@ -6,7 +6,7 @@ Also the flow's tables: the steps a person may have to take, in order, and the p
 from __future__ import annotations
 
 from idp.feature import Endpoint, Feature
-from idp.flow import routes
+from idp.flow import own_sign_in, routes
 from idp.oauth import authorize, introspection, registration, request_object, revocation, token
 from idp.oidc import (
     authentication_request,
@@ -53,4 +53,4 @@ FEATURES: tuple[Feature, ...] = (
 
 STEPS = routes.STEPS
 
-PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(),)}
+PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(), own_sign_in.OWN_SIGN_IN)}

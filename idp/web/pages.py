@@ -50,11 +50,12 @@ def render(template: str, brand: Brand, correlation_id: str, **context: object) 
     """Return the HTML of `template`, for instance "login.html".
 
     Every name a template uses must be in `context` (None where there is nothing to show); otherwise jinja2.UndefinedError.
+    `brand_css` there is the address of another stylesheet than the brand's own.
     """
     return (
         _environment()
         .get_template(template)
-        .render(context, brand=brand, brand_css=brand_css_url(brand), correlation_id=correlation_id)
+        .render({"brand_css": brand_css_url(brand), **context}, brand=brand, correlation_id=correlation_id)
     )
 
 
