@@ -7,7 +7,7 @@ else there is no such page.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from idp.errors import Invalid, NotFound
@@ -67,7 +67,7 @@ def _tried(server: FlowServer, request: Request) -> tuple[TenantSettings, dict[s
     """Return the settings with what is tried, what the form shows again, and a sentence for each value that cannot be."""
     settings = server.tenant.settings
     given = {name: value for name, value in request.args if name in FIELDS}
-    good: dict[str, str] = {}
+    good: dict[str, Any] = {}
     errors: list[tuple[str | None, str]] = []
     for name, text in given.items():
         try:

@@ -82,6 +82,7 @@ def href(address: str | None) -> str | None:
 
 def _address(address: str) -> str:
     """Return `address` when a form or a link that a page cannot do without may lead there: a path of ours or the web."""
+    address = str(address)  # a name that nobody gave says so here
     if not (_PATH.fullmatch(address) or _WEB.fullmatch(address)):
         raise UnsafeAddressError("A page's form or link may only lead to a path or to an http(s) address.")
     return address

@@ -48,6 +48,7 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/login",
         "/consent",
         "/password",
+        "/accounts",
     }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 
@@ -204,7 +205,7 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
     base = cast.acme.base_path
     if path == "/authorize":
         return f"{base}{path}", None
-    if path == "/logout":
+    if path in ("/logout", "/accounts"):
         right = browser.get(base + path).form[1]["csrf"]
         address = base + path
         other = _signed_in(cast).get(base + path).form[1]["csrf"]

@@ -41,7 +41,7 @@ def test_advertised(house: House, acme: Tenant) -> None:
     assert "Aardvark" in page.text
     assert "Silent" not in page.text
     assert "Zebra &lt;b&gt;" in page.text
-    assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 1
+    assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 3
 
 
 def test_who_registered_itself_is_not_taken_for_the_tenants(house: House) -> None:

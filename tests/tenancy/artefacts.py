@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import branding_artefacts as branding
 import jose_artefacts as jose
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
@@ -515,6 +516,9 @@ ARTEFACTS = (
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),
     Artefact("grant id", _grant_id, _grant_refused, _grant_works, ("grants",)),
     Artefact("session cookie", lambda a, _: a.signed_in().cookies[a.cookie("s")], _session_refused, _session_works, ("sessions",), ("pages",)),
+    Artefact("accounts beside the current one", branding.account, branding.account_refused, branding.account_works, ("sessions",), ("pages",)),
+    Artefact("remembered address", branding.remembered, branding.remembered_refused, branding.remembered_works, (), ("pages",)),
+    Artefact("picture of the brand", branding.picture, branding.picture_refused, branding.picture_works, ("assets",), ("pages",)),
     Artefact("applications of a session", leaving.applications, leaving.applications_refused, leaving.applications_work, ("session_clients",), ("frontchannel_logout",)),
     Artefact("message of the outbox", leaving.message, leaving.message_refused, leaving.message_works, ("outbox",), ("backchannel_logout",)),
     Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
