@@ -8,7 +8,7 @@ from __future__ import annotations
 from idp.account.protocol import AccountProtocol
 from idp.account.routes import ACCOUNT
 from idp.feature import Endpoint, Feature
-from idp.flow import home, routes
+from idp.flow import own_sign_in, routes
 from idp.oauth import authorize, introspection, registration, request_object, revocation, token
 from idp.oidc import (
     authentication_request,
@@ -56,4 +56,6 @@ FEATURES: tuple[Feature, ...] = (
 
 STEPS = routes.STEPS
 
-PROTOCOLS = {protocol.name: protocol for protocol in (authorize.OAuthProtocol(), home.HOME, AccountProtocol())}
+PROTOCOLS = {
+    protocol.name: protocol for protocol in (authorize.OAuthProtocol(), own_sign_in.OWN_SIGN_IN, AccountProtocol())
+}

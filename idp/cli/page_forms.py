@@ -31,7 +31,7 @@ class _Reader(HTMLParser):
             self._is_open = True
         elif self._is_open and tag == "button":
             self.forms[-1].buttons[given.get("id", "")] = (given.get("name", ""), given.get("value", ""))
-        elif self._is_open and tag == "input" and given.get("name"):
+        elif self._is_open and tag == "input" and given.get("name") and not _is_unticked(given):
             self.forms[-1].fields[given["name"]] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
@@ -41,6 +41,10 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._reads_id and data.strip():
             self.correlation_id, self._reads_id = data.strip(), False
+
+
+def _is_unticked(given: dict[str, str]) -> bool:
+    return given.get("type") == "checkbox" and "checked" not in given
 
 
 def read(page: str) -> tuple[list[Form], str | None]:

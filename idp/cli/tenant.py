@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.commands import Output, confirm, facts, json_option, table
-from idp.cli.opening import opened, record
+from idp.cli.opening import opened, opened_tenant, record
+from idp.flow import assets
 from idp.store.control import domains
 from idp.tenancy.settings import TenantSettings
 from idp.tenancy.tenant import SYSTEM
@@ -81,6 +82,34 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
         record(installation, changed, "tenant.settings_changed", changed=wanted)
         document = _document(installation, changed)
     out.result(document, f"Set for {changed.slug}: {', '.join(wanted)}.")
+
+
+@tenant.command()
+@click.argument("slug")
+@click.option("--kind", type=click.Choice(list(assets.KINDS)), default="logo", show_default=True, help="Which picture.")
+@click.option("--remove", "is_removed", is_flag=True, help="Take the picture away instead.")
+@json_option
+def logo(out: Output, slug: str, kind: str, *, is_removed: bool) -> None:
+    """Keep a picture of a tenant's brand from standard input: PNG, JPEG or WebP, at most 256 KiB and 1024 pixels a side."""
+    from idp.cli import pictures
+
+    setting = assets.KINDS[kind]
+    body = None if is_removed else pictures.from_input()
+    with opened_tenant(slug) as place:
+        changed = pictures.put(place, kind, setting, body)
+        record(
+            place.installation,
+            changed,
+            "tenant.picture_changed",
+            picture=kind,
+            address=getattr(changed.settings, setting),
+        )
+    address = getattr(changed.settings, setting)
+    shown = f"{changed.issuer}{address}" if address else ""
+    out.result(
+        {"kind": kind, "url": shown},
+        f"The {kind} of {changed.slug} is shown from {shown}" if shown else f"{changed.slug} has no {kind} any more.",
+    )
 
 
 @tenant.command("set-issuer")

@@ -1,8 +1,8 @@
 """The browser's login state as relying parties may watch it (OpenID Connect Session Management 1.0 §2, §3).
 
-The state is a value in a cookie that a script of ours reads in the relying party's frame: one for each session, the same as long
-as that session lasts, none where nobody is signed in. It is made from the session's public id under a key of the installation,
-so that it is worth nothing as a session and tells nothing about one. Must not know the page that reads it.
+The state is a value in a cookie that a script of ours reads in the relying party's frame: one for each set of sessions, the same as
+long as these last and the current one is the same, none where nobody is signed in. It is made from the sessions' public ids under a key
+of the installation, so that it is worth nothing as a session and tells nothing about one. Must not know the page that reads it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from idp.web import cookies
 from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from idp.flow.browser_accounts import Held
     from idp.flow.dispatcher import Context
     from idp.flow.services import FlowServer
     from idp.store.rows import Row
@@ -33,20 +36,23 @@ def cookie_name(tenant: Tenant) -> str:
 
 def show(context: Context) -> None:
     """See to it that the browser's cookie says what the session is; it ends when the session would, were it not used again."""
-    tenant, session = context.server.tenant, context.session
-    name = cookie_name(tenant)
-    if session is not None:
-        ends = min(session.expires_at, now() + tenant.settings.session_idle_lifetime)
-        field = cookies.session_state_cookie(
-            tenant.slug, _value(context.server, session), secure=tenant.is_secure, max_age=max(1, ends - now())
-        )
-    elif name in context.request.cookies:
-        # The session ended elsewhere: left as it is, the cookie would report a change for ever.
-        field = no_cookie(tenant)
-    else:
+    name = cookie_name(context.server.tenant)
+    field = cookie(context.server, context.current, context.others)
+    if context.current is None and name not in context.request.cookies:
         return
     context.set_cookies[:] = [each for each in context.set_cookies if not each[1].startswith(f"{name}=")]
     context.set_cookies.append(field)
+
+
+def cookie(server: FlowServer, current: Row[Any] | None, others: Iterable[Held]) -> tuple[str, str]:
+    """Return the Set-Cookie field that says what the browser's sessions are."""
+    tenant = server.tenant
+    if current is None:
+        # It ended elsewhere: left as it is, the cookie would report a change for ever.
+        return no_cookie(tenant)
+    ends = min(current.expires_at, now() + tenant.settings.session_idle_lifetime)
+    value = _value(server, current, others)
+    return cookies.session_state_cookie(tenant.slug, value, secure=tenant.is_secure, max_age=max(1, ends - now()))
 
 
 def no_cookie(tenant: Tenant) -> tuple[str, str]:
@@ -60,14 +66,15 @@ def session_state(context: Context, client_id: str, redirect_uri: str) -> str:
     It is the hash of client, origin, state and salt, a dot, and the salt.
     """
     show(context)
-    state = _value(context.server, context.session) if context.session is not None else ""
+    state = _value(context.server, context.current, context.others) if context.current is not None else ""
     salt = _text(os.urandom(15))
     hashed = f"{client_id} {origin_of(redirect_uri) or _OPAQUE_ORIGIN} {state} {salt}"
     return f"{_text(hashlib.sha256(hashed.encode()).digest())}.{salt}"
 
 
-def _value(server: FlowServer, session: Row[Any]) -> str:
-    message = f"browser state {server.tenant.id} {session.id}".encode()
+def _value(server: FlowServer, current: Row[Any], others: Iterable[Held]) -> str:
+    ids = [current.id, *sorted(each.session.id for each in others)]
+    message = f"browser state {server.tenant.id} {' '.join(ids)}".encode()
     return _text(hmac.digest(server.services.csrf_key, message, hashlib.sha256)[:24])
 
 

@@ -99,8 +99,12 @@ class Consent:
                 also=lambda conn: _record(conn, context, "consent.denied", "failure"),
             )
         if decision == "switch":
+            # Where other accounts are live in this browser, one of them may be meant.
+            asked: dict[str, Any] = {"switch": True}
+            if context.others:
+                asked = {"choose": True, "chosen": None, "switch": None}
             context.interaction = context.write(
-                lambda conn: interactions.note(conn, context.interaction, signed_in=None, switch=True)
+                lambda conn: interactions.note(conn, context.interaction, signed_in=None, **asked)
             )
             return proceed(context)
         return redirect(303, context.url_of(self.path))

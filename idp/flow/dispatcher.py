@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from idp import opaque
 from idp.errors import IdpError
+from idp.flow import browser_accounts, pages, session
 from idp.flow import interaction as interactions
-from idp.flow import pages, session
 from idp.flow.interaction import AlreadyFinished
+from idp.identity.accounts import fold
 from idp.web.http import redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from idp.flow.browser_accounts import Held
     from idp.flow.interaction import Interaction
     from idp.flow.services import FlowServer, Protocol_, Step
     from idp.store.rows import Connection, Row
@@ -36,15 +38,33 @@ _NO_PAGE = {
 
 @dataclass
 class Context:
-    """One request within one interaction; ``session`` has the columns of ``sessions.find_live``."""
+    """One request within one interaction; sessions have the columns of ``sessions.find_live``.
+
+    ``session`` is whom the answer is about: the browser's ``current`` session, or one of its ``others`` that a hint names.
+    """
 
     server: FlowServer
     request: Request
     interaction: Interaction
     session: Row[Any] | None
     browser: str | None
+    current: Row[Any] | None
+    others: list[Held]
     set_cookies: list[tuple[str, str]] = field(default_factory=list)
     left: list[tuple[dict[str, Any], Callable[[Connection], None]]] = field(default_factory=list)
+
+    @property
+    def here(self) -> list[Held]:
+        """Every session of the browser, the current one first."""
+        secret = session.secret_of(self.server.tenant, self.request)
+        mine = [browser_accounts.Held(secret, self.current)] if self.current is not None and secret else []
+        return [*mine, *self.others]
+
+    def look_again(self) -> None:
+        """Read the browser's sessions anew, because a step has changed something about them."""
+        self.current = session.current(self.server, self.request)
+        self.others = browser_accounts.held(self.server, self.request)
+        self.session = _meant(self.interaction, self.current, self.others)
 
     @property
     def protocol(self) -> Protocol_:
@@ -96,8 +116,30 @@ def begin(
         lifetime = server.tenant.settings.interaction_lifetime
         stored = interactions.store(server.database, made, browser=None, lifetime=lifetime)
         return redirect(303, f"{server.tenant.base_path}/continue?interaction={stored.id}")
-    browser = session.browser_of(server.tenant, request)
-    return proceed(Context(server, request, made, session.current(server, request), browser))
+    return proceed(context_of(server, request, made, session.browser_of(server.tenant, request)))
+
+
+def context_of(server: FlowServer, request: Request, interaction: Interaction, browser: str | None) -> Context:
+    """Return the context of a request within an interaction of its browser."""
+    current, others = session.current(server, request), browser_accounts.held(server, request)
+    meant = _meant(interaction, current, others)
+    if meant is not None and meant is not current:
+        session.note_use(server, meant)
+    return Context(server, request, interaction, meant, browser, current, others)
+
+
+def _meant(interaction: Interaction, current: Row[Any] | None, others: list[Held]) -> Row[Any] | None:
+    """Return the session that a request is about: one that a hint names, as long as the person has not said whose it shall be."""
+    if not others or any(interaction.state.get(key) for key in ("signed_in", "chosen", "switch", "choose")):
+        return current
+    subject, name = interaction.request.get("subject_hint"), interaction.request.get("login_hint")
+    live = [*([current] if current is not None else []), *(each.session for each in others)]
+    # OIDC Core §3.1.2.1: who is named and logged in already is answered for, whoever else is logged in.
+    if subject:
+        return next((each for each in live if each.user_id == subject), current)
+    if isinstance(name, str) and name:
+        return next((each for each in live if fold(each.username) == fold(name)), current)
+    return current
 
 
 def proceed(context: Context) -> Response:

@@ -7,7 +7,8 @@ Neutral keys of ``request`` that steps read; all others belong to the protocol:
 ``prompt`` list of str · ``max_age`` int or None · ``login_hint`` str or None · ``subject_hint`` id of the user the answer
 must be about, or None · ``scopes`` list of str · ``consent_to`` the same and single claims as ``claim:NAME``, to consent to · ``client`` {"name", "logo_uri", "policy_uri", "tos_uri",
 "client_uri"} · ``return_origin`` origin or ``scheme:`` the final answer goes to · ``return_host`` shown to the person ·
-``restart`` path and query under the tenant that begin again.
+``restart`` path and query under the tenant that begin again · ``another`` whether it shall be an account that is not named yet, or
+absent.
 """
 
 from __future__ import annotations

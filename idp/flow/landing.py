@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.flow import pages, session, signup_offer
+from idp.flow import account_switch, accounts_page, applications, own_sign_in, pages, session, signup_offer
 from idp.web.branding import brand_css, brand_css_url
 from idp.web.http import Response, json_response
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from idp.web.http import Request
 
 _YEAR = 31_536_000  # seconds
+_MOST_APPLICATIONS = 12  # that the front page has room for; the page of applications has all
 
 
 def show(server: FlowServer, request: Request) -> Response:
@@ -23,16 +24,22 @@ def show(server: FlowServer, request: Request) -> Response:
         found = json_response(200, {"issuer": tenant.issuer, "name": tenant.name, "slug": tenant.slug})
         found.vary("accept")
         return found
-    live = session.current(server, request)
-    account = {"name": None, "username": live.username} if live is not None else None
+    here = account_switch.here(server, request)
+    current = here[0].session if here and here[0].secret == session.secret_of(tenant, request) else None
+    reviewed = [each for each in applications.listed(server) if each["is_reviewed"]]
     answer = pages.page(
         server,
         request,
         "tenant.html",
-        account=account,
-        account_url=f"{tenant.base_path}/account",
+        logos=tuple(each["logo_uri"] for each in reviewed[:_MOST_APPLICATIONS]),
+        account=account_switch.shown(server, here[:1], current)[0] if current is not None else None,
+        others=[each.session.username for each in here if each.session is not current],
+        sign_in_url=own_sign_in.address(server, "start"),
+        accounts_url=f"{tenant.base_path}{accounts_page.PATH}",
         sign_out_url=f"{tenant.base_path}/logout",
-        applications_url=f"{tenant.base_path}/start",
+        applications=reviewed[:_MOST_APPLICATIONS],
+        applications_url=f"{tenant.base_path}{applications.PATH}",
+        account_url=f"{tenant.base_path}/account",
         signup_url=f"{tenant.base_path}{signup_offer.PATH}" if signup_offer.is_offered(server) else None,
         issuer=tenant.issuer,
     )

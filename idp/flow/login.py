@@ -1,6 +1,7 @@
 """The step in which a person signs in with a password (OIDC Core §3.1.2.1 and §3.1.2.3: ``prompt``, ``max_age``, hints).
 
-Owns when a sign-in is needed although there is a session, and the form. What was typed as username survives every error.
+Owns when a sign-in is needed although there is a session, and the form. What was typed as username survives every error; it is
+remembered on the device only where the person ticks that.
 The answer to a wrong, unknown, disabled or locked account is one and the same page (security rule 7).
 """
 
@@ -10,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Refusal, Unavailable
-from idp.flow import browser_state, pages, session, signup_offer
+from idp.flow import browser_accounts, browser_state, pages, remembered, session, signup_offer
 from idp.flow import interaction as interactions
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
 from idp.identity.authentication import Attempt, Reason, Refused, sign_in
 from idp.language import N_
+from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
     from idp.flow.dispatcher import Context
     from idp.store.rows import Connection, Row
-    from idp.web.http import Response
 
 REFUSED = N_(
     "The email address or the password is not right, or there were too many attempts. "
@@ -79,11 +80,15 @@ class Login:
 
     def show(self, context: Context) -> Response:
         """Answer the form, with the username where it is known."""
-        return self._page(context, _known_username(context), [])
+        return self._page(context, _known_username(context), [], remember=None)
 
     def submit(self, context: Context) -> Response:
         """Judge username and password; on success the session, what the interaction notes and the event are one transaction."""
+        if context.field("action") == "forget":
+            gone = remembered.cookie(context.server, context.request, None)
+            return redirect(303, context.url_of(self.path), gone)
         username, password = context.field("username"), context.field("password")
+        remember = context.field("remember") == "yes"
         shown = username[:LONGEST_USERNAME] or None
         errors: _Errors = []
         if not username.strip():
@@ -91,7 +96,7 @@ class Login:
         if not password:
             errors.append(("password", N_("Enter your password")))
         if errors:
-            return self._page(context, shown, errors, status=400)
+            return self._page(context, shown, errors, status=400, remember=remember)
         request = context.request
         attempt = Attempt(
             username, password, request.remote_addr, request.correlation_id, context.interaction.client_id or None
@@ -108,21 +113,25 @@ class Login:
             return made.id
 
         try:
-            with session.replacing(context.server, context.session, username):
+            with session.replacing(context.server, context.here, username):
                 result = sign_in(context.server, attempt, and_then)
         except Unavailable as busy:
             sentence = N_("Too many people are signing in. Please try again in a moment")
-            page = self._page(context, shown, [(None, sentence)], 503)
+            page = self._page(context, shown, [(None, sentence)], 503, remember=remember)
             page.set("retry-after", str(busy.retry_after))
             return page
         if isinstance(result, Refused):
             self._record(context, result)
-            return self._page(context, shown, [("password", REFUSED)], status=400)
+            return self._page(context, shown, [("password", REFUSED)], status=400, remember=remember)
         context.server.services.spool.touch(context.server.tenant.id)
         if not begun:
-            return self._page(context, shown, [("username", _ANOTHER)], status=400)
-        context.session = session.find(context.server, begun[0].secret)
-        context.set_cookies.append(session.session_cookie(context.server.tenant, begun[0].secret))
+            return self._page(context, shown, [("username", _ANOTHER)], status=400, remember=remember)
+        server, made = context.server, begun[0]
+        context.session = context.current = session.find(server, made.secret)
+        context.others = list(made.others)
+        context.set_cookies.append(session.session_cookie(server.tenant, made.secret))
+        context.set_cookies += browser_accounts.cookie(server.tenant, request, made.others)
+        context.set_cookies += remembered.cookie(server, request, result.user.username if remember else None)
         browser_state.show(context)
         return proceed(context)
 
@@ -140,7 +149,10 @@ class Login:
             request.remote_addr,
         )
 
-    def _page(self, context: Context, username: str | None, errors: _Errors, status: int = 200) -> Response:
+    def _page(
+        self, context: Context, username: str | None, errors: _Errors, status: int = 200, *, remember: bool | None
+    ) -> Response:
+        known = remembered.username(context.server, context.request)
         return pages.interaction_page(
             context.server,
             context.request,
@@ -153,19 +165,23 @@ class Login:
             recover_url=context.url_of("/recover"),
             signup_url=signup_offer.link(context),
             errors=errors,
+            remembered=known is not None and known == username and not errors,
+            remember=remember if remember is not None else known is not None and known == username,
         )
 
 
 def _known_username(context: Context) -> str | None:
     interaction = context.interaction
-    if interaction.state.get("switch"):
+    if interaction.state.get("switch") or interaction.request.get("another"):
         return None
     hint = interaction.request.get("login_hint")
     if isinstance(hint, str) and 0 < len(hint) <= LONGEST_USERNAME and hint.isprintable():
         return hint
     asked = interaction.request.get("subject_hint")
     live = context.session
-    return live.username if live is not None and asked in (None, live.user_id) else None
+    if live is not None:
+        return live.username if asked in (None, live.user_id) else None
+    return remembered.username(context.server, context.request) if asked is None else None
 
 
 LOGIN = Login()

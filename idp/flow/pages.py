@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from idp.errors import IdpError
     from idp.flow.interaction import Interaction
     from idp.flow.services import FlowServer
+    from idp.tenancy.settings import TenantSettings
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Request, Response
 
@@ -35,8 +36,29 @@ _WHY = {
 
 def brand_of(tenant: Tenant) -> Brand:
     """Return the look of a tenant's pages."""
-    settings = tenant.settings
-    return Brand(tenant.name, settings.logo_url or None, primary=settings.colour_primary, base_path=tenant.base_path)
+    return brand_with(tenant, tenant.settings)
+
+
+def brand_with(tenant: Tenant, settings: TenantSettings) -> Brand:
+    """Return the look that a tenant's pages would have under some settings."""
+    logo, dark, favicon, picture = (
+        f"{tenant.base_path}{address}" if address.startswith("/") else address or None
+        for address in (settings.logo_url, settings.logo_url_dark, settings.favicon_url, settings.background_url)
+    )
+    return Brand(
+        tenant.name,
+        logo,
+        primary=settings.colour_primary,
+        background=settings.colour_background,
+        base_path=tenant.base_path,
+        logo_dark_url=dark,
+        favicon_url=favicon,
+        picture_url=picture,
+        welcome_text=settings.welcome_text or None,
+        support_url=settings.support_url or None,
+        privacy_url=settings.privacy_url or None,
+        imprint_url=settings.imprint_url or None,
+    )
 
 
 def page(
@@ -50,11 +72,15 @@ def page(
     frame_src: tuple[str, ...] = (),
     has_script: bool = False,
     has_switch: bool = True,
+    brand: Brand | None = None,
     **context: Any,
 ) -> Response:
-    """Answer a page in the request's language; what is named widens its content security policy by as little as it needs."""
-    brand = brand_of(server.tenant)
-    images = (_image_source(address) for address in (brand.logo_url, *logos))
+    """Answer a page in the request's language; what is named widens its content security policy by as little as it needs.
+
+    ``brand`` is the tenant's if None.
+    """
+    brand = brand or brand_of(server.tenant)
+    images = (_image_source(address) for address in (*brand.images, *logos))
     policy = headers.page_csp(
         form_action=form_action,
         img_src=headers.bounded_sources(source for source in images if source),

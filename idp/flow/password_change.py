@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from idp.clock import now
 from idp.errors import Invalid, Unavailable
-from idp.flow import pages, session
+from idp.flow import pages
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity import accounts
@@ -83,7 +83,7 @@ class PasswordChange:
             page.set("retry-after", str(busy.retry_after))
             return page
         server.services.spool.touch(server.tenant.id)
-        context.session = session.current(server, request)
+        context.look_again()
         return proceed(context)
 
     def _page(self, context: Context, errors: _Errors, status: int = 200, estimate: Strength | None = None) -> Response:

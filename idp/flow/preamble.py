@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from idp.flow import interaction as interactions
 from idp.flow import languages, pages, session
-from idp.flow.dispatcher import Context
+from idp.flow.dispatcher import context_of
 from idp.web import csrf
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
+    from idp.flow.dispatcher import Context
     from idp.flow.interaction import Interaction
     from idp.flow.services import FlowServer, Step
     from idp.web.http import Request
@@ -37,7 +38,7 @@ def load_step(server: FlowServer, request: Request) -> Context | Response:
         return pages.no_cookie(server, request, found)
     if not found.is_bound_to(browser):
         return other_browser(server, request, found)
-    return Context(server, request, found, session.current(server, request), browser)
+    return context_of(server, request, found, browser)
 
 
 def find_interaction(server: FlowServer, request: Request) -> Interaction | Response:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.flow import forgotten_password, landing, languages, link_pages, step_pages
+from idp.flow import (
+    accounts_page,
+    assets,
+    brand_preview,
+    forgotten_password,
+    landing,
+    languages,
+    link_pages,
+    own_sign_in,
+    step_pages,
+)
 from idp.flow.account_choice import ACCOUNT_CHOICE
 from idp.flow.consent import CONSENT
 from idp.flow.login import LOGIN
@@ -31,6 +41,12 @@ PAGES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/brand.css", landing.colours),
     ("GET", languages.PATH, step_pages.answered(languages.handle)),
     ("GET", "/continue", step_pages.answered(step_pages.resume)),
+    ("GET", own_sign_in.PATH, step_pages.answered(own_sign_in.begin)),
+    ("GET", accounts_page.PATH, step_pages.answered(accounts_page.show)),
+    ("POST", accounts_page.PATH, step_pages.answered(accounts_page.submit)),
+    ("GET", brand_preview.PATH, step_pages.answered(brand_preview.show)),
+    ("GET", brand_preview.STYLESHEET, step_pages.answered(brand_preview.colours)),
+    *(("GET", f"/brand/{kind}", assets.handler(kind)) for kind in assets.KINDS),
     *(row for step in STEPS for row in pages_of(step)),
     ("GET", forgotten_password.PATH, step_pages.answered(forgotten_password.show)),
     ("POST", forgotten_password.PATH, step_pages.answered(forgotten_password.submit)),

@@ -1,8 +1,9 @@
 """Browser sessions: server-side, found by the digest of a random cookie, with an idle and an absolute end (ASVS 7.2, 7.3).
 
 Every sign-in puts a new secret into the cookie and kills the old one (session fixation, ASVS 7.2.4). Who signs in again as the
-same person keeps the session's public id (``sid``), because relying parties and grants know it; another person's sign-in ends
-the old session with its grants. Must not know steps or protocols.
+same person keeps the session's public id (``sid``), because relying parties and grants know it. Another person's sign-in keeps the
+old session as another account of the browser (:mod:`idp.flow.browser_accounts`), up to the tenant's ``accounts_in_browser``;
+the one used longest ago ends with its grants. Must not know steps or protocols.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import StorageUnavailable
+from idp.flow import browser_accounts
 from idp.identity import session_end
 from idp.identity.accounts import fold
 from idp.identity.authentication import METHODS
@@ -22,9 +24,10 @@ from idp.store.tenant import session_clients, sessions
 from idp.web import cookies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from idp.flow.browser_accounts import Held
     from idp.flow.services import FlowServer
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
@@ -37,10 +40,11 @@ _LONGEST_AGENT = 256
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A session that a sign-in made or renewed: its public id and the secret for the cookie."""
+    """A session that a sign-in made or renewed: its public id, the secret for the cookie, and the browser's other accounts."""
 
     id: str
     secret: str
+    others: tuple[Held, ...] = ()
 
 
 def secret_of(tenant: Tenant, request: Request) -> str | None:
@@ -78,11 +82,17 @@ def current(server: FlowServer, request: Request) -> Row[Any] | None:
     if secret is None:
         return None
     found = find(server, secret)
-    if found is not None and now() - found.last_seen_at >= TOUCH_INTERVAL:
+    if found is not None:
+        note_use(server, found)
+    return found
+
+
+def note_use(server: FlowServer, live: Row[Any]) -> None:
+    """Note that a session is in use, at most once a minute; failing that fails no request."""
+    if now() - live.last_seen_at >= TOUCH_INTERVAL:
         ends = now() + server.tenant.settings.session_idle_lifetime
         with contextlib.suppress(StorageUnavailable):
-            server.database.writing(lambda conn: sessions.touch(conn, found.id, ends))
-    return found
+            server.database.writing(lambda conn: sessions.touch(conn, live.id, ends))
 
 
 def find(server: FlowServer, secret: str) -> Row[Any] | None:
@@ -107,41 +117,54 @@ def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) 
         "user_agent": audit.clean(request.headers.get("user-agent"), _LONGEST_AGENT),
     }
     old_secret = secret_of(server.tenant, request)
-    old_hash = opaque.digest(old_secret) if old_secret else ""
-    old = sessions.find_live(conn, old_hash) if old_secret else None
-    if old is not None and old.user_id == user_id and sessions.renew(conn, old.id, old_hash, **values):
-        return Begun(old.id, secret)
-    if old is not None and old.user_id != user_id:
-        end(conn, request, old, reason="another_user_signed_in")
+    old = sessions.find_live(conn, opaque.digest(old_secret)) if old_secret else None
+    here = browser_accounts.held_in(conn, server.tenant, request)
+    if old is not None and old_secret:
+        here.insert(0, browser_accounts.Held(old_secret, old))
+    kept, displaced = _beside(server, here, lambda each: bool(each.user_id == user_id))
+    for each in displaced:
+        end(conn, request, each.session, reason="another_user_signed_in")
+    for mine in (each for each in here if each.session.user_id == user_id):
+        if sessions.renew(conn, mine.session.id, opaque.digest(mine.secret), **values):
+            return Begun(mine.session.id, secret, kept)
     session_id = opaque.new_id()
     sessions.create(conn, id=session_id, user_id=user_id, created_at=at, ended_at=None, **values)
-    return Begun(session_id, secret)
+    return Begun(session_id, secret, kept)
+
+
+def _beside(
+    server: FlowServer, here: list[Held], is_theirs: Callable[[Row[Any]], bool]
+) -> tuple[tuple[Held, ...], tuple[Held, ...]]:
+    """Return which sessions a sign-in keeps in the browser beside its own, and which it has to end; the last used first."""
+    others = [each for each in here if not is_theirs(each.session)]
+    room = server.tenant.settings.accounts_in_browser - 1
+    return tuple(others[:room]), tuple(others[room:])
 
 
 @contextlib.contextmanager
-def ending(server: FlowServer, session: Row[Any]) -> Iterator[None]:
-    """Wrap the transaction that ends a session, so that the applications are told at once."""
-    if _is_told(server, session):
+def ending(server: FlowServer, *ended: Row[Any]) -> Iterator[None]:
+    """Wrap the transaction that ends sessions, so that the applications are told at once."""
+    if _are_told(server, ended):
         with announced(server.database):
             yield
         return
     yield
     # Another tab may have signed in at the first of them between that look and the transaction.
-    if _is_told(server, session):
+    if _are_told(server, ended):
         with announced(server.database):
             pass
 
 
-def _is_told(server: FlowServer, session: Row[Any]) -> bool:
+def _are_told(server: FlowServer, ended: Sequence[Row[Any]]) -> bool:
+    member = f"{session_end.BACKCHANNEL_LOGOUT}_uri"
     with server.database.reading() as conn:
-        return bool(session_clients.addresses(conn, session.id, f"{session_end.BACKCHANNEL_LOGOUT}_uri"))
+        return any(session_clients.addresses(conn, each.id, member) for each in ended)
 
 
-def replacing(server: FlowServer, session: Row[Any] | None, username: str) -> AbstractContextManager[None]:
-    """Return what a sign-in is wrapped in: it ends the browser's session if that is another person's."""
-    if session is None or fold(session.username) == fold(username):
-        return contextlib.nullcontext()
-    return ending(server, session)
+def replacing(server: FlowServer, here: list[Held], username: str) -> AbstractContextManager[None]:
+    """Return what a sign-in is wrapped in: of the browser's sessions (the current one first) it may end other people's."""
+    displaced = _beside(server, here, lambda each: fold(each.username) == fold(username))[1]
+    return ending(server, *(each.session for each in displaced)) if displaced else contextlib.nullcontext()
 
 
 def end(conn: Connection, request: Request, session: Row[Any], *, reason: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from idp import language, opaque
 from idp.clock import now
 from idp.errors import IdpError, Unavailable
-from idp.flow import browser_state, dispatcher, home, pages, session, step_pages
+from idp.flow import browser_state, own_sign_in, pages, session, step_pages
 from idp.flow import interaction as interactions
 from idp.flow.dispatcher import proceed
 from idp.flow.login import LOGIN
@@ -312,9 +312,7 @@ def _begin_here(server: FlowServer, request: Request) -> Response:
     """Begin a sign-up that no application asked for; it ends at the tenant's front page."""
     if not is_offered(server):
         raise NoSignUp
-    return dispatcher.begin(
-        server, request, protocol=home.HOME.name, client_id="", interaction_request=home.request(PATH, ["create"])
-    )
+    return own_sign_in.start(server, request, own_sign_in.START, PATH, ["create"])
 
 
 def _pending(context: Context) -> Row[Any] | None:

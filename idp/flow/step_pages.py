@@ -13,7 +13,7 @@ from idp import language, opaque
 from idp.errors import IdpError
 from idp.flow import interaction as interactions
 from idp.flow import languages, pages, session
-from idp.flow.dispatcher import Context, first_needed, proceed
+from idp.flow.dispatcher import context_of, first_needed, proceed
 from idp.flow.interaction import AlreadyFinished
 from idp.flow.preamble import check_form, find_interaction, load_step, other_browser
 from idp.web.http import Response
@@ -83,7 +83,9 @@ def resume(server: FlowServer, request: Request) -> Response:
         return pages.no_cookie(server, request, found)
     if not found.is_bound_to(browser):
         return other_browser(server, request, found)
-    return proceed(Context(server, request, found, session.current(server, request), browser, cookies))
+    context = context_of(server, request, found, browser)
+    context.set_cookies.extend(cookies)
+    return proceed(context)
 
 
 def answered(handle: Handle) -> Handle:

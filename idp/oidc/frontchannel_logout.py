@@ -43,9 +43,19 @@ def frames(server: TenantServer, told: list[tuple[str, str]], session_id: str) -
 
 
 def page(
-    server: TenantServer, http: Request, addresses: list[str], onward: str | None, name: str | None, *, goes_on: bool
+    server: TenantServer,
+    http: Request,
+    addresses: list[str],
+    onward: str | None,
+    name: str | None,
+    *,
+    goes_on: bool,
+    others: list[str],
 ) -> Response:
-    """Answer the signed-out page with a frame of each address, and a link ``onward``, which it follows itself if it ``goes_on``."""
+    """Answer the signed-out page with a frame of each address, and a link ``onward``, which it follows itself if it ``goes_on``.
+
+    ``others`` are accounts that stay signed in in this browser.
+    """
     return pages.page(
         server,
         http,
@@ -57,6 +67,8 @@ def page(
         goes_on=goes_on,
         continue_url=onward,
         continue_name=name,
+        others=others,
+        accounts_url=f"{server.tenant.base_path}/accounts",
     )
 
 

@@ -1,7 +1,8 @@
 """RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): GET or POST, a confirmation unless the hint proves the wish.
 
 Without a hint for the very session that is open, the person is asked: a link on another site ends nobody's session. The
-redirect afterwards goes to a URI that the client registered for it, exactly, or nowhere.
+redirect afterwards goes to a URI that the client registered for it, exactly, or nowhere. Of several accounts in one browser the current
+one ends, or the one that the hint names; the person may end all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 from idp import opaque
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
-from idp.flow import browser_state, languages, pages, session
+from idp.flow import account_switch, languages, pages, session
 from idp.keys.compact import InvalidToken
 from idp.language import N_
 from idp.oauth.request import one_of_each
@@ -23,6 +24,7 @@ from idp.web.headers import origin_source
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
+    from idp.flow.browser_accounts import Held
     from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
     from idp.store.rows import Connection, Row
@@ -33,6 +35,7 @@ _SPEC = "OpenID Connect RP-Initiated Logout §2"
 # §2: `logout_hint` is a hint that nothing here needs; like the others it comes once, and is kept.
 _PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 _CONFIRMED = "action"
+_ALL = "logout-all"  # the value of `action` that ends every account of the browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,29 @@ def handle(server: TenantServer, http: Request) -> Response:
         return redirect(303, f"{server.tenant.base_path}/logout?{urlencode(parameters)}")
     languages.wish(http, parameters.get("ui_locales"))
     asked = _validate(server, parameters)
-    current = session.current(server, http)
-    if current is None:
-        return _finish(server, http, asked, None)
-    sid = current.id if asked.client is None else server.subjects.sid_of(asked.client, current.id)
-    if asked.hint_sid == sid or (asked.hint_sid is None and asked.hint_user == current.user_id):
-        # §2: the hint shows that the application knows this very session; nobody has to be asked again.
-        return _finish(server, http, asked, current)
-    return _ask(server, http, parameters, asked, current)
+    here = account_switch.here(server, http)
+    for account in here:
+        if _is_hinted(server, asked, account.session):
+            # §2: the hint shows that the application knows this very session; nobody has to be asked again.
+            return _finish(server, http, asked, here, [account])
+    if not here or (asked.hint_user is not None and _current(server, http, here) is None):
+        return _finish(server, http, asked, here, [])  # what the hint names has ended already
+    return _ask(server, http, parameters, asked, here)
+
+
+def _is_hinted(server: TenantServer, asked: LogoutRequest, live: Row[Any]) -> bool:
+    sid = live.id if asked.client is None else server.subjects.sid_of(asked.client, live.id)
+    return asked.hint_sid == sid or (asked.hint_sid is None and asked.hint_user == live.user_id)
+
+
+def _current(server: TenantServer, http: Request, here: list[Held]) -> Held | None:
+    secret = session.secret_of(server.tenant, http)
+    return next((account for account in here if account.secret == secret), None)
+
+
+def _bound(here: list[Held]) -> str:
+    """Return what the form promises: whose sessions it may end."""
+    return " ".join(account.session.id for account in here)
 
 
 def _is_foreign(http: Request) -> bool:
@@ -116,8 +134,9 @@ def _hint(server: TenantServer, hint: str | None) -> dict[str, Any]:
 
 
 def _ask(
-    server: TenantServer, http: Request, parameters: dict[str, str], asked: LogoutRequest, current: Row[Any]
+    server: TenantServer, http: Request, parameters: dict[str, str], asked: LogoutRequest, here: list[Held]
 ) -> Response:
+    current = _current(server, http, here)
     browser, new_cookie = _browser(server, http)
     query = urlencode(parameters)
     goal = origin_source(asked.redirect_to) if asked.redirect_to else None
@@ -127,8 +146,9 @@ def _ask(
         "logout.html",
         form_action=(goal,) if goal else (),
         action=f"{server.tenant.base_path}/logout{'?' + query if query else ''}",
-        csrf=csrf.token(server.services.csrf_key, browser, _PURPOSE, current.id),
-        account={"name": None, "username": current.username},
+        csrf=csrf.token(server.services.csrf_key, browser, _PURPOSE, _bound(here)),
+        account={"name": None, "username": current.session.username} if current is not None else None,
+        others=[account.session.username for account in here if account is not current],
         client_name=asked.client.name if asked.client is not None else None,
         stay_url=f"{server.tenant.base_path}/",
     )
@@ -142,35 +162,41 @@ def _confirmed(server: TenantServer, http: Request) -> Response:
     parameters = one_of_each(http.args, _PARAMETERS)
     languages.wish(http, parameters.get("ui_locales"))
     asked = _validate(server, parameters)
-    current = session.current(server, http)
-    if current is None:
-        return _finish(server, http, asked, None)
-    csrf.require(http, server.services.csrf_key, session.browser_of(server.tenant, http), _PURPOSE, current.id)
-    return _finish(server, http, asked, current)
+    here = account_switch.here(server, http)
+    if not here:
+        return _finish(server, http, asked, here, [])
+    csrf.require(http, server.services.csrf_key, session.browser_of(server.tenant, http), _PURPOSE, _bound(here))
+    if any(pair == (_CONFIRMED, _ALL) for pair in http.form):
+        return _finish(server, http, asked, here, here)
+    current = _current(server, http, here)
+    return _finish(server, http, asked, here, [current] if current is not None else [])
 
 
-def _finish(server: TenantServer, http: Request, asked: LogoutRequest, current: Row[Any] | None) -> Response:
+def _finish(
+    server: TenantServer, http: Request, asked: LogoutRequest, here: list[Held], leaving: list[Held]
+) -> Response:
     frames: list[str] = []
-    if current is not None:
+    if leaving:
 
-        def work(conn: Connection) -> list[tuple[str, str]]:
-            has_ended = session.end(conn, http, current, reason="logout")
-            return frontchannel_logout.registered(conn, server, current.id) if has_ended else []
+        def work(conn: Connection) -> list[tuple[str, list[tuple[str, str]]]]:
+            ended = [each.session for each in leaving if session.end(conn, http, each.session, reason="logout")]
+            return [(each.id, frontchannel_logout.registered(conn, server, each.id)) for each in ended]
 
-        with session.ending(server, current):
+        with session.ending(server, *(each.session for each in leaving)):
             told = server.write(work)
-        frames = frontchannel_logout.frames(server, told, current.id)
-    if frames:
-        response = _signed_out(server, http, asked, frames)
-    elif asked.redirect_to is not None:
-        response = redirect(303, asked.redirect_to)
+        frames = [frame for sid, apps in told for frame in frontchannel_logout.frames(server, apps, sid)]
+    others = [each.session.username for each in here if each not in leaving]
+    if frames or asked.redirect_to is None:
+        response = _signed_out(server, http, asked, frames, others)
     else:
-        response = _signed_out(server, http, asked, [])
-    response.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]
+        response = redirect(303, asked.redirect_to)
+    response.headers += account_switch.after(server, http, here, leaving)
     return response
 
 
-def _signed_out(server: TenantServer, http: Request, asked: LogoutRequest, frames: list[str]) -> Response:
+def _signed_out(
+    server: TenantServer, http: Request, asked: LogoutRequest, frames: list[str], others: list[str]
+) -> Response:
     client = asked.client
     site = client.metadata.get("client_uri") if client is not None else None
     return frontchannel_logout.page(
@@ -180,6 +206,7 @@ def _signed_out(server: TenantServer, http: Request, asked: LogoutRequest, frame
         asked.redirect_to or site,
         client.name if client is not None else None,
         goes_on=asked.redirect_to is not None,
+        others=others,
     )
 
 

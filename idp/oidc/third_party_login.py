@@ -6,17 +6,15 @@ The application begins a sign-in there, so nothing of ours is trusted on the way
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from idp.errors import IdpError, refused
 from idp.feature import Endpoint, Feature
-from idp.flow import pages
+from idp.flow import applications, pages
 from idp.flow.landing import prefers_json
 from idp.language import N_
-from idp.oauth.client import Client
 from idp.oauth.request import one_of_each
-from idp.store.tenant import clients
 from idp.web.http import json_response, redirect
 from idp.web.ratelimit import Rule
 
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
     from idp.web.http import Request, Response
 
-PATH = "/start"
+PATH = applications.PATH
 LONGEST_HINT = 254
-MOST_LISTED = 200  # applications that one page or document has room for; a link by client_id leads to each
 _RATE = Rule("start", 300, 60)
 _PARAMETERS = ("client_id", "login_hint", "target_link_uri")
 
@@ -48,31 +45,11 @@ def handle(server: TenantServer, http: Request) -> Response:
     if len(given.get("login_hint", "")) > LONGEST_HINT:
         raise _refusal("login_hint", "login_hint is too long", given["login_hint"][:LONGEST_HINT])
     passed: dict[str, str] = {name: given[name] for name in ("login_hint", "target_link_uri") if name in given}
-    return redirect(303, _with_query(address, {"iss": server.tenant.issuer, **passed}))
-
-
-def applications(server: TenantServer) -> list[dict[str, Any]]:
-    """Return the applications that people can be sent to, by name: at most so many, and of those nobody has reviewed (open registration) what room is left."""
-    with server.database.reading() as conn:
-        rows = clients.list_with(conn, "initiate_login_uri", MOST_LISTED)
-    found = [Client(row) for row in rows]
-    unknown = {row.client_id for row in rows if row.registered_by == "open"}
-    base = f"{server.tenant.issuer}{PATH}"
-    return [
-        {
-            "client_id": each.client_id,
-            "name": each.name,
-            "host": urlsplit(each.metadata["initiate_login_uri"]).hostname,
-            "is_reviewed": each.client_id not in unknown,
-            "logo_uri": each.metadata.get("logo_uri"),
-            "start_uri": _with_query(base, {"client_id": each.client_id}),
-        }
-        for each in sorted(found, key=lambda each: (each.name.casefold(), each.client_id))
-    ]
+    return redirect(303, applications.with_query(address, {"iss": server.tenant.issuer, **passed}))
 
 
 def _overview(server: TenantServer, http: Request) -> Response:
-    listed = applications(server)
+    listed = applications.listed(server)
     if prefers_json(http.headers.get("accept")):
         answer = json_response(200, {"applications": listed})
     else:
@@ -86,10 +63,6 @@ def _overview(server: TenantServer, http: Request) -> Response:
         )
     answer.vary("accept")
     return answer
-
-
-def _with_query(address: str, parameters: dict[str, str]) -> str:
-    return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(parameters)}"
 
 
 def _is_web_address(text: str) -> bool:

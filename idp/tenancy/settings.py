@@ -24,6 +24,12 @@ RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token", "code t
 ALGORITHMS = ("ES256", "RS256", "EdDSA", "PS256")
 ENCRYPTION_ALGORITHMS = ("RSA-OAEP-256", "ECDH-ES")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
+IMAGES = ("logo_url", "logo_url_dark", "favicon_url", "background_url")
+LINKS = ("support_url", "privacy_url", "imprint_url")
+LONGEST_WELCOME = 300
+LONGEST_ADDRESS = 1000
+# What `idp tenant logo` stored, below the tenant's issuer; the digest makes a new picture a new address.
+_UPLOADED = re.compile(r"/brand/[a-z-]{1,20}\?v=[0-9a-f]{16}")
 
 
 def _setting(default: Any, help_text: str, *, low: int = 0, high: int = 0, choices: tuple[str, ...] = ()) -> Any:
@@ -70,6 +76,12 @@ class TenantSettings:
     )
     session_lifetime: int = _setting(
         7 * DAY, "A browser session ends after so long, however often it is used.", low=60, high=90 * DAY
+    )
+    accounts_in_browser: int = _setting(
+        5,
+        "How many accounts may be signed in side by side in one browser; 1: who signs in ends the session before.",
+        low=1,
+        high=10,
     )
     interaction_lifetime: int = _setting(30 * MINUTE, "Time a person has to finish a sign-in.", low=60, high=DAY)
     signing_algorithms: tuple[str, ...] = _setting(
@@ -155,12 +167,22 @@ class TenantSettings:
     colour_primary: str = _setting(
         "#1f5fd6", "Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."
     )
+    colour_background: str = _setting(
+        "#f5f6f8", "Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."
+    )
     mail_from: str = _setting("", "Address that the tenant's mails come from; empty means that of the installation.")
     mail_from_name: str = _setting("", "Name that the tenant's mails come from; empty means the tenant's name.")
     mail_reply_to: str = _setting(
         "", "Address that answers to the tenant's mails go to; empty means where they came from."
     )
     logo_url: str = _setting("", "Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone.")
+    logo_url_dark: str = _setting("", "Address of the logo for dark screens; empty: the other one, on white.")
+    favicon_url: str = _setting("", "Address of the icon that browsers show in the tab; empty: the product's.")
+    background_url: str = _setting("", "Address of a picture behind the card, shown on wide screens only.")
+    welcome_text: str = _setting("", "A sentence or two on the sign-in page, plain text of at most 300 characters.")
+    support_url: str = _setting("", "Address of the help page (https), linked on every page.")
+    privacy_url: str = _setting("", "Address of the privacy notice (https), linked on every page.")
+    imprint_url: str = _setting("", "Address of the imprint (https), linked on every page.")
 
     @property
     def key_algorithms(self) -> tuple[str, ...]:
@@ -214,24 +236,36 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         raise Invalid(f"{name} must be one of {', '.join(rules['choices'])}.")
     if name in ("signup_allowed_domains", "signup_blocked_domains"):
         return ",".join(dict.fromkeys(_domain(name, part) for part in text.split(",") if part.strip()))
-    if name == "colour_primary":
-        text = text.lower()
-        if not _COLOUR.fullmatch(text):
-            raise Invalid("colour_primary must be a colour such as #1f5fd6.")
     if name in ("mail_from", "mail_reply_to"):
         text = _mail_address(name, text)
     if name == "mail_from_name" and (len(text) > 100 or not text.isprintable()):
         raise Invalid("mail_from_name must be one line of at most 100 characters.")
-    if name == "logo_url":
-        url = urlsplit(text)
-        if (
-            url.scheme != "https"
-            or not url.hostname
-            or "@" in url.netloc
-            or any(c <= " " or c in "\"';,\\" for c in text)
-        ):
-            raise Invalid("logo_url must be an https:// address.")
+    if name in ("colour_primary", "colour_background"):
+        text = text.lower()
+        if not _COLOUR.fullmatch(text):
+            raise Invalid(f"{name} must be a colour such as #1f5fd6.")
+    if name in IMAGES and _UPLOADED.fullmatch(text):
+        return text
+    if name in IMAGES or name in LINKS:
+        _check_address(name, text)
+    if name == "welcome_text" and (len(text) > LONGEST_WELCOME or not text.isprintable()):
+        raise Invalid(f"welcome_text must be one line of at most {LONGEST_WELCOME} characters.")
     return text
+
+
+def _check_address(name: str, text: str) -> None:
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme == "https" and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        is_good = False
+    if (
+        not is_good
+        or len(text) > LONGEST_ADDRESS
+        or not text.isascii()
+        or any(c <= " " or c in "\"';,\\\x7f" for c in text)
+    ):
+        raise Invalid(f"{name} must be an https:// address.")
 
 
 def _mail_address(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""A tenant's look on the pages: its name, its logo and two colours, made readable whatever the tenant chose.
+"""A tenant's look on the pages: its name, pictures, texts, links and two colours, made readable whatever the tenant chose.
 
 Owns: WCAG 2.2 contrast (§1.4.3 text, §1.4.11 controls and focus) and the custom properties that `static/idp.css` is drawn with.
 Must not know: tenants, settings, storage, protocols. The stylesheet it writes holds nothing but colours it computed itself.
@@ -48,7 +48,8 @@ class Brand:
     """Who a page belongs to.
 
     `primary` (buttons, links) and `background` (the page behind the card) are `#rrggbb`; `base_path` is the path before
-    the tenant's own pages, "" or for instance "/t/acme". Raises BrandError when a colour or the path has another form.
+    the tenant's own pages, "" or for instance "/t/acme". Pictures and links are addresses, `welcome_text` is plain text; what is
+    None is not shown. Raises BrandError when a colour or the path has another form.
     """
 
     name: str
@@ -56,6 +57,18 @@ class Brand:
     primary: str = DEFAULT_PRIMARY
     background: str = DEFAULT_BACKGROUND
     base_path: str = ""
+    logo_dark_url: str | None = None
+    favicon_url: str | None = None
+    picture_url: str | None = None  # behind the card, on wide screens
+    welcome_text: str | None = None
+    support_url: str | None = None
+    privacy_url: str | None = None
+    imprint_url: str | None = None
+
+    @property
+    def images(self) -> tuple[str | None, ...]:
+        """The addresses that a page loads pictures from."""
+        return (self.logo_url, self.logo_dark_url, self.favicon_url, self.picture_url)
 
     def __post_init__(self) -> None:
         """Refuse what could not be written into a stylesheet or an address."""

@@ -13,6 +13,8 @@ SESSION = "s"
 BROWSER = "b"
 STATE = "o"
 LANGUAGE = "l"
+ACCOUNTS = "a"
+REMEMBERED = "r"
 _name_form = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _value_form = re.compile(r"[A-Za-z0-9!#$%&'*+./:<=>?@^_`{|}~()\[\]-]{0,4000}").fullmatch
 
@@ -20,7 +22,8 @@ _value_form = re.compile(r"[A-Za-z0-9!#$%&'*+./:<=>?@^_`{|}~()\[\]-]{0,4000}").f
 def cookie_name(kind: str, tenant: str, *, secure: bool) -> str:
     """Return the cookie's name for a tenant's slug: `__Host-s-acme` on HTTPS, `s-acme` on loopback HTTP.
 
-    `kind` is SESSION, BROWSER (which binds forms and interactions to one browser before anybody signed in), STATE or LANGUAGE.
+    `kind` is SESSION, BROWSER (which binds forms and interactions to one browser before anybody signed in), STATE, LANGUAGE, ACCOUNTS (the
+    browser's other sessions) or REMEMBERED (whose sign-in is expected).
     """
     name = f"{kind}-{tenant}"
     if not _name_form(name):

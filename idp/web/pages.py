@@ -51,12 +51,13 @@ def render(template: str, brand: Brand, correlation_id: str, **context: object) 
 
     Every name a template uses must be in `context` (None where there is nothing to show); otherwise jinja2.UndefinedError.
     It is written in the current language; `page_languages` are those that its footer offers.
+    `brand_css` there is the address of another stylesheet than the brand's own.
     """
     given = {"page_languages": (), **context, "page_language": language.current()}
     return (
         _environment()
         .get_template(template)
-        .render(given, brand=brand, brand_css=brand_css_url(brand), correlation_id=correlation_id)
+        .render({"brand_css": brand_css_url(brand), **given}, brand=brand, correlation_id=correlation_id)
     )
 
 
@@ -83,6 +84,7 @@ def href(address: str | None) -> str | None:
 
 def _address(address: str) -> str:
     """Return `address` when a form or a link that a page cannot do without may lead there: a path of ours or the web."""
+    address = str(address)  # a name that nobody gave says so here
     if not (_PATH.fullmatch(address) or _WEB.fullmatch(address)):
         raise UnsafeAddressError("A page's form or link may only lead to a path or to an http(s) address.")
     return address

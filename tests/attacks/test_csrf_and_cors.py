@@ -75,6 +75,7 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/signup",
         "/signup/code",
         "/terms",
+        "/accounts",
     }
     assert {one.path for one in PROGRAMS.values()} == {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
 
@@ -230,10 +231,10 @@ def _open_form(cast: Cast, browser: Browser, path: str, token: str) -> tuple[str
     base = cast.acme.base_path
     if path == "/authorize":
         return f"{base}{path}", None
-    if path.startswith("/account"):
+    if path.startswith("/account/"):
         address, stranger = base + path, _signed_in(cast)
         right, other = (_account_token(one.get(address).text) for one in (browser, stranger))
-    elif path == "/logout":
+    elif path in ("/logout", "/accounts"):
         right = browser.get(base + path).form[1]["csrf"]
         address = base + path
         other = _signed_in(cast).get(base + path).form[1]["csrf"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command import PASSWORD
 
+from idp.cli import pictures
+
 if TYPE_CHECKING:
     from command import Idp
 
@@ -315,3 +317,34 @@ def test_control_characters_do_not_reach_the_terminal(idp: Idp) -> None:
         connection.execute("""UPDATE clients SET metadata = json_set(metadata, '$.client_name', char(27) || '[2J')""")
     connection.close()
     assert "\x1b" not in idp("client", "list", "acme").out
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_kept_shown_and_taken_away(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 5, idp tenant logo: what stands on standard input is checked, kept and named by its setting; anything else is one sentence."""
+    body = (
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+        + (40).to_bytes(4, "big") * 2
+        + b"\x08\x02\x00\x00\x00"
+        + bytes(12)
+        + b"IEND\xaeB`\x82"
+    )
+    monkeypatch.setattr(pictures, "from_input", lambda: body)  # the command takes text on its input here
+    kept = idp("tenant", "logo", "acme", "--kind", "favicon", "--json").json
+    assert kept["url"].startswith(f"{idp.environ['IDP_PUBLIC_URL']}/t/acme/brand/favicon?v=")
+    assert idp("tenant", "show", "acme", "--json").json["settings"]["favicon_url"] in kept["url"]
+    assert _stored(idp, "acme", "SELECT kind, media_type, body FROM assets") == [("favicon", "image/png", body)]
+    assert len(_events(idp, "acme", "tenant.picture_changed")) == 1
+    gone = idp("tenant", "logo", "acme", "--kind", "favicon", "--remove", "--json").json
+    assert gone["url"] == ""
+    assert _stored(idp, "acme", "SELECT kind FROM assets") == []
+
+
+def test_what_is_no_picture_is_not_kept(idp: Idp) -> None:
+    """ASVS 5.2.2, idp tenant logo: an SVG is refused in a sentence, and nothing is shown."""
+    ran = idp("tenant", "logo", "acme", given="<svg xmlns='http://www.w3.org/2000/svg'/>")
+    assert ran.status == 1
+    assert "PNG, JPEG or WebP" in ran.sentence
+    assert idp("tenant", "show", "acme", "--json").json["settings"]["logo_url"] == ""

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from identity_world import PASSWORD, Server
 
 from idp.flow import dispatcher
-from idp.flow.home import HOME
 from idp.flow.interaction import AlreadyFinished
+from idp.flow.own_sign_in import OWN_SIGN_IN
 from idp.flow.routes import PAGES
 from idp.web.http import FORM_TYPE, Headers, Request, Response, redirect
 
@@ -69,7 +69,7 @@ class EchoServer(Server):
 
 def with_echo(server: Server) -> EchoServer:
     """The server with the protocol in its table."""
-    services = replace(server.services, protocols={"echo": Echo(), "home": HOME})
+    services = replace(server.services, protocols={"echo": Echo(), OWN_SIGN_IN.name: OWN_SIGN_IN})
     return EchoServer(server.tenant, server.database, services, server.profile, server.terms)
 
 
@@ -142,7 +142,8 @@ class Page:
         found = {}
         for tag in re.findall(r"<input[^>]*>", self.text):
             attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
-            if "name" in attributes and "value" in attributes:
+            is_unticked = attributes.get("type") == "checkbox" and " checked" not in tag
+            if "name" in attributes and "value" in attributes and not is_unticked:
                 found[attributes["name"]] = html.unescape(attributes["value"])
         return found
 

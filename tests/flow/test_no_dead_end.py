@@ -277,7 +277,7 @@ def test_the_way_back_stays_here(restart: str) -> None:
 
 def test_the_front_page_says_who_this_is(browser: Browser) -> None:
     """Interfaces §4: the tenant's address, for people and for programs."""
-    assert browser.get(f"{BASE}/").title == "Sign in from an application"
+    assert browser.get(f"{BASE}/").title == "Welcome"
     response = browser.send("GET", f"{BASE}/", headers={"accept": "application/json"})
     assert json.loads(response.body) == {
         "issuer": "http://localhost:8000/t/acme",

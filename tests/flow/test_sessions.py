@@ -79,7 +79,8 @@ def test_s093_signing_in_again_kills_the_old_cookie_and_keeps_the_sid(any_server
 
 
 def test_s093_another_person_ends_the_session_before(any_server: EchoServer) -> None:
-    """ASVS 7.4.1: the browser's session of the person before ends with its grants; offline access stays (Back-Channel Logout §2.7)."""
+    """ASVS 7.4.1: where a browser has one account, the session of the person before ends with its grants; offline access stays (Back-Channel Logout §2.7)."""
+    any_server = any_server.with_settings(accounts_in_browser=1)
     any_server.user("bob@acme.example")
     browser = Browser(any_server)
     first = browser.sign_in()

@@ -364,6 +364,7 @@ def _by_confirmation(_world: World, browser: Browser, _hint: str) -> None:
 
 
 def _by_another_person(world: World, browser: Browser, _hint: str) -> None:
+    world.house.installation.provisioning.change_settings(world.acme, {"accounts_in_browser": "1"})
     world.house.user(world.acme, "bob@example.com")
     browser.sign_in(world.house.client(world.acme, "quiet"), username="bob@example.com", prompt="login")
 

@@ -11,10 +11,10 @@ from refusals import error_page, harmless, text_of
 from registering import register
 
 from idp.errors import Invalid
+from idp.flow import applications
 from idp.identity.accounts import By
 from idp.oauth import initial_access
 from idp.oauth.clients import ClientRegistry
-from idp.oidc import third_party_login
 
 if TYPE_CHECKING:
     from house import Answer, House
@@ -41,7 +41,7 @@ def test_advertised(house: House, acme: Tenant) -> None:
     assert "Aardvark" in page.text
     assert "Silent" not in page.text
     assert "Zebra &lt;b&gt;" in page.text
-    assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 1
+    assert house.get(acme, "/", headers={"accept": "text/html"}).text.count(f"{acme.base_path}/start") == 3
 
 
 def test_who_registered_itself_is_not_taken_for_the_tenants(house: House) -> None:
@@ -66,7 +66,7 @@ def test_who_registered_itself_is_not_taken_for_the_tenants(house: House) -> Non
 def test_many_applications(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Core §4, S111: the page has an end and a policy that passes proxies, and what registered itself crowds nobody out."""
     tenant = any_house.tenant("many", registration="open", rate_limits="off")
-    monkeypatch.setattr(third_party_login, "MOST_LISTED", 120)
+    monkeypatch.setattr(applications, "MOST_LISTED", 120)
     for number in range(40):
         host = f"self-{number}.example"
         given = {"redirect_uris": [f"https://{host}/cb"], "initiate_login_uri": f"https://{host}/start"}

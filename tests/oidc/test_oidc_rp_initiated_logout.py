@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -349,6 +350,101 @@ def test_another_tenants_session_is_not_touched(cast: Cast) -> None:
     _assert_signed_out(cast, browser)
     browser.tenant = cast.globex
     assert "code" in browser.authorize(cast.foreign, verifier=VERIFIER, prompt="none").params
+
+
+# -- several accounts in one browser ----------------------------------------------------------------------------------
+
+
+def test_s096_the_current_account_ends_and_the_others_stay(any_cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, S096: confirmed, the current session ends alone; the page says who is still there."""
+    browser, name, _ = _two(any_cast)
+    page = browser.get(f"{any_cast.acme.base_path}/logout")
+    assert name in page.text
+    assert 'id="logout-all"' in page.text
+    done = browser.submit(page, action="logout")
+    assert "One other account stays signed in" in done.text
+    _assert_answers(any_cast, browser, "account_selection_required")
+    assert "ada@example.com" in browser.get(f"{any_cast.acme.base_path}/accounts").text
+
+
+def test_s096_all_accounts_may_end(any_cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, S096: one click ends every session of the browser, each with its event."""
+    browser, _, sids = _two(any_cast)
+    done = browser.submit(browser.get(f"{any_cast.acme.base_path}/logout"), action="logout-all")
+    assert "signed out" in done.text
+    assert "stays signed in" not in done.text
+    _assert_signed_out(any_cast, browser)
+    assert not {"s-acme", "a-acme", "o-acme"} & browser.cookies.keys()
+    ended = {event.session_id for event in events(any_cast.house, any_cast.acme, "session.ended")}
+    assert set(sids) <= ended
+
+
+def test_s096_the_hint_ends_the_account_that_it_names(any_cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, S096: the hint of an account beside ends that one, at once; the current one stays."""
+    cast = any_cast
+    browser, hint = _signed_in(cast)
+    name = _person(cast)
+    browser.sign_in(cast.basic, username=name, prompt="login")
+    before = browser.cookies["o-acme"]
+    answer = _logout(browser, "GET", id_token_hint=hint, post_logout_redirect_uri=BYE)
+    assert (answer.status, answer.location) == (303, BYE)
+    _assert_signed_in(cast, browser)
+    assert "a-acme" not in browser.cookies
+    assert browser.cookies["o-acme"] != before
+    assert name in browser.get(f"{cast.acme.base_path}/").text
+
+
+def test_s096_the_hint_of_the_current_one_leaves_the_others(any_cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, S096: back with the state at once; the other account is offered next."""
+    cast = any_cast
+    browser, _ = _signed_in(cast)
+    hint = cast.basic.redeem(browser.sign_in(cast.basic, username=_person(cast), prompt="login")).json["id_token"]
+    answer = _logout(browser, "POST", id_token_hint=hint, post_logout_redirect_uri=BYE, state="x")
+    assert (answer.status, answer.params) == (303, {"state": "x"})
+    _assert_answers(cast, browser, "account_selection_required")
+    again = _logout(browser, "GET", id_token_hint=hint, post_logout_redirect_uri=BYE)
+    assert (again.status, again.location) == (303, BYE)  # it has ended: nothing to ask
+    _assert_answers(cast, browser, "account_selection_required")
+
+
+def test_s096_without_a_current_account_the_others_are_asked_about(any_cast: Cast) -> None:
+    """OpenID Connect RP-Initiated Logout §2, S096: nobody is current: what can be ended is offered, nothing ends unasked."""
+    browser, _, _ = _two(any_cast)
+    browser.submit(browser.get(f"{any_cast.acme.base_path}/logout"), action="logout")
+    page = browser.get(f"{any_cast.acme.base_path}/logout")
+    assert 'id="logout-confirm"' not in page.text
+    assert "ada@example.com" in page.text
+    browser.submit(page, action="logout")
+    _assert_answers(any_cast, browser, "account_selection_required")
+    browser.submit(browser.get(f"{any_cast.acme.base_path}/logout"), action="logout-all")
+    _assert_signed_out(any_cast, browser)
+
+
+def test_s095_the_form_ends_only_the_accounts_it_showed(cast: Cast) -> None:
+    """S095: when somebody has signed in since, the page that was open ends nobody."""
+    browser, _ = _signed_in(cast)
+    page = browser.get(f"{cast.acme.base_path}/logout")
+    browser.sign_in(cast.basic, username=_person(cast), prompt="login")
+    assert browser.submit(page, action="logout-all").status == 403
+    _assert_signed_in(cast, browser)
+
+
+def _person(cast: Cast) -> str:
+    name = f"{secrets.token_hex(4)}@example.com"
+    cast.house.user(cast.acme, name)
+    return name
+
+
+def _two(cast: Cast) -> tuple[Browser, str, list[str]]:
+    """A browser with ada and somebody else, who is current; their name and both sids."""
+    browser, hint = _signed_in(cast)
+    name = _person(cast)
+    other = cast.basic.redeem(browser.sign_in(cast.basic, username=name, prompt="login")).json["id_token"]
+    return browser, name, [decoded(hint)[1]["sid"], decoded(other)[1]["sid"]]
+
+
+def _assert_answers(cast: Cast, browser: Browser, error: str) -> None:
+    assert browser.authorize(cast.basic, verifier=VERIFIER, prompt="none").params["error"] == error
 
 
 def _signed_in(cast: Cast) -> tuple[Browser, str]:

@@ -36,11 +36,36 @@ SIGNED_OUT: dict[str, object] = {
     "frames": [],
     "patience": 5,
     "goes_on": False,
+    "others": [],
+    "accounts_url": "/t/acme/accounts",
 }
 GOES_ON: dict[str, object] = {"client": CLIENT, "continue_url": "/t/acme/continue?interaction=4f2a", "goes_on": True}
 ENDS_HERE: dict[str, object] = {"client": None, "continue_url": "/t/acme/start", "goes_on": False}
 OF_LINK = {"token": "l_c2FtcGxl", "username": "ada@acme.example", "inviter": None, "min_length": 15, "errors": []}
 LINK_GONE = {"recover_url": "/t/acme/recover", "applications_url": "/t/acme/start"}
+UNKNOWN: dict[str, object] = {"remembered": False, "remember": False}
+LINKED = Brand(
+    "Universitätsklinikum Süd-Ostniedersachsen",
+    logo_url="/sample-wide.svg",
+    primary="#7b1fa2",
+    background="#efe7f3",
+    base_path="/t/klinik",
+    picture_url="/sample-picture.svg",
+    welcome_text="Use the account of your institute. New here? Your first sign-in is described in the letter that you got.",
+    support_url="https://klinik.example/hilfe",
+    privacy_url="https://klinik.example/datenschutz",
+    imprint_url="https://klinik.example/impressum",
+)
+LONG_USERNAME = "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example"
+ACCOUNTS = [
+    {"id": "1" * 32, "name": "Ada Lovelace", "username": "ada@acme.example", "is_current": True},
+    {"id": "2" * 32, "name": None, "username": LONG_USERNAME, "is_current": False},
+    {"id": "3" * 32, "name": "Grace Hopper", "username": "grace@acme.example", "is_current": False},
+]
+APPLICATIONS = [
+    {"name": "Photo Frame", "logo_uri": "/sample-logo.svg", "start_uri": "/t/acme/start?client_id=photos"},
+    {"name": "Travel expenses", "logo_uri": None, "start_uri": "/t/acme/start?client_id=travel"},
+]
 SCOPES = [
     {"text": "Know who you are and recognise you when you come back", "icon": "user", "detail": None},
     {"text": "See your name and profile", "icon": "id", "detail": "Ada Lovelace"},
@@ -91,6 +116,36 @@ HARD_FIELDS = fields_for(
     {"birthdate": "1985-12-10"},
 )
 
+START: dict[str, object] = {
+    "others": [],
+    "sign_in_url": "/t/acme/sign-in?to=start",
+    "accounts_url": "/t/acme/accounts",
+    "sign_out_url": "/t/acme/logout",
+    "applications": [],
+    "applications_url": "/t/acme/start",
+    "account_url": "/t/acme/account",
+    "signup_url": None,
+    "issuer": "https://id.example/t/acme",
+}
+SWITCH: dict[str, object] = {
+    "add_url": "/t/acme/sign-in?to=accounts&another=1",
+    "may_add": True,
+    "sign_out_url": "/t/acme/logout",
+    "start_url": "/t/acme/",
+}
+PREVIEW: dict[str, object] = {
+    "action": "/t/acme/brand/preview",
+    "start_url": "/t/acme/",
+    "values": {
+        "colour_primary": "#2a56c6",
+        "colour_background": "#f5f6f8",
+        "welcome_text": "",
+        "support_url": "https://acme.example/help",
+        "privacy_url": "",
+        "imprint_url": "",
+    },
+}
+
 # name of the sample -> (template, brand, context)
 SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "login": (
@@ -103,6 +158,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "client": CLIENT,
             "username": None,
             "errors": [],
+            **UNKNOWN,
         },
     ),
     "login-wrong": (
@@ -115,6 +171,8 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "username": "ada@acme.example",
             "signup_url": "/t/acme/signup?i=4f2a",
             "errors": [("password", REFUSED)],
+            **UNKNOWN,
+            "remember": True,
         },
     ),
     "login-throttled": (
@@ -127,6 +185,35 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "client": None,
             "username": None,
             "errors": [(None, "Too many people are signing in. Please try again in a moment")],
+            **UNKNOWN,
+        },
+    ),
+    "login-remembered": (
+        "login.html",
+        LINKED,
+        {
+            **FORM,
+            "client": None,
+            "username": "ada@acme.example",
+            "recover_url": "/t/acme/recover?interaction=4f2a",
+            "signup_url": None,
+            "errors": [],
+            "remembered": True,
+            "remember": True,
+        },
+    ),
+    "login-remembered-long": (
+        "login.html",
+        ACME,
+        {
+            **FORM,
+            "client": CLIENT,
+            "username": LONG_USERNAME,
+            "recover_url": "/t/acme/recover?interaction=4f2a",
+            "signup_url": None,
+            "errors": [],
+            "remembered": True,
+            "remember": True,
         },
     ),
     "password": (
@@ -297,7 +384,34 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "logout": (
         "logout.html",
         ACME,
-        {**FORM, "stay_url": "/t/acme", "client_name": "Photo Frame", "account": ACCOUNT},
+        {**FORM, "stay_url": "/t/acme", "client_name": "Photo Frame", "account": ACCOUNT, "others": []},
+    ),
+    "logout-several": (
+        "logout.html",
+        LINKED,
+        {
+            **FORM,
+            "stay_url": "/t/acme",
+            "client_name": None,
+            "account": ACCOUNT,
+            "others": [LONG_USERNAME, "grace@acme.example"],
+        },
+    ),
+    "logout-others-only": (
+        "logout.html",
+        ACME,
+        {
+            **FORM,
+            "stay_url": "/t/acme",
+            "client_name": "Photo Frame",
+            "account": None,
+            "others": ["grace@acme.example"],
+        },
+    ),
+    "signed_out-others": (
+        "signed_out.html",
+        ACME,
+        {**SIGNED_OUT, "others": ["grace@acme.example", LONG_USERNAME]},
     ),
     "signed_out": (
         "signed_out.html",
@@ -317,6 +431,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         "signed_out.html",
         ACME,
         {
+            **SIGNED_OUT,
             "continue_url": "https://photos.example/bye?state=4f2a",
             "continue_name": PLAIN_CLIENT["name"],
             "frames": ["/t/acme/sample-frame?iss=https%3A%2F%2Fid.example&sid=4f2a"],
@@ -359,28 +474,36 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         {"reason": "expired", "continue_url": "/t/acme/authorize?i=4f2a", "client": None},
     ),
     "restart-lost": ("restart.html", ACME, {"reason": "finished", "continue_url": None, "client": None}),
-    "tenant": (
+    "tenant": ("tenant.html", ACME, {**START, "account": None, "signup_url": "/t/acme/signup"}),
+    "tenant-branded": (
+        "tenant.html",
+        LINKED,
+        {**START, "account": None, "others": ["grace@acme.example"], "applications": APPLICATIONS},
+    ),
+    "tenant-signed-in": ("tenant.html", ACME, {**START, "account": ACCOUNT}),
+    "tenant-several": (
         "tenant.html",
         ACME,
         {
-            "account": None,
-            "account_url": None,
-            "sign_out_url": None,
-            "applications_url": "/t/acme/start",
-            "signup_url": "/t/acme/signup",
-            "issuer": "https://id.example/t/acme",
+            **START,
+            "account": {"name": None, "username": LONG_USERNAME},
+            "others": ["grace@acme.example", "ada@acme.example"],
+            "applications": [
+                *APPLICATIONS,
+                {"name": PLAIN_CLIENT["name"], "logo_uri": None, "start_uri": "/t/acme/start?client_id=v"},
+            ],
         },
     ),
-    "tenant-signed-in": (
-        "tenant.html",
-        ACME,
+    "accounts": ("accounts.html", ACME, {**FORM, **SWITCH, "accounts": ACCOUNTS}),
+    "accounts-one": ("accounts.html", LINKED, {**FORM, **SWITCH, "accounts": ACCOUNTS[:1], "may_add": False}),
+    "brand-preview": ("brand_preview.html", ACME, {**PREVIEW, "errors": [], "advice": []}),
+    "brand-preview-wrong": (
+        "brand_preview.html",
+        LINKED,
         {
-            "account": ACCOUNT,
-            "account_url": "/t/acme/account",
-            "sign_out_url": "/t/acme/logout",
-            "applications_url": "/t/acme/start",
-            "signup_url": None,
-            "issuer": "https://id.example/t/acme",
+            **PREVIEW,
+            "errors": [("colour_primary", "colour_primary must be a colour such as #1f5fd6")],
+            "advice": ["The primary colour #ffd400 has a contrast of 1.4 with the page; links are drawn in #7a6600."],
         },
     ),
     "applications": (
@@ -401,7 +524,8 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         },
     ),
     "applications-none": ("applications.html", ACME, {"reviewed": [], "others": []}),
-    "select-account": ("select_account.html", ACME, {**FORM, "client": CLIENT, "account": ACCOUNT}),
+    "select-account": ("select_account.html", ACME, {**FORM, "client": CLIENT, "accounts": ACCOUNTS[:1]}),
+    "select-account-several": ("select_account.html", LINKED, {**FORM, "client": PLAIN_CLIENT, "accounts": ACCOUNTS}),
     "home": ("home.html", PLATFORM, {}),
     "form_post": (
         "form_post.html",

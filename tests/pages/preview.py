@@ -48,6 +48,17 @@ SAMPLE_LOGO = (
     b'<path d="m8 30 8-10 6 6 5-4 6 8z" fill="#fff"/><circle cx="27" cy="14" r="3.5" fill="#fff"/></svg>'
 )
 
+PICTURES = {
+    "/sample-wide.svg": (
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40" viewBox="0 0 160 40"><rect width="160" height="40" fill="#7b1fa2"/>'
+        b'<circle cx="20" cy="20" r="12" fill="#fff"/><rect x="44" y="14" width="100" height="12" fill="#fff"/></svg>'
+    ),
+    "/sample-picture.svg": (
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="500" viewBox="0 0 800 500"><rect width="800" height="500" fill="#34506b"/>'
+        b'<path d="M0 500 250 180 430 380 560 260 800 500z" fill="#e9f1f5"/><circle cx="640" cy="110" r="50" fill="#f7d774"/></svg>'
+    ),
+}
+
 
 class _Pages(BaseHTTPRequestHandler):
     """Answers /{sample}/, its brand's stylesheet and the static files."""
@@ -64,6 +75,8 @@ class _Pages(BaseHTTPRequestHandler):
             self._answer("text/html; charset=utf-8", b"<!doctype html><title>frame</title>")
         elif path == "/sample-logo.svg":
             self._answer("image/svg+xml", SAMPLE_LOGO)
+        elif path in PICTURES:
+            self._answer("image/svg+xml", PICTURES[path])
         elif sample in SAMPLES:
             template, brand, context = SAMPLES[sample]
             tag = dict(parse_qsl(query)).get("language", language.DEFAULT)

@@ -281,6 +281,22 @@ def test_a_remembered_person_costs_one_transaction(hot: Path) -> None:
     assert reads <= 6, counted.statements
 
 
+def test_several_accounts_cost_one_read_more(hot: Path) -> None:
+    """Issue 5: the browser that keeps other accounts costs one read for them; the one that keeps none costs nothing for it."""
+    hot.house.user(hot.tenant, "bob@example.com")
+    browser = hot.house.browser(hot.tenant)
+    browser.sign_in(hot.rp)
+    costs = []
+    for _ in range(2):
+        browser.authorize(hot.rp, verifier="v" * 43)  # whatever is remembered of it by now
+        with counting() as counted:
+            assert "code" in browser.authorize(hot.rp, verifier="v" * 43).params
+        costs.append(counted)
+        browser.sign_in(hot.rp, username="bob@example.com", prompt="login")
+    alone, beside = costs
+    assert beside.cost == (alone.cost[0] + 1, *alone.cost[1:]), beside.statements
+
+
 def test_other_tenants_changes_cost_one_read(hot: Path) -> None:
     """Architecture §4: learning what has changed is one query for all tenants; nothing changed, nothing else is asked."""
     with counting() as counted:

@@ -81,7 +81,8 @@ class Answer:
         found = {}
         for tag in _INPUT.findall(self.text):
             attributes = dict(_ATTRIBUTE.findall(tag))
-            if "name" in attributes and "value" in attributes:
+            is_unticked = attributes.get("type") == "checkbox" and " checked" not in tag
+            if "name" in attributes and "value" in attributes and not is_unticked:
                 found[html.unescape(attributes["name"])] = html.unescape(attributes["value"])
         return html.unescape(action[1]), found
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import account_artefacts as account
+import branding_artefacts as branding
 import jose_artefacts as jose
 import link_artefacts as mailed
 import logout_artefacts as leaving
@@ -518,6 +519,9 @@ ARTEFACTS = (
     Artefact("signing key and kid", _signed_by_a, _key_refused, _key_works, ("signing_keys",), ("discovery",)),
     Artefact("grant id", _grant_id, _grant_refused, _grant_works, ("grants",)),
     Artefact("session cookie", lambda a, _: a.signed_in().cookies[a.cookie("s")], _session_refused, _session_works, ("sessions",), ("pages",)),
+    Artefact("accounts beside the current one", branding.account, branding.account_refused, branding.account_works, ("sessions",), ("pages",)),
+    Artefact("remembered address", branding.remembered, branding.remembered_refused, branding.remembered_works, (), ("pages",)),
+    Artefact("picture of the brand", branding.picture, branding.picture_refused, branding.picture_works, ("assets",), ("pages",)),
     Artefact("applications of a session", leaving.applications, leaving.applications_refused, leaving.applications_work, ("session_clients",), ("frontchannel_logout",)),
     Artefact("message of the outbox", leaving.message, leaving.message_refused, leaving.message_works, ("outbox",), ("backchannel_logout",)),
     Artefact("sign-up with its code", people.sign_up, people.sign_up_refused, people.sign_up_works, ("signups",), ("pages",)),

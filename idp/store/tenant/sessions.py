@@ -61,9 +61,23 @@ _OPEN = Prepared(
 _INSERT = Prepared(insert(sessions))
 
 
+def list_live(conn: Connection, cookie_hashes: Sequence[str]) -> list[Row[Any]]:
+    """Return the live sessions of some cookies, in the order of the cookies; columns as of :func:`find_live`."""
+    wanted = (
+        select(sessions, users.c.username, users.c.state.label("user_state"), users.c.must_change_password)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(sessions.c.cookie_hash.in_(cookie_hashes))
+    )
+    found = {row.cookie_hash: row for row in conn.execute(wanted)}
+    return [row for each in dict.fromkeys(cookie_hashes) if (row := _if_live(found.get(each))) is not None]
+
+
 def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     """Return the session of a cookie with its user's name and state; None if ended, expired or the user is not active."""
-    found = _BY_COOKIE.execute(conn, {"cookie_hash": cookie_hash}).first()
+    return _if_live(_BY_COOKIE.execute(conn, {"cookie_hash": cookie_hash}).first())
+
+
+def _if_live(found: Row[Any] | None) -> Row[Any] | None:
     at = now()
     if found is None or found.ended_at is not None or found.user_state != "active":
         return None

@@ -1,0 +1,190 @@
+"""What a tenant's brand says on every page, and the page that tries it (Issue 5, part 8; WCAG 2.2; Security "Browser rules")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+from house import Browser, House
+
+from idp.errors import Invalid
+from idp.tenancy import settings
+from idp.web.branding import contrast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from idp.tenancy.tenant import Tenant
+
+LINKS = {
+    "support_url": "https://acme.example/help",
+    "privacy_url": "https://acme.example/p",
+    "imprint_url": "https://acme.example/i",
+}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """An installation."""
+    made = House(tmp_path_factory.mktemp("branding") / "var")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def acme(house: House) -> Tenant:
+    """A tenant with an administrator and a person."""
+    tenant = house.tenant("acme", **LINKS, welcome_text="Use <your> institute's account.")
+    house.user(tenant, "root@example.com", roles=["tenant-admin"])
+    house.client(tenant)
+    return tenant
+
+
+def signed_in(house: House, tenant: Tenant, username: str) -> Browser:
+    """A browser after a sign-in at the tenant's own page."""
+    browser = house.browser(tenant)
+    page = browser.follow(browser.get(f"{tenant.base_path}/sign-in"))
+    browser.follow(browser.submit(page, username=username, password="correct horse battery staple"))
+    return browser
+
+
+def test_links_stand_on_every_page_and_the_welcome_at_the_sign_in(house: House, acme: Tenant) -> None:
+    """Issue 5: help, privacy and imprint on sign-in, restart and start page; the tenant's text is text."""
+    browser = house.browser(acme)
+    for path in ("/sign-in", "/", "/login?interaction=1"):
+        page = browser.follow(browser.get(acme.base_path + path))
+        for url in LINKS.values():
+            assert f'href="{url}"' in page.text, path
+    login = browser.follow(browser.get(f"{acme.base_path}/sign-in")).text
+    assert "Use &lt;your&gt; institute&#39;s account." in login
+
+
+@pytest.mark.parametrize("name", [*settings.IMAGES, *settings.LINKS])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://acme.example/x",
+        "//acme.example/x",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "https://",
+        "https://user@acme.example/",
+        "https://acme.example/x;y",
+        "https://acme.example/ü",
+        'https://acme.example/"',
+        "https://acme.example:99999/",
+        "https://[x/",
+        "/brand/logo",
+        "/brand/../x?v=0123456789abcdef",
+        "/evil?v=0123456789abcdef",
+        "https://acme.example/" + "x" * 1000,
+    ],
+)
+def test_an_address_that_cannot_be_shown_is_refused(name: str, text: str) -> None:
+    """ASVS 1.3.6: https alone, nothing that ends a directive of a policy; one sentence that names the setting."""
+    with pytest.raises(Invalid, match=name):
+        settings.parse({name: text}, {})
+
+
+@pytest.mark.parametrize("text", ["x" * 301, "one\ntwo", "a\x00b", "a\x1b[31m", "a\u202eb"])
+def test_a_welcome_text_is_one_line(text: str) -> None:
+    """Issue 5: plain text of at most 300 characters, nothing invisible that turns it round."""
+    with pytest.raises(Invalid, match="welcome_text"):
+        settings.parse({"welcome_text": text}, {})
+    assert settings.parse({"welcome_text": "ü" * 300}, {})["welcome_text"] == "ü" * 300
+
+
+@pytest.mark.parametrize("name", ["colour_primary", "colour_background"])
+def test_colours_are_colours(name: str) -> None:
+    """Security "Browser rules": six hexadecimal digits, or a sentence."""
+    assert settings.parse({name: "#ABCDEF"}, {})[name] == "#abcdef"
+    with pytest.raises(Invalid, match=name):
+        settings.parse({name: "red"}, {})
+
+
+# -- the preview ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_preview_is_for_administrators(house: House, acme: Tenant) -> None:
+    """Issue 5: nobody, and somebody without the role, gets what a page that does not exist gets."""
+    for browser in (house.browser(acme), signed_in(house, acme, "ada@example.com")):
+        for path in ("/brand/preview", "/brand/preview.css", "/brand/preview?colour_primary=%23123456"):
+            answer = browser.get(acme.base_path + path)
+            assert answer.status == 404, path
+            assert "Preview" not in answer.text
+    assert signed_in(house, acme, "root@example.com").get(f"{acme.base_path}/brand/preview").status == 200
+
+
+def test_the_preview_draws_what_is_tried_and_stores_nothing(house: House, acme: Tenant) -> None:
+    """Issue 5: colours and texts of the query, with the advice about their contrast, readable all the same; the settings stay."""
+    browser = signed_in(house, acme, "root@example.com")
+    tried = {"colour_primary": "#ffd400", "colour_background": "#102030", "welcome_text": "Hello <you>"}
+    page = browser.get(f"{acme.base_path}/brand/preview?{urlencode(tried)}")
+    assert "The primary colour #ffd400 has a contrast of" in page.text
+    assert "Hello &lt;you&gt;" in page.text
+    sheet = page.text.partition("/brand/preview.css?")[2].partition('"')[0].replace("&amp;", "&")
+    css = browser.get(f"{acme.base_path}/brand/preview.css?{sheet}")
+    assert css.header("content-type") == "text/css; charset=utf-8"
+    assert css.header("cache-control") == "private, no-store"
+    assert "--page: #102030;" in css.text
+    assert "--brand: #ffd400;" in css.text
+    link = css.text.partition("--brand-text: ")[2][:7]
+    assert contrast(link, "#f5f6f8") >= 4.5
+    again = browser.get(f"{acme.base_path}/brand/preview")
+    assert "Hello" not in again.text
+    assert "#ffd400" not in again.text
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        {"colour_primary": "red"},
+        {"colour_background": "#12345;}*{"},
+        {"welcome_text": "x" * 301},
+        {"support_url": "javascript:alert(1)"},
+        {"privacy_url": '"><script>alert(1)</script>'},
+    ],
+    ids=lambda tried: next(iter(tried)),
+)
+def test_what_cannot_be_is_said_and_not_drawn(house: House, acme: Tenant, tried: dict[str, str]) -> None:
+    """WCAG 2.2 §3.3.1, §3.3.3: the field says what is wrong with it, what was typed stays, the samples keep the stored value."""
+    browser = signed_in(house, acme, "root@example.com")
+    page = browser.get(f"{acme.base_path}/brand/preview?{urlencode(tried)}")
+    ((name, value),) = tried.items()
+    assert page.status == 200
+    assert f'id="{name}-error"' in page.text
+    assert 'aria-invalid="true"' in page.text
+    assert "<script>alert" not in page.text
+    assert f'href="{value}"' not in page.text
+    css = browser.get(f"{acme.base_path}/brand/preview.css?{urlencode(tried)}")
+    assert value not in css.text
+
+
+# -- the start page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_start_page_lists_reviewed_applications(house: House, acme: Tenant) -> None:
+    """OIDC Core §4: the applications that can be opened, by name and with their logos; those nobody reviewed are not on it."""
+    house.client(
+        acme,
+        "photos",
+        client_name="Photo <Frame>",
+        initiate_login_uri="https://photos.example/login",
+        logo_uri="https://cdn.photos.example/logo.png",
+    )
+    page = house.browser(acme).get(f"{acme.base_path}/")
+    assert "Photo &lt;Frame&gt;" in page.text
+    assert f"{acme.issuer}/start?client_id=photos" in page.text
+    assert "https://cdn.photos.example" in (page.header("content-security-policy") or "")
+    assert 'id="sign-in"' in page.text
+
+
+def test_the_start_page_says_who_is_signed_in(house: House, acme: Tenant) -> None:
+    """Issue 5: name and address, the ways to another account and out; a program still gets its JSON."""
+    browser = signed_in(house, acme, "ada@example.com")
+    page = browser.get(f"{acme.base_path}/")
+    for words in ("You are signed in", "Ada Lovelace", "ada@example.com", "/accounts", "/logout"):
+        assert words in page.text
+    document = house.get(acme, "/", headers={"accept": "application/json"}).json
+    assert document == {"issuer": acme.issuer, "name": acme.name, "slug": "acme"}
