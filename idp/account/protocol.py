@@ -80,7 +80,7 @@ def asked(goal: str, *, max_age: int | None, user: Row[Any] | None, typed: Mappi
 def needs_step(server: FlowServer, request: Request, session: Row[Any] | None, wanted: dict[str, Any]) -> bool:
     """Say whether a person has to do anything (sign in, sign in again, choose a password) before a page may be shown."""
     made = interactions.new(AccountProtocol.name, "", wanted)
-    return dispatcher.first_needed(Context(server, request, made, session, None)) is not None
+    return dispatcher.first_needed(Context(server, request, made, session, None, session, [])) is not None
 
 
 def begin(server: FlowServer, request: Request, wanted: dict[str, Any]) -> Response:

@@ -115,7 +115,9 @@ def set_(out: Output, *, tenant: str, name: str, part: str, language: str | None
     with opened_tenant(tenant) as place:
         made = work.mail_delivery(place.installation)
         sample = known.sample_for(place.tenant.issuer)
-        values = rendering.values_for(part, sample, made.sender(place.tenant), made.language(tag or "en"))
+        values = rendering.values_for(
+            part, sample, made.sender(place.tenant), made.language(place.tenant, place.database, tag)
+        )
         wording.check(part, body, values)
 
         def change(conn: Connection) -> None:

@@ -72,12 +72,18 @@ class Delivery:
         self, tenant: Tenant, database: Database, name: str, context: Mapping[str, Any], tag: str | None
     ) -> tuple[Written, Language]:
         """Return a mail of a tenant in a language, None being the tenant's default, and which language that is."""
-        languages = TenantLanguages(tenant.settings, database)
-        wanted = tag or languages.default
-        language = languages.of(best(languages.offered, [wanted], None, languages.default))
+        language = self.language(tenant, database, tag)
         with database.reading() as conn:
             rows = {(row.language, row.part): row.body for row in mail_templates.list_of(conn, name)}
-        return rendering.write(name, context, self.sender(tenant), language, wording.chosen(rows, wanted)), language
+        return rendering.write(
+            name, context, self.sender(tenant), language, wording.chosen(rows, tag or language.tag)
+        ), language
+
+    @staticmethod
+    def language(tenant: Tenant, database: Database, tag: str | None) -> Language:
+        """Return the language of the tenant's that is nearest to a tag."""
+        languages = TenantLanguages(tenant.settings, database)
+        return languages.of(best(languages.offered, [tag] if tag else [], None, languages.default))
 
     def sender(self, tenant: Tenant) -> Sender:
         """Return whose name and colours a tenant's mails have."""
