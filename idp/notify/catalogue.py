@@ -45,6 +45,47 @@ MAILS = (
             "link": "{issuer}/account",
         },
     ),
+    Mail(
+        "invitation",
+        "Invites somebody to an account; the link leads to the choice of a password.",
+        {"name": "Ada Lovelace", "inviter": "Grace Hopper", "hours": 168, "link": "{issuer}/invitation?token=sample"},
+    ),
+    Mail(
+        "recovery",
+        "Leads somebody who has forgotten the password to the choice of another.",
+        {
+            "username": "ada@example.com",
+            "minutes": 30,
+            "source": "203.0.113.7",
+            "link": "{issuer}/recovery?token=sample",
+        },
+    ),
+    Mail(
+        "unlock",
+        "Tells somebody that too many sign-ins failed, and leads out of the lock.",
+        {"username": "ada@example.com", "minutes": 30, "wait_minutes": 15, "link": "{issuer}/unlock?token=sample"},
+    ),
+    Mail(
+        "email_change",
+        "Asks whoever reads a new address to confirm it.",
+        {
+            "minutes": 60,
+            "source": "203.0.113.7",
+            "user_agent": _BROWSER,
+            "link": "{issuer}/account/email/confirm?token=sample",
+        },
+    ),
+    Mail(
+        "email_taken",
+        "Tells the owner of an address that another account wanted to use it.",
+        {"address": "ada@example.com"},
+    ),
+    Mail("signup_code", "Has the code that confirms a sign-up.", {"code": "4821 7730", "minutes": 10}),
+    Mail(
+        "signup_known",
+        "Tells the owner of an account that somebody tried to sign up with its address.",
+        {"link": "{issuer}/"},
+    ),
 )
 
 
