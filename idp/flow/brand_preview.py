@@ -40,6 +40,7 @@ def show(server: FlowServer, request: Request) -> Response:
         brand_css=f"{server.tenant.base_path}{STYLESHEET}?{urlencode(colours)}",
         action=f"{server.tenant.base_path}{PATH}",
         values=values,
+        sample={"name": "Ada Lovelace", "username": "ada@example.org"},
         errors=errors,
         advice=check_colours(tried.colour_primary, tried.colour_background),
         start_url=f"{server.tenant.base_path}/",

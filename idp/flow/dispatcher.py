@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from idp.flow.browser_accounts import Held
     from idp.flow.interaction import Interaction
     from idp.flow.services import FlowServer, Protocol_, Step
+    from idp.flow.session import Begun
     from idp.store.rows import Connection, Row
     from idp.web.http import Request, Response
 
@@ -65,6 +66,14 @@ class Context:
         self.current = session.current(self.server, self.request)
         self.others = browser_accounts.held(self.server, self.request)
         self.session = _meant(self.interaction, self.current, self.others)
+
+    def go_on_as(self, made: Begun) -> None:
+        """Go on as whom a step has just signed in, and let the browser hold the session, beside those that it keeps."""
+        tenant = self.server.tenant
+        self.session = self.current = session.find(self.server, made.secret)
+        self.others = list(made.others)
+        self.set_cookies.append(session.session_cookie(tenant, made.secret))
+        self.set_cookies += browser_accounts.cookie(tenant, self.request, made.others)
 
     @property
     def protocol(self) -> Protocol_:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
 from idp.errors import Refusal, Unavailable
-from idp.flow import browser_accounts, browser_state, pages, remembered, session, signup_offer
+from idp.flow import browser_state, pages, remembered, session, signup_offer
 from idp.flow import interaction as interactions
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
@@ -126,12 +126,8 @@ class Login:
         context.server.services.spool.touch(context.server.tenant.id)
         if not begun:
             return self._page(context, shown, [("username", _ANOTHER)], status=400, remember=remember)
-        server, made = context.server, begun[0]
-        context.session = context.current = session.find(server, made.secret)
-        context.others = list(made.others)
-        context.set_cookies.append(session.session_cookie(server.tenant, made.secret))
-        context.set_cookies += browser_accounts.cookie(server.tenant, request, made.others)
-        context.set_cookies += remembered.cookie(server, request, result.user.username if remember else None)
+        context.go_on_as(begun[0])
+        context.set_cookies += remembered.cookie(context.server, request, result.user.username if remember else None)
         browser_state.show(context)
         return proceed(context)
 

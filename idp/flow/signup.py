@@ -7,7 +7,6 @@ an address that has an account is answered like any other (security rule 7).
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from idp import language, opaque
@@ -27,7 +26,7 @@ from idp.store.tenant import signups
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from idp.flow.dispatcher import Context
     from idp.flow.services import FlowServer
@@ -211,7 +210,7 @@ class SignUpCode:
             begun.append(made)
             return made.id
 
-        with _ending(context):
+        with session.replacing(server, context.here, row.address):
             verdict, left = context.write(
                 lambda conn: signup.guess(
                     conn,
@@ -225,8 +224,7 @@ class SignUpCode:
                 )
             )
         if verdict == "right":
-            context.session = session.find(server, begun[0].secret)
-            context.set_cookies.append(session.session_cookie(server.tenant, begun[0].secret))
+            context.go_on_as(begun[0])
             browser_state.show(context)
             return proceed(context)
         if verdict == "taken":
@@ -328,13 +326,3 @@ def _pending(context: Context) -> Row[Any] | None:
         and opaque.same(row.browser_hash, opaque.digest(context.browser or ""))
     )
     return row if row is not None and is_ours and row.used_at is None and row.expires_at > now() else None
-
-
-@contextlib.contextmanager
-def _ending(context: Context) -> Iterator[None]:
-    """Wrap the transaction that begins a session: whoever was signed in here before is somebody else."""
-    if context.session is None:
-        yield
-        return
-    with session.ending(context.server, context.session):
-        yield

@@ -25,13 +25,13 @@ def test_asked_once_a_version(any_server: EchoServer) -> None:
     page = browser.log_in(browser.authorize())
     assert page.title == "Terms of use"
     assert 'href="https://acme.example/2026-01"' in page.text
-    page = browser.post(page, {"action": "accept"})
+    page = browser.post(page, {"action": "accept", "terms": "2026-01"})
     assert browser.allow(page).answer["user"] == "ada@acme.example"
     assert browser.authorize().answer["user"] == "ada@acme.example"
     any_server.terms = SECOND
     page = browser.authorize()
     assert page.title == "Terms of use"
-    assert browser.post(page, {"action": "accept"}).answer["user"] == "ada@acme.example"
+    assert browser.post(page, {"action": "accept", "terms": "2026-02"}).answer["user"] == "ada@acme.example"
     rows = any_server.rows("SELECT * FROM terms_acceptances ORDER BY version")
     assert [(row.version, row.source) for row in rows] == [("2026-01", "192.0.2.1"), ("2026-02", "192.0.2.1")]
     events = any_server.events("terms.accepted")

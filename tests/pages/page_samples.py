@@ -134,6 +134,7 @@ SWITCH: dict[str, object] = {
     "start_url": "/t/acme/",
 }
 PREVIEW: dict[str, object] = {
+    "sample": {"name": "Ada Lovelace", "username": "ada@example.org"},
     "action": "/t/acme/brand/preview",
     "start_url": "/t/acme/",
     "values": {
