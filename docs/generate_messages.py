@@ -109,6 +109,7 @@ def main() -> int:
             catalogue.update(template)
             path.write_text(written(catalogue), "utf-8")
             catalogue = read(path)
+            path.write_text(written(catalogue), "utf-8")  # sentences of one file are sorted as they are read back
         found = problems(template, catalogue)
         sys.stdout.write("".join(f"{path.relative_to(ROOT)}: {line}\n" for line in found))
         status |= bool(found)

@@ -154,7 +154,7 @@ class Router:
     def _platform_page(self, http: Request, status: int, template: str, **context: Any) -> Response:
         """Answer a page that belongs to no tenant."""
         is_here = http.host == self.installation.settings.public_host and http.method in ("GET", "HEAD")
-        offered = languages.switch(self._place, http) if is_here else []
+        offered = languages.switch(self._place, http, has_query=False) if is_here and status < 400 else []
         tag = languages.tag_of(self._place, http)
         return _page(status, template, tag, http.correlation_id, page_languages=offered, **context)
 

@@ -71,9 +71,12 @@ def tag_of(place: Place, request: Request) -> str:
     return best(place.offered, wishes, request.headers.get("accept-language"), place.default)
 
 
-def switch(place: Place, request: Request) -> list[dict[str, str]]:
-    """Return what a page's footer offers: tag, name and address of each language; nothing where there is one, or no way back."""
-    query = _WISH.sub("", request.query).lstrip("&")
+def switch(place: Place, request: Request, *, has_query: bool = True) -> list[dict[str, str]]:
+    """Return what a page's footer offers: tag, name and address of each language; nothing where there is one, or no way back.
+
+    ``has_query`` says whether the page is another one without its query.
+    """
+    query = _WISH.sub("", request.query).lstrip("&") if has_query else ""
     address = quote(request.path, safe="/%~") + (f"?{query}" if query else "")
     if len(place.offered) == 1 or len(address) > LONGEST_ADDRESS or not _is_here(place, address):
         return []

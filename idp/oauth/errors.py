@@ -8,7 +8,6 @@ Descriptions are constants; what was received is told to operators only, by ``id
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
@@ -205,7 +204,7 @@ def page(
         "error.html",
         status=status,
         # What a POST was refused for is not found by the GET that the switch would send; a token is never sent back.
-        has_switch=http.method != "POST" and "id_token_hint" not in unquote(http.query),
+        has_switch=False,  # its address would say again what was refused
         title=title,
         explanation=explanation,
         code=code,

@@ -120,14 +120,16 @@ def test_ui_locales_the_switch_and_the_cookie(house: House, acme: Tenant) -> Non
 
 
 def test_the_switch_works_where_the_request_itself_has_a_wish(house: House, acme: Tenant) -> None:
-    """Issue 5, part 6: on an error page and on the sign-out's page the switch leads back without the wish in the address."""
+    """Issue 5, part 6: on the sign-out's page the switch leads back without the wish in the address; a refusal repeats nothing of it."""
     browser = house.browser(acme)
-    page = browser.get(f"{acme.base_path}/authorize?client_id=nobody&ui_locales=de")
+    page = browser.get(f"{acme.base_path}/logout?ui_locales=de")
     german(page)
     back = browser.get(switched(page, "en"))
-    assert back.location == f"{acme.base_path}/authorize?client_id=nobody"
+    assert back.location == f"{acme.base_path}/logout"
     assert '<html lang="en"' in browser.get(back.location).text
-    german(browser.get(f"{acme.base_path}/logout?ui_locales=de"))
+    refused = browser.get(f"{acme.base_path}/authorize?client_id=nobody&ui_locales=de")
+    german(refused)
+    assert "hreflang" not in refused.text
 
 
 def test_the_platforms_own_pages_have_the_switch(house: House) -> None:

@@ -544,6 +544,8 @@ ARTEFACTS = (
 
 # Tables whose rows nobody ever presents; each with the reason.
 NOT_PRESENTED = {
+    "mail_templates": "how a tenant words its mails; operators write it by `idp mail set`",
+    "password_history": "hashes of former passwords, compared with by the one who chooses a new one",
     "texts": "what a tenant's pages say; nobody presents one",
     "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
