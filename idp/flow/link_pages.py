@@ -122,7 +122,15 @@ class LinkPage:
             }
         action = f"{server.tenant.base_path}{self.path}"
         answer = plain_forms.page(
-            server, request, self._template, self.kind, opaque.digest(token), status=status, action=action, **words
+            server,
+            request,
+            self._template,
+            self.kind,
+            opaque.digest(token),
+            status=status,
+            action=action,
+            has_switch=False,
+            **words,
         )
         # The page's own address has the token: what it loads and leads to is told the origin alone. `no-referrer` would make
         # Chromium send `Origin: null` with our own form.
@@ -149,6 +157,7 @@ class LinkPage:
             request,
             "link_gone.html",
             status=error.status,
+            has_switch=False,  # its address would have the token
             kind=self.kind,
             recover_url=f"{server.tenant.base_path}/recover",
             applications_url=f"{server.tenant.base_path}/start",

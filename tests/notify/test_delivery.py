@@ -282,7 +282,7 @@ def test_the_tenant_s_own_wording(any_post: Any) -> None:
     assert [mail.message["Subject"] for mail in server.mails] == [
         "Neues von Acme",
         "General",
-        "A change to your account at Other",
+        "Eine Änderung an Ihrem Konto bei Other",
     ]
     assert server.mails[0].part("plain").startswith("Hallo, 203.0.113.7!")
     assert server.mails[1].part("plain").startswith("The password of your account was changed.")
