@@ -16,6 +16,7 @@ from idp.errors import TooManyRequests, refused
 from idp.identity import invitations, lifecycle, link_use, links, lockout
 from idp.identity.accounts import By, fold, is_username, record, write_password
 from idp.jobs.outbox import Sent, announced
+from idp.language import current
 from idp.store.tenant import attempts, outbox, users
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def ask(server: Server, request: Request) -> None:
             "user_id": found or opaque.new_id(),  # nobody's: the row is like any other
             "is_over": asked > settings.recovery_mails,
             "interaction": request.interaction,
+            "language": current().tag,
             "source": audit.clean(request.source),
             "correlation_id": request.correlation_id,
         }
@@ -140,7 +142,7 @@ def _send(conn: Connection, mailer: Mailer, tenant: Tenant, user: Row[Any], payl
     link = links.make(
         conn, tenant, KIND, PATH, user_id=user.id, address=user.email, lifetime=lifetime, by="recovery", payload=kept
     )
-    language = (user.claims or {}).get("locale")
+    language = (user.claims or {}).get("locale") or payload.get("language")
     told = {"username": user.username, "minutes": lifetime // 60, "source": payload["source"]}
     mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
 
@@ -169,7 +171,7 @@ def complete(
                 "user_agent": user_agent,
                 "link": None,
             }
-            language = (user.claims or {}).get("locale")
+            language = (user.claims or {}).get("locale") or current().tag
             mailer.enqueue(conn, tenant, "notice", user.email, language=language, **told)
 
     with announced(server.database):

@@ -490,3 +490,18 @@ def test_a_token_longer_than_any_is_not_looked_up(house: House) -> None:
     """Security rule 10: what cannot be a token costs no query."""
     tenant = house.tenant("acme")
     assert links.find(house.database(tenant), "recovery", "l" * 65) is None
+
+
+@pytest.mark.parametrize(("claims", "language"), [({}, "de"), ({"locale": "en-GB"}, "en-GB")])
+def test_the_mail_is_in_the_language_of_who_asks(house: House, claims: dict[str, str], language: str) -> None:
+    """Issue 5, part 6: a person who has chosen no language for the account is written to in the page's."""
+    tenant = house.tenant("acme")
+    email = "gina@example.com"
+    user_id = house.user(tenant, email)
+    house.database(tenant).writing(lambda conn: users.change(conn, user_id, claims=claims))
+    browser = house.browser(tenant)
+    browser.get(f"{tenant.base_path}/language?language=de&to={tenant.base_path}/recover")
+    page = browser.get(f"{tenant.base_path}/recover")
+    browser.submit(page, username=email)
+    answer_requests(house, tenant)
+    assert newest(house, tenant, "recovery").language == language

@@ -26,6 +26,7 @@ class Letter:
     template: str
     to: str
     context: dict[str, Any]
+    language: str | None = None
 
     @property
     def link(self) -> str:
@@ -56,7 +57,7 @@ def letters(house: House, tenant: Tenant, template: str | None = None) -> list[L
         payload = json.loads(row["payload"]) if isinstance(row["payload"], str) else row["payload"]
         opened = house.installation.services.mailer.opened(tenant, payload)
         if template in (None, opened["template"]):
-            found.append(Letter(opened["template"], opened["to"], opened["context"]))
+            found.append(Letter(opened["template"], opened["to"], opened["context"], opened["language"]))
     return found
 
 
