@@ -6,6 +6,7 @@ Durations inside a process (timeouts, rates) use ``time.monotonic`` instead, whi
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _offset = 0
+_guard = threading.Lock()
 
 
 def now() -> int:
@@ -23,11 +25,15 @@ def now() -> int:
 
 @contextmanager
 def shifted(seconds: int) -> Iterator[None]:
-    """Let the process live ``seconds`` in the future (or past, if negative) for the duration of the block."""
-    global _offset  # noqa: PLW0603 - the process has one clock
-    before = _offset
-    _offset = before + seconds
+    """Let the process live ``seconds`` in the future (or past, if negative) for the duration of the block; blocks add up."""
+    _move(seconds)
     try:
         yield
     finally:
-        _offset = before
+        _move(-seconds)  # not back to what it was: blocks of two threads need not end in the order in which they began
+
+
+def _move(seconds: int) -> None:
+    global _offset  # noqa: PLW0603 - the process has one clock
+    with _guard:
+        _offset += seconds

@@ -38,7 +38,9 @@ class Site:
         self.served, self.cluster = served, cluster
         self.tenant: Tenant = served.tenant("acme")
         self.rp: RelyingParty = served.client(self.tenant)
-        time.sleep(2 * FEED_SECONDS)  # every worker has heard of both, and forgets nothing any more
+        # The worker soon publishes each key's successor, and then every process reads the tenant anew.
+        eventually(lambda: len(served.get(self.tenant, "/jwks").json["keys"]) == 4, 30)
+        time.sleep(2 * FEED_SECONDS)  # every worker has heard of it all, and forgets nothing any more
 
     def grant(self) -> Grant:
         return self.served.browser(self.tenant).sign_in(self.rp, scope="openid offline_access")
