@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idp import audit, opaque
+from idp import opaque
 from idp.errors import Invalid, Refusal, Unavailable
 from idp.flow import pages, plain_forms
 from idp.flow.preamble import PARAMETER
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 DONE = "/done"
 NOT_THE_SAME = N_("The two passwords are not the same")
 BUSY = N_("The service is busy. Please try again in a moment")
-_LONGEST_AGENT = 256
 
 _Errors = list[tuple[str | None, str]]
 
@@ -100,7 +99,7 @@ class LinkPage:
         if self.kind == invitations.KIND:
             invitations.accept(server.database, server.tenant, opened, hashed, by=by)
         else:
-            agent = audit.clean(request.headers.get("user-agent"), _LONGEST_AGENT)
+            agent = request.headers.get("user-agent")
             recovery.complete(server, server.services.mailer, opened, hashed, by=by, user_agent=agent)
         return self._finished(server, opened)
 

@@ -6,37 +6,11 @@ know are enough; what is none of them is shown as it came. Must not know session
 
 from __future__ import annotations
 
+from idp.browsers import named
 from idp.language import N_, gettext
 
 LONGEST = 60  # characters of a header that is shown as it came
 UNKNOWN = N_("An unknown program")
-
-# In this order: a browser names those that it wants to be taken for beside itself.
-_BROWSERS = (
-    ("Edg/", "Edge"),
-    ("EdgA/", "Edge"),
-    ("EdgiOS/", "Edge"),
-    ("OPR/", "Opera"),
-    ("Vivaldi/", "Vivaldi"),
-    ("YaBrowser/", "Yandex Browser"),
-    ("SamsungBrowser/", "Samsung Internet"),
-    ("DuckDuckGo/", "DuckDuckGo"),
-    ("FxiOS/", "Firefox"),
-    ("Firefox/", "Firefox"),
-    ("CriOS/", "Chrome"),
-    ("Chromium/", "Chromium"),
-    ("Chrome/", "Chrome"),
-    ("Version/", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("CrOS", "ChromeOS"),
-    ("Macintosh", "macOS"),
-    ("Linux", "Linux"),
-)
 
 
 def described(user_agent: str | None) -> str:
@@ -44,18 +18,11 @@ def described(user_agent: str | None) -> str:
     given = (user_agent or "").strip()
     if not given:
         return gettext(UNKNOWN)
-    browser = _first(_BROWSERS, given) if given.startswith("Mozilla/") else None
-    system = _first(_SYSTEMS, given)
-    if browser == "Safari" and "Safari/" not in given:
-        browser = None
+    browser, system = named(given)
     if browser is not None and system is not None:
         return gettext(N_("%(browser)s on %(system)s")) % {"browser": browser, "system": system}
     if browser is not None:
         return browser
-    if system is not None and given.startswith("Mozilla/"):
+    if system is not None:
         return gettext(N_("A browser on %(system)s")) % {"system": system}
     return given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"
-
-
-def _first(table: tuple[tuple[str, str], ...], given: str) -> str | None:
-    return next((name for mark, name in table if mark in given), None)

@@ -26,7 +26,7 @@ _LONGEST_AGENT = 256  # characters
 class Origin:
     """Where a change came from, as the person is told: the proven address and what the browser calls itself."""
 
-    source: str
+    source: str | None
     user_agent: str | None
 
     @property
@@ -35,10 +35,19 @@ class Origin:
         return clean(self.user_agent, _LONGEST_AGENT) or ""
 
 
-def tell(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, to: str | None, origin: Origin) -> None:
+def tell(
+    conn: Connection,
+    mailer: Mailer,
+    tenant: Tenant,
+    what: str,
+    to: str | None,
+    origin: Origin,
+    language: str | None = None,
+) -> None:
     """Put a notice into the outbox; an account without an address is told nothing.
 
-    ``what`` is a constant: ``password_changed``, ``email_changed``, ``sessions_ended`` or ``account_deleted``.
+    ``what`` is a constant: ``password_changed``, ``email_changed``, ``sessions_ended`` or ``account_deleted``; ``language`` is that of
+    the account, else the page's is meant.
     """
     if to is None:
         return
@@ -47,7 +56,7 @@ def tell(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, to: str | 
         tenant,
         "notice",
         to,
-        language=current().tag,
+        language=language or current().tag,
         what=what,
         at=now(),
         source=origin.source,

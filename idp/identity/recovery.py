@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import TooManyRequests, refused
-from idp.identity import invitations, lifecycle, link_use, links, lockout
+from idp.identity import invitations, lifecycle, link_use, links, lockout, notices
 from idp.identity.accounts import By, fold, is_username, record, write_password
 from idp.jobs.outbox import Sent, announced
 from idp.language import current
@@ -164,15 +164,9 @@ def complete(
         attempts.reset(conn, lockout.account(user.username_key))
         record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended, "way": KIND})
         if lifecycle.of(user.state).notices:
-            told: dict[str, Any] = {
-                "what": "password_changed",
-                "at": now(),
-                "source": by.source,
-                "user_agent": user_agent,
-                "link": None,
-            }
-            language = (user.claims or {}).get("locale") or current().tag
-            mailer.enqueue(conn, tenant, "notice", user.email, language=language, **told)
+            origin = notices.Origin(by.source, user_agent)
+            locale = (user.claims or {}).get("locale")
+            notices.tell(conn, mailer, tenant, "password_changed", user.email, origin, locale)
 
     with announced(server.database):
         server.database.writing(work)

@@ -67,7 +67,8 @@ def test_a_new_password_by_mail(any_house: House) -> None:
     assert browser.submit(login, username=ADA, password=PASSWORD).status == 400
     assert browser.submit(login, username=ADA, password=NEW).status == 303
     notice = newest(any_house, tenant, "notice")
-    assert (notice.to, notice.context["what"], notice.context["link"]) == (ADA, "password_changed", None)
+    told = (notice.to, notice.context["what"], notice.context["link"])
+    assert told == (ADA, "password_changed", f"{tenant.issuer}/account")
     assert notice.context["source"] == "127.0.0.1"
     kinds = [row["kind"] for row in rows(tenant.database_url, "SELECT kind FROM audit_events ORDER BY seq")]
     assert [kind for kind in kinds if kind.startswith(("recovery", "user.password"))] == [

@@ -92,7 +92,8 @@ def test_hostile_values_are_text():
         ),
         ("curl/8", "an unknown browser"),
         ("Your account is locked, go to https://evil.example now", "an unknown browser"),
-        ("https://evil.example Firefox/1 Windows", "Firefox on Windows"),
+        ("https://evil.example Firefox/1 Windows", "an unknown browser"),
+        ("Mozilla/5.0 https://evil.example Firefox/1 Windows", "Firefox on Windows"),
     ],
 )
 def test_a_browser_is_named_and_never_quoted(user_agent, name):
