@@ -150,10 +150,8 @@ def apply(
 
 
 def _other_owner(conn: Connection, address: str, user_id: str) -> Row[Any] | None:
-    """Return the other account that is signed in to by this address, or None."""
-    key = fold(address)
-    found = users.find_by_username(conn, key) if is_username(key) else None
-    return found if found is not None and found.id != user_id else None
+    """Return the other account that is signed in to by this address, or has it, or None; as a sign-up judges it."""
+    return users.find_with_address(conn, fold(address), address, but=user_id)
 
 
 def _record(

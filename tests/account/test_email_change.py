@@ -194,6 +194,17 @@ def test_a_taken_address_is_answered_alike(any_world: World) -> None:
     assert browser.get(any_world.link_path(any_world.mails()[0])).status == 410  # the older link died alike
 
 
+def test_an_address_that_somebody_has_beside_another_name(any_world: World) -> None:
+    """S105: one address is one account's, also where that account is signed in to by another name, and a sign-up judges alike."""
+    database = any_world.house.database(any_world.tenant)
+    with database.reading() as conn:
+        eve = users.find_by_username(conn, EVE)
+    database.writing(lambda conn: users.change(conn, eve.id, username="eve", username_key="eve"))
+    ask(any_world, any_world.signed_in(), EVE)
+    (mail,) = any_world.mails()
+    assert (mail["template"], mail["to"]) == ("email_taken", EVE)
+
+
 def test_an_address_taken_meanwhile(any_world: World) -> None:
     """Issue 5, e-mail change: whoever proved the address is told that it belongs to an account by now; nothing is changed."""
     browser = any_world.signed_in()

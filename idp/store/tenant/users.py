@@ -22,7 +22,7 @@ users = db.Table(
     identifier(),
     text("username"),
     text("username_key"),  # the username folded, so that variants of one name are one account
-    text("email", nullable=True),
+    text("email", nullable=True, index=True),
     db.Column("email_verified", Boolean, nullable=False),
     document("claims"),
     text("password_hash", nullable=True),
@@ -77,9 +77,10 @@ def list_deleted(conn: Connection, before: int, limit: int) -> Sequence[Row[Any]
     return conn.execute(select(users).where(here).limit(limit)).all()
 
 
-def find_with_address(conn: Connection, username_key: str, email: str) -> Row[Any] | None:
-    """Return a user who signs in by a name or has an e-mail address, whatever the state, or None."""
+def find_with_address(conn: Connection, username_key: str, email: str, *, but: str = "") -> Row[Any] | None:
+    """Return a user, other than one, who signs in by a name or has an e-mail address, whatever the state, or None."""
     here = (users.c.username_key == username_key) | users.c.email.in_((email, email.lower()))
+    here &= users.c.id != but
     return conn.execute(select(users).where(here).limit(1)).first()
 
 
