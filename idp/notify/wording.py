@@ -115,7 +115,7 @@ def check(part: str, body: str, values: Mapping[str, Any]) -> None:
         raise Invalid(f"The wording cannot be filled in: {_plain(error)}; known here are {known}.") from None
     except jinja2.TemplateSyntaxError as error:
         raise Invalid(f"Line {error.lineno} of the wording is not right: {_plain(error)}.") from None
-    except (jinja2.TemplateError, TypeError, ValueError, RecursionError) as error:
+    except (jinja2.TemplateError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"The wording cannot be filled in: {_plain(error)}.") from None
 
 
