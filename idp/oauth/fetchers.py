@@ -57,14 +57,19 @@ class Fetchers:
         return future
 
     def _run(self, tenant_id: str, future: Future[Any], function: Callable[[], Any]) -> None:
+        """Call the function, give the turn back, then say what came of it: who has the answer finds the turn free."""
+        answer: Any = None
+        failure: BaseException | None = None
+        wanted = future.set_running_or_notify_cancel()
         try:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function())
-                except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-                    future.set_exception(error)
-        finally:
-            self._next(tenant_id)
+            answer = function() if wanted else None
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            failure = error
+        self._next(tenant_id)
+        if failure is not None:
+            future.set_exception(failure)
+        elif wanted:
+            future.set_result(answer)
 
     def _next(self, tenant_id: str) -> None:
         """Let the next of a tenant's line queue up behind what other tenants wait for."""
