@@ -24,6 +24,8 @@ from page_samples import LANGUAGES, SAMPLES
 from pseudo_language import offered
 
 from idp import language
+from idp.flow import brand_preview
+from idp.notify import catalogue, rendering
 from idp.web.branding import brand_css
 from idp.web.pages import render, static_file
 
@@ -73,6 +75,8 @@ class _Pages(BaseHTTPRequestHandler):
             self._answer("text/css", brand_css(brand).encode())
         elif path.endswith("/sample-frame"):
             self._answer("text/html; charset=utf-8", b"<!doctype html><title>frame</title>")
+        elif path.endswith(brand_preview.MAIL):
+            self._answer("text/html; charset=utf-8", _mail(), brand_preview.MAIL_POLICY)
         elif path == "/sample-logo.svg":
             self._answer("image/svg+xml", SAMPLE_LOGO)
         elif path in PICTURES:
@@ -92,13 +96,21 @@ class _Pages(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def _answer(self, content_type: str, body: bytes) -> None:
+    def _answer(self, content_type: str, body: bytes, policy: str = POLICY) -> None:
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Content-Security-Policy", policy)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _mail() -> bytes:
+    """Return the mail that the preview of a brand shows."""
+    issuer = "https://id.example/t/acme"
+    sample = catalogue.get(brand_preview.SAMPLE).sample_for(issuer)
+    sender = rendering.Sender("Acme Instruments", issuer)
+    return (rendering.write(brand_preview.SAMPLE, sample, sender, language.load("en")).html or "").encode()
 
 
 @contextmanager
