@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from idp import language
 from idp.errors import Invalid, NotFound
 from idp.flow import landing, languages, pages, session
 from idp.language import N_
@@ -54,6 +53,7 @@ def show(server: FlowServer, request: Request) -> Response:
         brand=pages.brand_with(server.tenant, tried),
         brand_css=f"{base}{STYLESHEET}?{urlencode(colours)}",
         frame_src=("'self'",),
+        has_switch=_is_ours(request),  # it would try what stands in the address
         action=f"{base}{PATH}",
         values=values,
         sample={"name": "Ada Lovelace", "username": "ada@example.org"},
@@ -105,12 +105,15 @@ def _require_administrator(server: FlowServer, request: Request) -> None:
     raise NotFound
 
 
+def _is_ours(request: Request) -> bool:
+    """Say whether the address comes from our own page or was typed: nobody's link puts words on a page of ours."""
+    return request.headers.get("sec-fetch-site") in (None, "same-origin", "none")
+
+
 def _tried(server: FlowServer, request: Request) -> tuple[TenantSettings, dict[str, str], list[tuple[str | None, str]]]:
     """Return the settings with what is tried, what the form shows again, and a sentence for each value that cannot be."""
     settings = server.tenant.settings
-    # Nobody's link puts words on a page of ours.
-    is_ours = request.headers.get("sec-fetch-site") in (None, "same-origin", "none")
-    given = {name: value for name, value in request.args if name in FIELDS} if is_ours else {}
+    given = {name: value for name, value in request.args if name in FIELDS} if _is_ours(request) else {}
     good: dict[str, Any] = {}
     errors: list[tuple[str | None, str]] = []
     for name, text in given.items():
@@ -118,7 +121,7 @@ def _tried(server: FlowServer, request: Request) -> tuple[TenantSettings, dict[s
             # Checked by itself: an empty text means the default.
             parsed = tenant_settings.parse({name: text}, {})
         except Invalid:
-            errors.append((name, language.translated(_WRONG[name])))
+            errors.append((name, _WRONG[name]))
         else:
             good[name] = parsed.get(name, getattr(type(settings)(), name))
     shown = {name: given.get(name, getattr(settings, name)) for name in FIELDS}

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -85,7 +85,7 @@ class _Pages(BaseHTTPRequestHandler):
             template, brand, context = SAMPLES[sample]
             tag = dict(parse_qsl(query)).get("language", language.DEFAULT)
             with offered(), language.spoken(language.load(tag)):
-                html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **context})
+                html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **_spoken(context)})
             self._answer("text/html; charset=utf-8", html.encode())
         elif path == "/":
             links = "".join(f'<li><a href="/{escape(name)}/">{escape(name)}</a></li>' for name in SAMPLES)
@@ -103,6 +103,15 @@ class _Pages(BaseHTTPRequestHandler):
         self.send_header("Content-Security-Policy", policy)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _spoken(value: Any) -> Any:
+    """Return what a page is shown with as its handler hands it over: its sentences in the language of the page."""
+    if isinstance(value, dict):
+        return {name: _spoken(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_spoken, value))
+    return language.translated(value) if isinstance(value, str) and value[:1].isupper() else value
 
 
 def _mail() -> bytes:
