@@ -13,10 +13,10 @@ from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound, TooManyRequests
 from idp.identity import links, notices, session_end
-from idp.identity.accounts import By, check_email, fold, is_username
+from idp.identity.accounts import By, check_email, fold, is_username, mailbox_of
 from idp.jobs.outbox import announced
 from idp.language import N_, current
-from idp.store.tenant import attempts, one_time_links, users
+from idp.store.tenant import attempts, one_time_links, sessions, users
 
 if TYPE_CHECKING:
     from idp.identity.notices import Origin
@@ -30,7 +30,7 @@ PATH = "/account/email/confirm"
 LIFETIME = 3600  # seconds
 WINDOW = 3600  # seconds in which mails are counted
 MOST_ASKED = 5  # by one account in the window; then it is told to wait
-MOST_SENT = 5  # to one address in the window, whoever asks; then nothing more is sent, and nobody is told
+MOST_SENT = 5  # to one mailbox in the window, whoever asks; then nothing more is sent, and nobody is told
 
 
 class AddressTaken(Conflict):
@@ -62,7 +62,7 @@ def ask(
         asked, ends = attempts.count_one(conn, opaque.digest(f"email change of\n{user.id}"), WINDOW)
         if asked > MOST_ASKED:
             raise TooManyRequests(retry_after=max(1, ends - now()))
-        sent, _ = attempts.count_one(conn, opaque.digest(f"email change to\n{fold(wanted)}"), WINDOW)
+        sent, _ = attempts.count_one(conn, opaque.digest(f"email change to\n{mailbox_of(wanted)}"), WINDOW)
         # Both ways write as much, and leave the account without a link from before.
         one_time_links.revoke_of_user(conn, user.id, KIND)
         if sent <= MOST_SENT:
@@ -128,6 +128,8 @@ def apply(
     def work(conn: Connection) -> bool:
         user = users.find_locked(conn, link.user_id)
         if user is None or user.state != "active" or user.email != payload["old"]:
+            return False
+        if sessions.find_open(conn, session_id) is None:  # it was ended while the form was under way
             return False
         if _other_owner(conn, wanted, user.id) is not None:
             raise AddressTaken

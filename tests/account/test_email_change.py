@@ -9,7 +9,7 @@ from house import PASSWORD
 
 from idp import opaque
 from idp.clock import shifted
-from idp.identity import links
+from idp.identity import accounts, email_change, links, notices, session_end
 from idp.store.db import db
 from idp.store.tenant import one_time_links, users
 
@@ -273,3 +273,47 @@ def test_the_link_is_kept_nowhere_in_clear(any_world: World) -> None:
     assert len(token) > 40
     assert token not in everything
     assert opaque.digest(token) in everything
+
+
+def test_s091_a_changed_password_ends_a_link_to_another_address(any_world: World) -> None:
+    """S091, S092: who was let in by the former password has asked for an address of their own; the owner's new password ends that."""
+    any_world.set(password_change_ends_sessions="off")
+    thief, owner = any_world.signed_in(), any_world.signed_in()
+    ask(any_world, thief)
+    page = thief.get(any_world.link_path(any_world.mails()[0]))
+    assert page.status == 200
+    another = "one more long enough sentence"
+    changed = owner.submit(
+        any_world.open(owner, "/password"),
+        current_password=PASSWORD,
+        new_password=another,
+        confirm_password=another,
+    )
+    assert changed.status == 303
+    assert thief.submit(page).status == 410
+    assert thief.get(any_world.link_path(any_world.mails()[0])).status == 410
+    assert any_world.user().email == ADA
+
+
+def test_s092_a_session_that_ends_this_moment_changes_nothing(any_world: World) -> None:
+    """S092, S093: the owner ends the session while the form of whoever stole it is under way."""
+    thief = any_world.signed_in()
+    ask(any_world, thief)
+    user, tenant = any_world.user(), any_world.tenant
+    database, mailer = any_world.house.database(tenant), any_world.house.installation.services.mailer
+    with database.reading() as conn:
+        (link,) = one_time_links.list_of_kind(conn, "email_change")
+    database.writing(lambda conn: session_end.end_all_of(conn, user.id, "test"))
+    told = {"origin": notices.Origin(None, None), "by": accounts.By(user.id)}
+    assert not email_change.apply(database, mailer, tenant, link, ends_others=False, **told)
+    assert any_world.user().email == ADA
+
+
+def test_a_mailbox_is_not_flooded_by_its_subaddresses(any_world: World) -> None:
+    """OWASP ASVS 2.4.1: however an address is spelt, its mailbox gets five mails in an hour; and nobody is told."""
+    browser, eve = any_world.signed_in(), any_world.signed_in(EVE)
+    for number in range(5):
+        assert ask(any_world, browser, f"Victim+{number}@new.example").status == 200
+    for number in range(5):
+        assert ask(any_world, eve, f"victim+x{number}@new.example").status == 200
+    assert len(any_world.mails()) == 5

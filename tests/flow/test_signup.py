@@ -210,6 +210,18 @@ def test_what_was_typed_survives(server: EchoServer, fields: dict[str, str], sen
     assert page.title == CODE_TITLE
 
 
+@pytest.mark.parametrize(
+    "password", ["AuthSec-AuthSec-1", "Eve Newcomer 2026", "acme-instruments!", "eve@new.example.."]
+)
+def test_the_rules_of_a_new_password_hold_here_too(server: EchoServer, password: str) -> None:
+    """S090, SP 800-63B-4 §3.1.1.2: the product's name, the tenant's, one's own and one's address are no password at the sign-up either."""
+    browser = Browser(opening(server))
+    page = browser.post(to_form(browser), FORM | {"password": password, "confirm_password": password})
+    assert page.status == 400
+    assert 'id="password-error"' in page.text
+    assert server.rows("SELECT id FROM signups") == []
+
+
 def test_back_from_the_code_to_the_form(server: EchoServer) -> None:
     """Issue 5: who mistyped the address goes back, finds what was typed, and gets the code at the right one."""
     browser = Browser(opening(server))

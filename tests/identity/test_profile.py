@@ -296,6 +296,19 @@ def test_own_attributes_are_released_by_their_scope() -> None:
     }
 
 
+def test_a_value_from_before_the_type_changed_is_not_released() -> None:
+    """OIDC Core §5.1, S102: what somebody typed as a text is nothing that an application may take for a yes, or for a number."""
+    schema = parse(EVERYTHING)
+    stored = {"news": "false", "age": "36", "team": True, "contact": {"sub": "x"}}
+    user = SimpleNamespace(claims=stored, username="ada", email=None, email_verified=False, updated_at=1)
+    every = frozenset({"staff", "profile", "email"})
+    assert claims_for(user, every, (), (), schema.release).keys() == {"preferred_username", "updated_at"}
+    user.claims = {"news": True, "age": 36.5}
+    assert claims_for(user, every, (), (), schema.release).items() >= {"news": True, "age": 36.5}.items()
+    user.claims = {"age": True}
+    assert "age" not in claims_for(user, every, (), (), schema.release)
+
+
 def test_the_schema_is_the_tenants(any_server: Server) -> None:
     """Issue 5: kept in the tenant's database; without one the default; users made by operators have own attributes too."""
     database = any_server.database
