@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PRODUCT = "AuthSec"
 SHORTEST_NAME = 3  # characters of a part of a name that counts
+MOST_PARTS = 500  # that are looked for: nobody's names have more, and a profile can be stuffed with words
 EASY_TAIL = 8  # so many digits and signs around a listed word add too little
 SHORT_PIECE = 4  # a piece of so few characters may not be all there is
 _OWN_NAMES = ("name", "given_name", "middle_name", "family_name", "nickname", "preferred_username")
@@ -70,8 +71,10 @@ def parts_of(names: Iterable[str | None]) -> set[str]:
     for name in names:
         plain = _folded(name or "")
         local = plain.rpartition("@")[0] or plain
-        for part in {plain, local, *re.split(r"[\W_]+", local)}:
+        for part in (plain, local, *re.split(r"[\W_]+", local)):
             found |= {_letters(part), _bare(part), _bare(part.translate(_SPELT_OUT))}
+            if len(found) >= MOST_PARTS:
+                break
     return {part for part in found if len(part) >= SHORTEST_NAME}
 
 
