@@ -47,7 +47,11 @@ class By:
 
 def fold(username: str) -> str:
     """Return the key of a username: spellings that people take for the same name (case, width, spaces around) are one account."""
-    text = unicodedata.normalize("NFKC", username[: 4 * LONGEST_USERNAME]).casefold()
+    text = unicodedata.normalize("NFKC", username[: 4 * LONGEST_USERNAME])
+    name, at, domain = text.rpartition("@")
+    # RFC 5892 §2.6: ß and ς are letters of domains; the domain with ss or σ in their place, which casefold() makes of them, is
+    # somebody else's. Letter by letter: at the end of a word lower() makes ς of Σ.
+    text = f"{name.casefold()}@{''.join(map(str.lower, domain))}" if at else text.casefold()
     return unicodedata.normalize("NFKC", text).strip()
 
 
