@@ -124,7 +124,7 @@ def insert(conn: Connection, new: NewUser, *, password_hash: str | None, must_ch
 
     So it is by an account that has the name, which is an address, as its address: mails to it would be about two accounts.
     """
-    if users.find_with_address(conn, new.key, new.address) is not None:
+    if users.find_owner(conn, new.key, new.address) is not None:
         raise Conflict("There is a user with this name already.")
     users.create(
         conn,

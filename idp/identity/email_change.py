@@ -77,7 +77,8 @@ def ask(
 def _send(
     conn: Connection, mailer: Mailer, tenant: Tenant, user: Row[Any], wanted: str, *, session_id: str, origin: Origin
 ) -> None:
-    owner = _other_owner(conn, wanted, user.id)
+    # The other account that is signed in to by this address, or has it; as a sign-up judges it.
+    owner = users.find_with_address(conn, fold(wanted), wanted, but=user.id)
     if owner is not None:
         if owner.state == "active":
             mailer.enqueue(conn, tenant, "email_taken", owner.email or wanted, lifetime=LIFETIME, address=wanted)
@@ -131,12 +132,12 @@ def apply(
             return False
         if sessions.find_open(conn, session_id) is None:  # it was ended while the form was under way
             return False
-        if _other_owner(conn, wanted, user.id) is not None:
+        key = fold(wanted)
+        if users.find_owner(conn, key, wanted, but=user.id) is not None:
             raise AddressTaken
         if not one_time_links.consume(conn, link.id):
             return False
         values: dict[str, Any] = {"email": wanted, "email_verified": True}
-        key = fold(wanted)
         if user.email is not None and user.username_key == fold(user.email) and is_username(key):
             values |= {"username": wanted, "username_key": key}
         users.change(conn, user.id, **values)
@@ -149,11 +150,6 @@ def apply(
 
     with announced(database):
         return database.writing(work)
-
-
-def _other_owner(conn: Connection, address: str, user_id: str) -> Row[Any] | None:
-    """Return the other account that is signed in to by this address, or has it, or None; as a sign-up judges it."""
-    return users.find_with_address(conn, fold(address), address, but=user_id)
 
 
 def _record(

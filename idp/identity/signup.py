@@ -173,11 +173,12 @@ def guess(
     if not signups.consume(conn, row.id):
         return "over", 0
     user_id = opaque.new_id()
-    is_new = users.find_with_address(conn, accounts.fold(row.address), row.address) is None and users.create_new(
+    key = accounts.fold(row.address)
+    is_new = users.find_owner(conn, key, row.address) is None and users.create_new(
         conn,
         id=user_id,
         username=row.address,
-        username_key=accounts.fold(row.address),
+        username_key=key,
         email=row.address,
         email_verified=True,
         claims=row.claims,

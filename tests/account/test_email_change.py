@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from account_world import ADA, EVE
 from house import PASSWORD
+from serving import together
+from sqlalchemy import select
 
 from idp import opaque
 from idp.clock import shifted
 from idp.identity import accounts, email_change, links, notices, session_end
+from idp.identity.email_change import AddressTaken
 from idp.store.db import db
 from idp.store.tenant import one_time_links, users
 
 if TYPE_CHECKING:
+    import pytest
     from account_world import World
     from house import Answer, Browser
 
@@ -213,6 +218,39 @@ def test_an_address_taken_meanwhile(any_world: World) -> None:
     answer = confirm(any_world, browser, any_world.mails()[0])
     assert answer.status == 409
     assert any_world.user().email == ADA
+
+
+def test_an_address_that_two_take_at_once_is_one_account_s(any_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S105, S112: both have proven that they read it, and both find it free at the same moment; one has it afterwards."""
+    tenant = any_world.tenant
+    database, mailer = any_world.house.database(tenant), any_world.house.installation.services.mailer
+    ids = []
+    for name, address in (("ada", ADA), ("eve", EVE)):
+        user = any_world.user(address)
+        ids.append(user.id)
+        change = {"username": name, "username_key": name}
+        database.writing(lambda conn, id_=user.id, change=change: users.change(conn, id_, **change))
+        ask(any_world, any_world.signed_in(name))
+    with database.reading() as conn:
+        links_ = one_time_links.list_of_kind(conn, "email_change")
+    real = users.find_with_address
+
+    def slow(*args: Any, **more: Any) -> Any:
+        found = real(*args, **more)
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(users, "find_with_address", slow)
+
+    def take(number: int) -> bool:
+        told = {"origin": notices.Origin(None, None), "by": accounts.By(ids[number])}
+        try:
+            return email_change.apply(database, mailer, tenant, links_[number], ends_others=False, **told)
+        except AddressTaken:
+            return False
+
+    assert sum(together(2, take)) == 1
+    assert len(any_world.rows(select(users.users).where(users.users.c.email == NEW))) == 1
 
 
 def test_what_is_no_address_is_said(world: World) -> None:

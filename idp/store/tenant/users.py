@@ -43,6 +43,10 @@ db.Index(
     postgresql_where=users.c.deleted_at.is_not(None),
 )
 
+# PostgreSQL: the advisory lock that takers of one address take turns on. No constraint can do it: an address may be one account's name
+# and another's address, and accounts that are brought in may share one.
+_GIVING_ADDRESSES = 0x41444452
+
 _ONE = select(users).where(users.c.id == bindparam("user_id"))
 _BY_ID = Prepared(_ONE)
 _LOCKED = Prepared(_ONE.with_for_update())  # SQLite has one writer anyway
@@ -82,6 +86,13 @@ def find_with_address(conn: Connection, username_key: str, email: str, *, but: s
     here = (users.c.username_key == username_key) | users.c.email.in_((email, email.lower()))
     here &= users.c.id != but
     return conn.execute(select(users).where(here).limit(1)).first()
+
+
+def find_owner(conn: Connection, username_key: str, email: str, *, but: str = "") -> Row[Any] | None:
+    """Return the same before an address is given to somebody: until the transaction ends nobody else finds it free."""
+    if conn.dialect.name == "postgresql":  # SQLite has one writer anyway
+        conn.execute(select(func.pg_advisory_xact_lock(_GIVING_ADDRESSES, func.hashtext(username_key))))
+    return find_with_address(conn, username_key, email, but=but)
 
 
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
