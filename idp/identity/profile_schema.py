@@ -41,7 +41,18 @@ _AUTHORITY = frozenset(
         "is_admin",
         "claims",
         "verified_claims",
-        "sub",
+        "authorities",
+        "privileges",
+        "scp",
+        "is_staff",
+        "is_superuser",
+        "superuser",
+        # what libraries of other identity providers look at
+        "realm_access",
+        "resource_access",
+        "wids",
+        "hd",
+        "tid",
     ]
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)

@@ -69,7 +69,7 @@ def test_a_document_survives() -> None:
         (one(name="x" * 41), "attributes[0].name must be"),
         (one(name="tеam"), "attributes[0].name must be"),  # a Cyrillic letter
         (one(name="__proto__"), "attributes[0].name must be"),
-        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "address", "email_verified", "updated_at")],
+        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "realm_access", "hd", "scp", "address", "email_verified", "updated_at")],
         (one(label=""), "attributes[0].label"),
         (one(label=None), "attributes[0].label"),
         (one(label={}), "attributes[0].label"),
