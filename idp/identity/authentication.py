@@ -118,7 +118,8 @@ def sign_in(
         # Where no password gets in, none is judged: a right one can take longer (its hash is renewed), which a guesser would measure.
         if found is None or verdict.is_locked or not lifecycle.of(found.state).signs_in:
             return None
-        return found.password_hash
+        stored: str | None = found.password_hash
+        return stored
 
     is_right, new_hash = services.hasher.verify(stored_hash, attempt.password)
     verdict, user = begun[0]
