@@ -19,6 +19,7 @@ from idp.flow.login import LOGIN
 from idp.flow.preamble import PARAMETER, form_token, load_step
 from idp.flow.signup_offer import PATH, is_offered, may_sign_up
 from idp.identity import profile, signup
+from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password, normalised
 from idp.jobs.outbox import announced
 from idp.language import N_, filled, gettext
@@ -94,7 +95,7 @@ class SignUp:
         errors: _Errors = [("email", problem)] if problem is not None else []
         clean, wrong = profile.check(server.profile, typed, "signup", language=language.current().tag)
         errors += [(f"{profile.PREFIX}{name}", sentence) for name, sentence in wrong.items()]
-        errors += self._password_errors(context, (address, *(str(value) for value in clean.values() if value)))
+        errors += self._password_errors(context, address, clean)
         terms = server.terms
         if terms is not None and context.field("terms") != terms.version:
             errors.append(("terms", gettext(_TERMS)))
@@ -133,9 +134,12 @@ class SignUp:
             context.write(work)
         return redirect(303, context.url_of(CODE_PATH), context.set_cookies)
 
-    def _password_errors(self, context: Context, names: tuple[str, ...]) -> _Errors:
+    def _password_errors(self, context: Context, address: str, clean: Mapping[str, Any]) -> _Errors:
         server, new = context.server, context.field("password")
-        problems = check_new_password(new, server.tenant.settings, (*names, server.tenant.name))
+        names = names_of(server.tenant.name, address, address, clean)
+        problems = check_new_password(
+            new, server.tenant.settings, (*names, *(str(each) for each in clean.values() if each))
+        )
         errors: _Errors = [("password", sentence) for sentence in problems]
         if not problems and normalised(context.field("confirm_password")) != normalised(new):
             errors.append(("confirm_password", gettext(_MISMATCH)))

@@ -21,7 +21,7 @@ from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
 from idp.language import N_
-from idp.store.tenant import consents, one_time_links, role_bindings, terms, users
+from idp.store.tenant import consents, one_time_links, role_bindings, sessions, terms, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,11 @@ class By:
 
 def fold(username: str) -> str:
     """Return the key of a username: spellings that people take for the same name (case, width, spaces around) are one account."""
-    text = unicodedata.normalize("NFKC", username[: 4 * LONGEST_USERNAME]).casefold()
+    text = unicodedata.normalize("NFKC", username[: 4 * LONGEST_USERNAME])
+    name, at, domain = text.rpartition("@")
+    # RFC 5892 §2.6: ß and ς are letters of domains; the domain with ss or σ in their place, which casefold() makes of them, is
+    # somebody else's. Letter by letter: at the end of a word lower() makes ς of Σ.
+    text = f"{name.casefold()}@{''.join(map(str.lower, domain))}" if at else text.casefold()
     return unicodedata.normalize("NFKC", text).strip()
 
 
@@ -68,6 +72,12 @@ def check_email(email: str) -> str:
         ) from None
 
 
+def mailbox_of(address: str) -> str:
+    """Return the letter box that an address's mail ends in, as far as it shows: any spelling, subaddresses (``ada+x@``) included."""
+    local, _, domain = fold(address).rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewUser:
     """A user to be, every part checked and in its stored form."""
@@ -79,6 +89,11 @@ class NewUser:
     is_verified: bool
     claims: Mapping[str, Any]
     roles: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """The name as an address is stored, for finding whose it is."""
+        return self.email if self.email is not None and fold(self.email) == self.key else self.username
 
 
 def checked(
@@ -105,8 +120,11 @@ def checked(
 
 
 def insert(conn: Connection, new: NewUser, *, password_hash: str | None, must_change: bool, state: str) -> None:
-    """Write a user and its roles; raises :class:`Conflict` when the name is taken, by a deleted user that is kept too."""
-    if users.find_by_username(conn, new.key) is not None:
+    """Write a user and its roles; raises :class:`Conflict` when the name is taken, by a deleted user that is kept too.
+
+    So it is by an account that has the name, which is an address, as its address: mails to it would be about two accounts.
+    """
+    if users.find_owner(conn, new.key, new.address) is not None:
         raise Conflict("There is a user with this name already.")
     users.create(
         conn,
@@ -181,7 +199,8 @@ def set_password(
     """Give a user a new password; other sessions and their grants end where the tenant wants it (the default).
 
     ``keep_session`` is the session the person sits at; ``also`` runs in the same transaction. Raises :class:`Invalid` for a password
-    against the rules or one that the person has had before, where the tenant refuses those.
+    against the rules or one that the person has had before, where the tenant refuses those, and :class:`Conflict` when ``user`` has another
+    one by now or the session has ended: whoever is thrown out this moment may not undo that.
     """
     _check_password(password, tenant, names_of(tenant.name, user.username, user.email, user.claims))
     password_history.check(database, hasher, tenant.settings, user, password)
@@ -191,6 +210,10 @@ def set_password(
         current = locked(conn, user.id)
         if not lifecycle.of(current.state).password:
             raise lifecycle.instead(current.state, "active")
+        if current.password_hash != user.password_hash:
+            raise Conflict(N_("The password has been changed in the meantime. Please try again."))
+        if keep_session is not None and sessions.find_open(conn, keep_session) is None:
+            raise Conflict(N_("You were signed out in the meantime. Please sign in and try again."))
         ended = write_password(conn, tenant, user.id, password_hash, must_change=must_change, keep_session=keep_session)
         record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
         if also is not None:
@@ -211,14 +234,13 @@ def write_password(
 ) -> int:
     """Store a new password of a user whose row is locked; returns how many sessions ended.
 
-    Links that would set another one, lead out of a lock of the former, or give the account an address that somebody asked for who
-    knew the former, die with it.
+    Every other link dies with the former: who had it may have asked for one, to another address too.
     """
     password_history.keep(conn, tenant.settings, locked(conn, user_id))
     users.change(
         conn, user_id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
     )
-    one_time_links.revoke_of_user(conn, user_id, lifecycle.RECOVERY, lifecycle.UNLOCK, lifecycle.EMAIL_CHANGE)
+    one_time_links.revoke_of_user(conn, user_id)
     if not tenant.settings.password_change_ends_sessions:
         return 0
     return session_end.end_all_of(conn, user_id, "password_changed", but=keep_session)
@@ -228,7 +250,10 @@ def disable_user(database: Database, user_id: str, *, by: By) -> None:
     """Keep a user from signing in; sessions, tokens and links end now. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        ended = lifecycle.enter(conn, locked(conn, user_id), "disabled", "user_disabled")
+        user = locked(conn, user_id)
+        if user.state == "deleted":  # the way back is to restore it, which puts its other columns in order too
+            raise lifecycle.instead(user.state, "disabled")
+        ended = lifecycle.enter(conn, user, "disabled", "user_disabled")
         record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
 
     with announced(database):

@@ -114,8 +114,12 @@ def sign_in(
 
     def stored_hash() -> str | None:
         begun.append((database.writing(counted), _find(database, key)))
-        found = begun[0][1]
-        return found.password_hash if found is not None else None
+        verdict, found = begun[0]
+        # Where no password gets in, none is judged: a right one can take longer (its hash is renewed), which a guesser would measure.
+        if found is None or verdict.is_locked or not lifecycle.of(found.state).signs_in:
+            return None
+        stored: str | None = found.password_hash
+        return stored
 
     is_right, new_hash = services.hasher.verify(stored_hash, attempt.password)
     verdict, user = begun[0]

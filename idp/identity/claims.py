@@ -46,12 +46,19 @@ class Release:
     """Which scope of a tenant releases which claim, and the other way round."""
 
     by_scope: Mapping[str, tuple[str, ...]] = field(hash=False)
+    types: Mapping[str, tuple[type, ...]] = field(
+        default_factory=dict, hash=False
+    )  # of the tenant's own claims, in JSON
     scope_of: Mapping[str, str] = field(init=False, hash=False)
 
     def __post_init__(self) -> None:
         """Turn the table round once."""
         by_claim = {claim: scope for scope, claims in self.by_scope.items() for claim in claims}
         object.__setattr__(self, "scope_of", by_claim)
+
+    def may_be(self, claim: str, value: Any) -> bool:
+        """Say whether a stored value is what its claim is by now: an application may take the text "false" for a yes."""
+        return claim not in self.types or type(value) in self.types[claim]
 
 
 STANDARD = Release(SCOPE_CLAIMS)
@@ -72,7 +79,7 @@ def claims_for(
     stored: dict[str, Any] = user.claims or {}
     names = {claim for scope in scopes for claim in release.by_scope.get(scope, ())}
     names.update(name for name in requested if name in release.scope_of)
-    found = {name: value for name in names if (value := stored.get(name)) is not None}
+    found = {name: value for name in names if (value := stored.get(name)) is not None and release.may_be(name, value)}
     if "email" in names and user.email:
         found["email"] = user.email
     if "email_verified" in names and user.email:

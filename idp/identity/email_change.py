@@ -13,10 +13,10 @@ from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound, TooManyRequests
 from idp.identity import lifecycle, links, notices, session_end
-from idp.identity.accounts import By, check_email, fold, is_username
+from idp.identity.accounts import By, check_email, fold, is_username, mailbox_of
 from idp.jobs.outbox import announced
 from idp.language import N_, current
-from idp.store.tenant import attempts, one_time_links, users
+from idp.store.tenant import attempts, one_time_links, sessions, users
 
 if TYPE_CHECKING:
     from idp.identity.notices import Origin
@@ -30,7 +30,7 @@ PATH = "/account/email/confirm"
 LIFETIME = 3600  # seconds
 WINDOW = 3600  # seconds in which mails are counted
 MOST_ASKED = 5  # by one account in the window; then it is told to wait
-MOST_SENT = 5  # to one address in the window, whoever asks; then nothing more is sent, and nobody is told
+MOST_SENT = 5  # to one mailbox in the window, whoever asks; then nothing more is sent, and nobody is told
 
 
 class AddressTaken(Conflict):
@@ -62,7 +62,7 @@ def ask(
         asked, ends = attempts.count_one(conn, opaque.digest(f"email change of\n{user.id}"), WINDOW)
         if asked > MOST_ASKED:
             raise TooManyRequests(retry_after=max(1, ends - now()))
-        sent, _ = attempts.count_one(conn, opaque.digest(f"email change to\n{fold(wanted)}"), WINDOW)
+        sent, _ = attempts.count_one(conn, opaque.digest(f"email change to\n{mailbox_of(wanted)}"), WINDOW)
         # Both ways write as much, and leave the account without a link from before.
         one_time_links.revoke_of_user(conn, user.id, KIND)
         if sent <= MOST_SENT:
@@ -77,7 +77,8 @@ def ask(
 def _send(
     conn: Connection, mailer: Mailer, tenant: Tenant, user: Row[Any], wanted: str, *, session_id: str, origin: Origin
 ) -> None:
-    owner = _other_owner(conn, wanted, user.id)
+    # The other account that is signed in to by this address, or has it; as a sign-up judges it.
+    owner = users.find_with_address(conn, fold(wanted), wanted, but=user.id)
     if owner is not None:
         if owner.state == "active":
             mailer.enqueue(conn, tenant, "email_taken", owner.email or wanted, lifetime=LIFETIME, address=wanted)
@@ -129,13 +130,14 @@ def apply(
         user = users.find_locked(conn, link.user_id)
         if user is None or user.state != "active" or user.email != payload["old"]:
             return False
-        users.hold_address(conn, fold(wanted))
-        if _other_owner(conn, wanted, user.id) is not None:
+        if sessions.find_open(conn, session_id) is None:  # it was ended while the form was under way
+            return False
+        key = fold(wanted)
+        if users.find_owner(conn, key, wanted, but=user.id) is not None:
             raise AddressTaken
         if not one_time_links.consume(conn, link.id):
             return False
         values: dict[str, Any] = {"email": wanted, "email_verified": True}
-        key = fold(wanted)
         if user.email is not None and user.username_key == fold(user.email) and is_username(key):
             values |= {"username": wanted, "username_key": key}
         users.change(conn, user.id, **values)
@@ -151,11 +153,6 @@ def apply(
             return database.writing(work)
     except Conflict as error:  # an operator has just given the name to somebody
         raise AddressTaken from error
-
-
-def _other_owner(conn: Connection, address: str, user_id: str) -> Row[Any] | None:
-    """Return the other account that is signed in to by this address, or has it, or None; as a sign-up judges it."""
-    return users.find_with_address(conn, fold(address), address, but=user_id)
 
 
 def _record(

@@ -65,7 +65,7 @@ def invite(
     new = replace(checked(email, email, claims, roles, schema), is_verified=False)
 
     def work(conn: Connection) -> None:
-        found = users.find_by_username(conn, new.key)
+        found = users.find_owner(conn, new.key, new.address)
         if found is not None:
             raise Conflict(_EXISTS.get(found.state, "This address has an account already; nothing was sent."))
         insert(conn, new, password_hash=None, must_change=False, state="invited")

@@ -58,6 +58,7 @@ _INSTEAD = {
     ("invited", "disabled"): "This person is only invited; cancel the invitation: idp user cancel-invitation",
     ("invited", "deleted"): "This person is only invited; cancel the invitation: idp user cancel-invitation",
     ("deleted", "active"): "This account is deleted; restore it first: idp user restore",
+    ("deleted", "disabled"): "This account is deleted; nobody can sign in to it. To have it back: idp user restore",
     ("invited", "active"): "This person has not accepted the invitation yet; send it again: idp user resend-invitation",
 }
 

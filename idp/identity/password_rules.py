@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 PRODUCT = "AuthSec"
 SHORTEST_NAME = 3  # characters of a part of a name that counts
+MOST_PARTS = 500  # that are looked for: nobody's names have more, and a profile can be stuffed with words
 EASY_TAIL = 8  # so many digits and signs around a listed word add too little
 SHORT_PIECE = 4  # a piece of so few characters may not be all there is
 _OWN_NAMES = ("name", "given_name", "middle_name", "family_name", "nickname", "preferred_username")
 _PARTS = re.compile(r"([\W\d_]*)(.*?)([\W\d_]*)", re.DOTALL)  # what stands around the letters
 _AS_LETTERS = str.maketrans("@4831!05$7+", "aabeiiosstt")
+_ACCENTS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
+)  # beside those that NFKD parts
+_SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
 def names_of(
@@ -55,25 +60,32 @@ def is_common(password: str) -> bool:
 
 
 def is_mostly(password: str, names: Iterable[str | None]) -> bool:
-    """Say whether names make up more than half of a password's letters and digits."""
-    text = _letters(password)
-    is_covered = bytearray(len(text))
-    for word in parts_of(names):
-        at = text.find(word)
-        while at >= 0:
-            is_covered[at : at + len(word)] = b"\x01" * len(word)
-            at = text.find(word, at + 1)
-    return sum(is_covered) * 2 > len(text)
+    """Say whether names make up more than half of a password's letters and digits, accents and signs for letters aside."""
+    words, plain = parts_of(names), _folded(password)
+    return any(_is_covered(_bare(text), words) for text in (plain, plain.translate(_AS_LETTERS)))
 
 
 def parts_of(names: Iterable[str | None]) -> set[str]:
-    """Return names as they may stand in a password: whole, without an address's domain, and their single words."""
+    """Return names as they may stand in a password: whole, without an address's domain, and their single words; with accents and without."""
     found = set()
     for name in names:
         plain = _folded(name or "")
         local = plain.rpartition("@")[0] or plain
-        found |= {_letters(plain), _letters(local), *(_letters(part) for part in re.split(r"[\W_]+", local))}
+        for part in (plain, local, *re.split(r"[\W_]+", local)):
+            found |= {_letters(part), _bare(part), _bare(part.translate(_SPELT_OUT))}
+            if len(found) >= MOST_PARTS:
+                break
     return {part for part in found if len(part) >= SHORTEST_NAME}
+
+
+def _is_covered(text: str, words: Iterable[str]) -> bool:
+    covered = bytearray(len(text))
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            covered[at : at + len(word)] = b"\x01" * len(word)
+            at = text.find(word, at + 1)
+    return sum(covered) * 2 > len(text)
 
 
 def _is_next_to_listed(text: str) -> bool:
@@ -103,3 +115,10 @@ def _folded(text: str) -> str:
 
 def _letters(text: str) -> str:
     return "".join(char for char in _folded(text) if char.isalnum())
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits of a text without accents, which whoever types a name in a hurry leaves out."""
+    parted = unicodedata.normalize("NFKD", _folded(text).translate(_ACCENTS))
+    # Put together again, so that a syllable of Hangul stays one letter.
+    return unicodedata.normalize("NFC", "".join(char for char in parted if char.isalnum()))

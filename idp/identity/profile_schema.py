@@ -41,7 +41,18 @@ _AUTHORITY = frozenset(
         "is_admin",
         "claims",
         "verified_claims",
-        "sub",
+        "authorities",
+        "privileges",
+        "scp",
+        "is_staff",
+        "is_superuser",
+        "superuser",
+        # what libraries of other identity providers look at
+        "realm_access",
+        "resource_access",
+        "wids",
+        "hd",
+        "tid",
     ]
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
@@ -90,6 +101,7 @@ class Attribute:
         return self.name in SCOPE_OF
 
 
+_JSON_TYPES: dict[str, tuple[type, ...]] = {"boolean": (bool,), "number": (int, float)}  # all others are texts
 _MEMBERS = frozenset(each.name for each in fields(Attribute))
 
 
@@ -107,11 +119,12 @@ class Schema:
     @cached_property
     def release(self) -> Release:
         """Which scope of the tenant shows which claim: the standard's, and those of its own attributes."""
-        by_scope = dict(SCOPE_CLAIMS)
+        by_scope, types = dict(SCOPE_CLAIMS), {}
         for attribute in self.attributes:
             if attribute.scope is not None and not attribute.is_standard:
                 by_scope[attribute.scope] = (*by_scope.get(attribute.scope, ()), attribute.name)
-        return Release(by_scope)
+                types[attribute.name] = _JSON_TYPES.get(attribute.type, (str,))
+        return Release(by_scope, types)
 
     @cached_property
     def own_scopes(self) -> tuple[str, ...]:

@@ -72,7 +72,9 @@ def ask(server: Server, request: Request) -> None:
         raise _too_many(ends_at)
 
     def work(conn: Connection) -> None:
-        attempts.count_one(conn, by_source, window)
+        count, ends_at = attempts.count_one(conn, by_source, window)
+        if count > settings.source_attempts:  # of many that came together
+            raise _too_many(ends_at)
         asked, _ = attempts.count_one(conn, by_account, window)
         found = users.find_id(conn, key) if is_username(key) else None
         message = {

@@ -108,10 +108,8 @@ def count(conn: Connection, address: str, source: str, settings: TenantSettings)
 
 
 def count_mail(conn: Connection, address: str) -> bool:
-    """Count one mail to an address, whose subaddresses (``ada+x@``) are one mailbox; False when it has had too many."""
-    local, _, domain = accounts.fold(address).rpartition("@")
-    mailbox = f"{local.partition('+')[0] or local}@{domain}"
-    return attempts.count_one(conn, _subject("mailbox", mailbox), WINDOW)[0] <= ADDRESS_MAILS
+    """Count one mail to an address's mailbox; False when it has had too many."""
+    return attempts.count_one(conn, _subject("mailbox", accounts.mailbox_of(address)), WINDOW)[0] <= ADDRESS_MAILS
 
 
 def begin(conn: Connection, server: SignUpServer, wanted: Wanted) -> None:
@@ -175,12 +173,12 @@ def guess(
     if not signups.consume(conn, row.id):
         return "over", 0
     user_id = opaque.new_id()
-    users.hold_address(conn, accounts.fold(row.address))
-    is_new = users.find_with_address(conn, accounts.fold(row.address), row.address) is None and users.create_new(
+    key = accounts.fold(row.address)
+    is_new = users.find_owner(conn, key, row.address) is None and users.create_new(
         conn,
         id=user_id,
         username=row.address,
-        username_key=accounts.fold(row.address),
+        username_key=key,
         email=row.address,
         email_verified=True,
         claims=row.claims,

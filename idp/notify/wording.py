@@ -79,9 +79,10 @@ _TEXT, _HTML = _environment(is_html=False), _environment(is_html=True)
 
 
 def filled_in(part: str, body: str, values: Mapping[str, Any]) -> str:
-    """Return a wording with its values; HTML is clean. Raises :class:`jinja2.TemplateError`."""
+    """Return a wording with its values; HTML is clean. Raises :class:`jinja2.TemplateError`, or what a filter raises."""
     environment = _HTML if part == "html" else _TEXT
     made = environment.from_string(_parsed(environment, body)).render(values)
+    made.encode()  # half a character, which a template can spell, is nothing that can be mailed
     return clean(made) if part == "html" else made
 
 
@@ -115,7 +116,15 @@ def check(part: str, body: str, values: Mapping[str, Any]) -> None:
         raise Invalid(f"The wording cannot be filled in: {_plain(error)}; known here are {known}.") from None
     except jinja2.TemplateSyntaxError as error:
         raise Invalid(f"Line {error.lineno} of the wording is not right: {_plain(error)}.") from None
-    except (jinja2.TemplateError, AttributeError, TypeError, ValueError, RecursionError) as error:
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        AttributeError,
+        OSError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise Invalid(f"The wording cannot be filled in: {_plain(error)}.") from None
 
 

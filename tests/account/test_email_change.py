@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from account_world import ADA, EVE
 from house import PASSWORD
+from serving import together
+from sqlalchemy import select
 
 from idp import opaque
 from idp.clock import shifted
-from idp.identity import links
+from idp.identity import accounts, email_change, links, notices, session_end
+from idp.identity.email_change import AddressTaken
 from idp.store.db import db
 from idp.store.tenant import one_time_links, users
 
 if TYPE_CHECKING:
+    import pytest
     from account_world import World
     from house import Answer, Browser
 
@@ -215,6 +220,39 @@ def test_an_address_taken_meanwhile(any_world: World) -> None:
     assert any_world.user().email == ADA
 
 
+def test_an_address_that_two_take_at_once_is_one_account_s(any_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S105, S112: both have proven that they read it, and both find it free at the same moment; one has it afterwards."""
+    tenant = any_world.tenant
+    database, mailer = any_world.house.database(tenant), any_world.house.installation.services.mailer
+    ids = []
+    for name, address in (("ada", ADA), ("eve", EVE)):
+        user = any_world.user(address)
+        ids.append(user.id)
+        change = {"username": name, "username_key": name}
+        database.writing(lambda conn, id_=user.id, change=change: users.change(conn, id_, **change))
+        ask(any_world, any_world.signed_in(name))
+    with database.reading() as conn:
+        links_ = one_time_links.list_of_kind(conn, "email_change")
+    real = users.find_with_address
+
+    def slow(*args: Any, **more: Any) -> Any:
+        found = real(*args, **more)
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(users, "find_with_address", slow)
+
+    def take(number: int) -> bool:
+        told = {"origin": notices.Origin(None, None), "by": accounts.By(ids[number])}
+        try:
+            return email_change.apply(database, mailer, tenant, links_[number], ends_others=False, **told)
+        except AddressTaken:
+            return False
+
+    assert sum(together(2, take)) == 1
+    assert len(any_world.rows(select(users.users).where(users.users.c.email == NEW))) == 1
+
+
 def test_what_is_no_address_is_said(world: World) -> None:
     """WCAG 2.2 §3.3.1: what was typed stays, the sentence says what is wrong, no mail leaves."""
     browser = world.signed_in()
@@ -273,3 +311,47 @@ def test_the_link_is_kept_nowhere_in_clear(any_world: World) -> None:
     assert len(token) > 40
     assert token not in everything
     assert opaque.digest(token) in everything
+
+
+def test_s091_a_changed_password_ends_a_link_to_another_address(any_world: World) -> None:
+    """S091, S092: who was let in by the former password has asked for an address of their own; the owner's new password ends that."""
+    any_world.set(password_change_ends_sessions="off")
+    thief, owner = any_world.signed_in(), any_world.signed_in()
+    ask(any_world, thief)
+    page = thief.get(any_world.link_path(any_world.mails()[0]))
+    assert page.status == 200
+    another = "one more long enough sentence"
+    changed = owner.submit(
+        any_world.open(owner, "/password"),
+        current_password=PASSWORD,
+        new_password=another,
+        confirm_password=another,
+    )
+    assert changed.status == 303
+    assert thief.submit(page).status == 410
+    assert thief.get(any_world.link_path(any_world.mails()[0])).status == 410
+    assert any_world.user().email == ADA
+
+
+def test_s092_a_session_that_ends_this_moment_changes_nothing(any_world: World) -> None:
+    """S092, S093: the owner ends the session while the form of whoever stole it is under way."""
+    thief = any_world.signed_in()
+    ask(any_world, thief)
+    user, tenant = any_world.user(), any_world.tenant
+    database, mailer = any_world.house.database(tenant), any_world.house.installation.services.mailer
+    with database.reading() as conn:
+        (link,) = one_time_links.list_of_kind(conn, "email_change")
+    database.writing(lambda conn: session_end.end_all_of(conn, user.id, "test"))
+    told = {"origin": notices.Origin(None, None), "by": accounts.By(user.id)}
+    assert not email_change.apply(database, mailer, tenant, link, ends_others=False, **told)
+    assert any_world.user().email == ADA
+
+
+def test_a_mailbox_is_not_flooded_by_its_subaddresses(any_world: World) -> None:
+    """OWASP ASVS 2.4.1: however an address is spelt, its mailbox gets five mails in an hour; and nobody is told."""
+    browser, eve = any_world.signed_in(), any_world.signed_in(EVE)
+    for number in range(5):
+        assert ask(any_world, browser, f"Victim+{number}@new.example").status == 200
+    for number in range(5):
+        assert ask(any_world, eve, f"victim+x{number}@new.example").status == 200
+    assert len(any_world.mails()) == 5

@@ -9,6 +9,7 @@ from account_world import ADA
 from house import PASSWORD
 
 from idp.clock import shifted
+from idp.identity import accounts, session_end
 
 if TYPE_CHECKING:
     from account_world import World
@@ -112,3 +113,43 @@ def test_a_failure_is_recorded(any_world: World) -> None:
         {"reason": "wrong_password"},
     )
     assert "The password was wrong" in any_world.open(browser, "/history").text
+
+
+def test_a_session_that_ends_this_moment_changes_nothing(any_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S092, S093: the owner signs all devices out while the form of whoever stole the session is under way."""
+    thief = any_world.signed_in()
+    hasher, user = any_world.house.installation.services.hasher, any_world.user()
+    real = hasher.hash
+
+    def slow(password: str) -> str:
+        monkeypatch.setattr(hasher, "hash", real)
+        any_world.house.database(any_world.tenant).writing(lambda conn: session_end.end_all_of(conn, user.id, "test"))
+        return real(password)
+
+    monkeypatch.setattr(hasher, "hash", slow)
+    answer = change(any_world, thief)
+    assert answer.status == 409
+    assert "signed out in the meantime" in answer.text
+    assert any_world.user().password_hash == user.password_hash
+
+
+def test_a_change_that_began_with_the_former_password_undoes_nothing(
+    any_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S091, S092: who is about to change a password that they have stolen does not win over the owner, who changes it this moment."""
+    thief = any_world.signed_in()
+    hasher, user = any_world.house.installation.services.hasher, any_world.user()
+    real, owners = hasher.hash, "what the owner has chosen by mail"
+
+    def slow(password: str) -> str:
+        monkeypatch.setattr(hasher, "hash", real)
+        made = real(password)
+        database = any_world.house.database(any_world.tenant)
+        accounts.set_password(database, hasher, any_world.tenant, user, owners, by=accounts.By(user.id))
+        return made
+
+    monkeypatch.setattr(hasher, "hash", slow)
+    answer = change(any_world, thief)
+    assert answer.status == 409
+    assert "changed in the meantime" in answer.text
+    assert any_world.signed_in(password=owners)

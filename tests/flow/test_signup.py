@@ -210,6 +210,33 @@ def test_what_was_typed_survives(server: EchoServer, fields: dict[str, str], sen
     assert page.title == CODE_TITLE
 
 
+@pytest.mark.parametrize(
+    "password", ["AuthSec-AuthSec-1", "Eve Newcomer 2026", "acme-instruments!", "eve@new.example.."]
+)
+def test_the_rules_of_a_new_password_hold_here_too(server: EchoServer, password: str) -> None:
+    """S090, SP 800-63B-4 §3.1.1.2: the product's name, the tenant's, one's own and one's address are no password at the sign-up either."""
+    browser = Browser(opening(server))
+    page = browser.post(to_form(browser), FORM | {"password": password, "confirm_password": password})
+    assert page.status == 400
+    assert 'id="password-error"' in page.text
+    assert server.rows("SELECT id FROM signups") == []
+
+
+def test_a_domain_that_looks_alike_is_another(any_server: EchoServer) -> None:
+    """RFC 5892 §2.6, S105: who owns faß.example takes no address of fass.example away, and is not told which have accounts."""
+    server = opening(any_server)
+    server.user("ada@fass.example")
+    for address in ("ada@faß.example", "bob@faß.example"):
+        browser = Browser(server)
+        page = to_code(browser, address)
+        assert letters(server, address) == ["signup_code"]
+        assert browser.allow(browser.post(page, {"code": newest_code(server, address)})).answer["user"] == address
+    to_code(Browser(server), "bob@fass.example")
+    assert letters(server, "bob@fass.example") == ["signup_code"]
+    to_code(Browser(server), "BOB@FASS.example")
+    assert accounts.fold("BOB@FAẞ.example") == accounts.fold("bob@faß.example") != accounts.fold("bob@fass.example")
+
+
 def test_back_from_the_code_to_the_form(server: EchoServer) -> None:
     """Issue 5: who mistyped the address goes back, finds what was typed, and gets the code at the right one."""
     browser = Browser(opening(server))

@@ -6,13 +6,13 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from identity_world import BY, NEW_PASSWORD, PASSWORD, Server, new_server
 
 from idp.errors import StorageUnavailable
-from idp.identity import accounts, authentication, lockout
+from idp.identity import accounts, authentication, lockout, password_confirmation
 from idp.identity.authentication import Attempt, Refused, SignedIn
 from idp.store.db import Database
 from idp.store.tenant import sessions, users
@@ -151,6 +151,66 @@ def test_refusals_take_the_same_time(tmp_path: Path, server: Server) -> None:
             assert found.reason == name
     medians = [statistics.median(found) for found in times.values()]
     assert max(medians) / min(medians) < 1.25
+
+
+class Counting:
+    """argon2id, counted."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.turns = real, []
+
+    def verify(self, stored: str, password: bytes) -> bool:
+        self.turns.append(stored)
+        return bool(self.real.verify(stored, password))
+
+    def is_current(self, stored: str) -> bool:
+        return bool(self.real.is_current(stored))
+
+    def hash(self, password: bytes) -> str:
+        self.turns.append("")
+        return str(self.real.hash(password))
+
+
+@pytest.mark.parametrize("why", ["account_locked", "disabled_account"])
+def test_where_no_password_gets_in_none_is_judged(
+    tmp_path: Path, any_server: Server, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S089, security rule 7: a right password, whose hash would be renewed, is no more work than a wrong one: a lock stops guessing for good."""
+    user_id = any_server.user()
+    dearer = new_server(any_server.database, tmp_path, argon2_memory_kib=8192).with_settings(account_attempts=3)
+    counting = Counting(dearer.services.hasher._argon2)
+    monkeypatch.setattr(dearer.services.hasher, "_argon2", counting)
+    if why == "account_locked":
+        for _ in range(3):
+            authentication.sign_in(dearer, attempt("wrong"), none)
+    else:
+        accounts.disable_user(any_server.database, user_id, by=BY)
+    turns = []
+    for one in (attempt(), attempt("wrong"), attempt(username="nobody@acme.example")):
+        counting.turns.clear()
+        found = authentication.sign_in(dearer, one, none)
+        assert isinstance(found, Refused)
+        turns.append(list(counting.turns))
+        if one.username == "ada@acme.example":
+            assert found.reason == why
+    assert turns[0] == turns[1] == turns[2] == [dearer.services.hasher._dummy]
+
+
+def test_a_stolen_session_measures_nothing_through_a_lock(
+    tmp_path: Path, any_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S089: the same where the password is asked for once more."""
+    any_server.user()
+    dearer = new_server(any_server.database, tmp_path, argon2_memory_kib=8192).with_settings(account_attempts=3)
+    user = accounts.find_user(any_server.database, "ada@acme.example")
+    told = {"source": "192.0.2.1", "correlation_id": "C" * 16, "session_id": "s"}
+    for _ in range(3):
+        assert not password_confirmation.confirm(dearer, user, "wrong", **told)
+    counting = Counting(dearer.services.hasher._argon2)
+    monkeypatch.setattr(dearer.services.hasher, "_argon2", counting)
+    for password in (PASSWORD, "wrong"):
+        assert not password_confirmation.confirm(dearer, user, password, **told)
+    assert counting.turns == [dearer.services.hasher._dummy] * 2
 
 
 def test_an_account_without_password_has_none(server: Server) -> None:

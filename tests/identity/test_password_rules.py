@@ -127,11 +127,36 @@ def test_what_only_has_a_listed_word_in_it_is_not_refused(password: str) -> None
         "AuthSec2026!!!!",
         "xx King-Noel xx",
         "ＡＤＡ Lovelace ?!?!?",
+        "L0v3lac3 Lovelace",
+        "Àda.Lövelacé!!!!",
+        "@da-L0velace1815",
     ],
 )
 def test_a_persons_own_names_are_refused_as_the_bulk(password: str) -> None:
     """SP 800-63B-4 §3.1.1.2: context-specific words: the person's name, the account's, the tenant's, the product's."""
     found = check_new_password(password, LENGTH_ONLY, ADA)
+    assert found
+    assert "name of the organisation" in found[0]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "josegarcialopez",
+        "JoséGarcíaLópez",
+        "G4rc1a-L0pez-2026",
+        "lukasz mueller!",
+        "lukaszmuller123",
+        "Łukasz~Müller~1",
+        "김민준김민준1234",
+    ],
+)
+def test_a_name_is_refused_however_it_is_spelt(password: str) -> None:
+    """SP 800-63B-4 §3.1.1.2: derivatives of the person's name: without accents, spelt out, with signs for letters."""
+    names = password_rules.names_of(
+        "Acme", "u1", None, {"name": "José García López", "nickname": "Łukasz Müller", "given_name": "김민준"}
+    )
+    found = check_new_password(password, LENGTH_ONLY, names)
     assert found
     assert "name of the organisation" in found[0]
 

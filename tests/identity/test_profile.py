@@ -69,7 +69,7 @@ def test_a_document_survives() -> None:
         (one(name="x" * 41), "attributes[0].name must be"),
         (one(name="tеam"), "attributes[0].name must be"),  # a Cyrillic letter
         (one(name="__proto__"), "attributes[0].name must be"),
-        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "address", "email_verified", "updated_at")],
+        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "realm_access", "hd", "scp", "address", "email_verified", "updated_at")],
         (one(label=""), "attributes[0].label"),
         (one(label=None), "attributes[0].label"),
         (one(label={}), "attributes[0].label"),
@@ -294,6 +294,19 @@ def test_own_attributes_are_released_by_their_scope() -> None:
         "preferred_username",
         "updated_at",
     }
+
+
+def test_a_value_from_before_the_type_changed_is_not_released() -> None:
+    """OIDC Core §5.1, S102: what somebody typed as a text is nothing that an application may take for a yes, or for a number."""
+    schema = parse(EVERYTHING)
+    stored = {"news": "false", "age": "36", "team": True, "contact": {"sub": "x"}}
+    user = SimpleNamespace(claims=stored, username="ada", email=None, email_verified=False, updated_at=1)
+    every = frozenset({"staff", "profile", "email"})
+    assert claims_for(user, every, (), (), schema.release).keys() == {"preferred_username", "updated_at"}
+    user.claims = {"news": True, "age": 36.5}
+    assert claims_for(user, every, (), (), schema.release).items() >= {"news": True, "age": 36.5}.items()
+    user.claims = {"age": True}
+    assert "age" not in claims_for(user, every, (), (), schema.release)
 
 
 def test_the_schema_is_the_tenants(any_server: Server) -> None:

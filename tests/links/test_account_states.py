@@ -229,6 +229,8 @@ def test_a_deleted_account_that_is_kept_holds_its_name(any_house: House) -> None
         any_house.user(account.tenant, ADA)
     with pytest.raises(Conflict, match="restore"):
         accounts.enable_user(account.database, account.user_id, by=BY)
+    with pytest.raises(Conflict, match="restore"):
+        accounts.disable_user(account.database, account.user_id, by=BY)
     with pytest.raises(Conflict, match="already"):
         kept_accounts.delete(account.database, account.user_id, by=BY)
     assert kept_accounts.restore(account.database, account.user_id, by=BY) == "disabled"

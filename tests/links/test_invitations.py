@@ -151,6 +151,19 @@ def test_an_address_that_is_taken_is_mailed_nothing(any_house: House, state: str
     assert len(rows(tenant.database_url, "SELECT id FROM users")) == 1
 
 
+def test_an_address_of_another_account_is_taken_too(any_house: House) -> None:
+    """S105: one address is one account's, also where that account is signed in to by another name: no second one by invitation or command."""
+    tenant = any_house.tenant("acme")
+    rows(tenant.database_url, "UPDATE users SET username = 'ada', username_key = 'ada'")
+    for address in ("ada@example.com", "Ada@Example.com"):
+        with pytest.raises(Conflict):
+            invite(any_house, tenant, address)
+        with pytest.raises(Conflict):
+            any_house.user(tenant, address)
+    assert letters(any_house, tenant) == []
+    assert len(rows(tenant.database_url, "SELECT id FROM users")) == 1
+
+
 def test_two_invitations_of_one_address_at_once_are_one(any_house: House) -> None:
     """Issue 5, invitations: two operators at the same moment: one invites, the other is told; one mail leaves."""
     tenant = any_house.tenant("acme")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ from letters import answer_requests, ask, letters, newest, recovery_letter
 from serving import rows, together
 
 from idp import clock
-from idp.identity import accounts, links
+from idp.errors import TooManyRequests
+from idp.identity import accounts, links, recovery
 from idp.identity.accounts import By
 from idp.store.tenant import one_time_links, users
 
@@ -368,6 +370,22 @@ def test_s089_asking_is_counted_by_account(any_house: House) -> None:
         ask(any_house, tenant, ADA)
         answer_requests(any_house, tenant)
         assert len(letters(any_house, tenant)) == 3
+
+
+def test_s089_asking_at_once_is_counted_by_source(any_house: House) -> None:
+    """S089: 30 requests of one source that come together are no more than those that it may send one after another."""
+    tenant = any_house.tenant("acme", source_attempts="10")
+    server = SimpleNamespace(tenant=tenant, database=any_house.database(tenant))
+
+    def attempt(number: int) -> bool:
+        try:
+            recovery.ask(server, recovery.Request(f"nobody{number}@example.com", "192.0.2.1", "C" * 16))
+        except TooManyRequests:
+            return False
+        return True
+
+    assert sum(together(30, attempt)) == 10
+    assert len(rows(tenant.database_url, "SELECT id FROM outbox")) == 10
 
 
 def test_s089_asking_is_counted_by_source(any_house: House) -> None:

@@ -43,8 +43,9 @@ db.Index(
     postgresql_where=users.c.deleted_at.is_not(None),
 )
 
-# PostgreSQL: the first half of the advisory locks that changes of an address take turns on; the second is the address.
-_ADDRESS = 0x41444452
+# PostgreSQL: the advisory lock that takers of one address take turns on. No constraint can do it: an address may be one account's name
+# and another's address, and accounts that are brought in may share one.
+_GIVING_ADDRESSES = 0x41444452
 
 _ONE = select(users).where(users.c.id == bindparam("user_id"))
 _BY_ID = Prepared(_ONE)
@@ -80,17 +81,18 @@ def list_deleted(conn: Connection, before: int, limit: int) -> Sequence[Row[Any]
     return conn.execute(select(users).where(here).limit(limit)).all()
 
 
-def hold_address(conn: Connection, username_key: str) -> None:
-    """Let nobody else who asks for it give an account this address until the transaction is over (SQLite has one writer anyway)."""
-    if conn.dialect.name == "postgresql":
-        conn.execute(select(func.pg_advisory_xact_lock(_ADDRESS, func.hashtext(username_key))))
-
-
 def find_with_address(conn: Connection, username_key: str, email: str, *, but: str = "") -> Row[Any] | None:
     """Return a user, other than one, who signs in by a name or has an e-mail address, whatever the state, or None."""
     here = (users.c.username_key == username_key) | users.c.email.in_((email, email.lower()))
     here &= users.c.id != but
     return conn.execute(select(users).where(here).limit(1)).first()
+
+
+def find_owner(conn: Connection, username_key: str, email: str, *, but: str = "") -> Row[Any] | None:
+    """Return the same before an address is given to somebody: until the transaction ends nobody else finds it free."""
+    if conn.dialect.name == "postgresql":  # SQLite has one writer anyway
+        conn.execute(select(func.pg_advisory_xact_lock(_GIVING_ADDRESSES, func.hashtext(username_key))))
+    return find_with_address(conn, username_key, email, but=but)
 
 
 def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
