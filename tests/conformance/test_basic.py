@@ -41,21 +41,21 @@ def old(rp: RelyingParty, agent: UserAgent) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def signed_in_before(provider: Provider, rp: RelyingParty) -> tuple[SignedIn, float]:
-    """A sign-in before the first test of this module, and when it was."""
-    agent = UserAgent(provider.issuer, provider.trust)
+def signed_in_before(provider: Provider) -> tuple[RelyingParty, SignedIn, float]:
+    """A sign-in at another relying party before the first test of this module, and when it was."""
+    agent, other = UserAgent(provider.issuer, provider.trust), RelyingParty.register(provider)
     try:
-        return rp.sign_in(agent), time.monotonic()
+        return other, other.sign_in(agent), time.monotonic()
     finally:
         agent.close()
 
 
 @pytest.fixture
-def half_a_minute_ago(signed_in_before: tuple[SignedIn, float]) -> SignedIn:
-    """A sign-in that is 30 seconds old."""
-    signed_in, at = signed_in_before
+def half_a_minute_ago(signed_in_before: tuple[RelyingParty, SignedIn, float]) -> tuple[RelyingParty, SignedIn]:
+    """A relying party and its sign-in, which is 30 seconds old."""
+    rp, signed_in, at = signed_in_before
     time.sleep(max(0.0, at + 30 - time.monotonic()))
-    return signed_in
+    return rp, signed_in
 
 
 # -- the flow -------------------------------------------------------------------------------------------------------------
@@ -639,9 +639,9 @@ def test_the_password_is_checked(rp: RelyingParty, agent: UserAgent) -> None:
 
 
 @pytest.mark.slow
-def test_a_code_works_once_after_30_seconds_too(rp: RelyingParty, half_a_minute_ago: SignedIn) -> None:
+def test_a_code_works_once_after_30_seconds_too(half_a_minute_ago: tuple[RelyingParty, SignedIn]) -> None:
     """OpenID Connect Core §3.1.3.2, RFC 6749 §4.1.2: the same half a minute later (oidcc-codereuse-30seconds)."""
-    signed_in = half_a_minute_ago
+    rp, signed_in = half_a_minute_ago
     assert rp.userinfo(signed_in)["sub"]
     answer = rp.redeem(signed_in.asked)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
