@@ -25,7 +25,7 @@ run: $(ARGON2)  ## install on first use, then serve http://localhost:8000 and th
 	@exec $(BIN)/idp serve --demo $(ARGS)
 
 test: $(VENV)/.installed-test  ## the whole suite (ARGS="-k pkce" and so on are passed to pytest)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 setup: $(VENV)/.installed-test  ## install everything that tests and linters need, start nothing
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import hmac
-import os
 import secrets
-import sqlite3
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+from databases import emptied, needs_postgresql, on_server
+from ready_made import lay_tables
 
-from idp.store import tables
-from idp.store.db import Database, db
+from idp.store.db import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
 TENANT = "a" * 32
-needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
 KINDS = ["sqlite", pytest.param("postgresql", marks=needs_postgresql)]
 
 
@@ -59,47 +53,8 @@ class Place:
 
 
 def new_sqlite(path: Path, kind: str) -> Database:
-    """An empty database in a file, with its tables."""
-    tables.load()
-    sqlite3.connect(path).close()
-    made = Database(f"sqlite:///{path}")
-    with made.engine.connect() as conn:
-        db.metadatas[kind].create_all(conn)
-    return made
-
-
-@cache
-def on_server(name: str, kind: str) -> str:
-    """The URL of a database on the test server with the tables of a kind, made once a session."""
-    tables.load()
-    unique = f"test_{secrets.token_hex(5)}_{name}"
-    administer(f"CREATE DATABASE {unique}")
-    atexit.register(administer, f"DROP DATABASE IF EXISTS {unique} WITH (FORCE)")
-    url = f"{POSTGRESQL.rpartition('/')[0]}/{unique}"
-    made = Database(url)
-    with made.engine.connect() as connection:
-        db.metadatas[kind].create_all(connection)
-    made.close()
-    return url
-
-
-def emptied(url: str, kind: str) -> str:
-    """The same URL, when every row of the database is gone and every index there."""
-    made = Database(url)
-    with made.engine.connect() as connection:
-        names = ", ".join(f'"{table}"' for table in db.metadatas[kind].tables)
-        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-        for table in db.metadatas[kind].sorted_tables:
-            for index in table.indexes:
-                index.create(connection, checkfirst=True)
-    made.close()
-    return url
-
-
-def administer(sql: str) -> None:
-    """Run a statement on the test server."""
-    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-        conn.execute(sql)
+    """A database in a file, with its tables."""
+    return Database(lay_tables(path, kind))
 
 
 @pytest.fixture(params=KINDS)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def test_an_installation_on_postgresql(bare: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interfaces §2, §3: init, tenants, users, clients, keys, schemas, doctor and the removal of a tenant's database."""
-    with environment("postgresql") as environ:
+    with environment("postgresql", is_bare=True) as environ:
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         assert "idp init" in bare("tenant", "list").sentence

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from databases import needs_postgresql, on_server, without_rows
+from ready_made import lay_tables
+from sqlalchemy.engine import make_url
 
 from idp.audit import Spool
 from idp.flow.routes import STEPS
@@ -26,8 +26,7 @@ from idp.keys.envelope import Envelope
 from idp.notify.mailer import Mailer
 from idp.outbound import Outbound
 from idp.settings import Settings
-from idp.store import tables
-from idp.store.db import Database, Store, db
+from idp.store.db import Database, Store
 from idp.tenancy.languages import TenantLanguages
 from idp.tenancy.settings import TenantSettings
 from idp.tenancy.tenant import Tenant
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from idp.identity.profile_schema import Schema
     from idp.identity.terms import Terms
 
-POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
-needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
 KINDS = ["sqlite", pytest.param("postgresql", marks=needs_postgresql)]
 PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "a different long enough sentence"
@@ -94,9 +91,8 @@ def _decoded(details: Any) -> Any:
 
 @contextmanager
 def sqlite_database(folder: Path) -> Iterator[Database]:
-    """An empty tenant's database in a file."""
-    sqlite3.connect(folder / "tenant.db").close()
-    made = _with_tables(Database(f"sqlite:///{folder / 'tenant.db'}"))
+    """A tenant's database in a file, without a row."""
+    made = Database(lay_tables(folder / "tenant.db", "tenant"))
     yield made
     made.close()
 
@@ -104,28 +100,14 @@ def sqlite_database(folder: Path) -> Iterator[Database]:
 @contextmanager
 def postgresql_database() -> Iterator[Database]:
     """A tenant's database on the test server; made once a run, because that takes a second."""
-    name = f"flow_{secrets.token_hex(6)}"
-    _on_server(f"CREATE DATABASE {name}")
-    made = _with_tables(Database(f"{POSTGRESQL.rpartition('/')[0]}/{name}"))
-    try:
-        yield made
-    finally:
-        made.close()
-        _on_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    made = Database(on_server("identity", "tenant"))
+    yield made
+    made.close()
 
 
 def emptied(database: Database) -> Database:
     """The same database with no row in any table."""
-    names = ", ".join(f'"{name}"' for name in db.metadatas["tenant"].tables)
-    with database.engine.connect() as conn:
-        conn.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    return database
-
-
-def _with_tables(database: Database) -> Database:
-    tables.load()
-    with database.engine.connect() as conn:
-        db.metadatas["tenant"].create_all(conn)
+    without_rows(str(make_url(database.url).database))
     return database
 
 
@@ -156,8 +138,3 @@ def spooled(server: Server, kind: str) -> list[dict[str, Any]]:
     files = sorted(server.services.spool.directory.glob("*.jsonl"))
     lines = [json.loads(line) for path in files for line in path.read_text("ascii").splitlines()]
     return [line for line in lines if line.get("kind") == kind]
-
-
-def _on_server(sql: str) -> None:
-    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-        conn.execute(sql)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import secrets
-import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
+from databases import emptied, needs_postgresql, on_server
+from ready_made import lay_tables
 
 from idp.settings import Settings
-from idp.store import tables
 from idp.store.control import tenants
-from idp.store.db import Database, Store, db
+from idp.store.db import Database, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
-needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
 KINDS = ["sqlite", pytest.param("postgresql", marks=needs_postgresql)]
 
 
@@ -83,57 +77,14 @@ class House:
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | environ)
 
 
-@cache
-def on_server(name: str, kind: str) -> str:
-    """The URL of a database on the test server with the tables of a kind, made once a session."""
-    tables.load()
-    unique = f"test_{secrets.token_hex(5)}_{name}"
-    administer(f"CREATE DATABASE {unique}")
-    atexit.register(administer, f"DROP DATABASE IF EXISTS {unique} WITH (FORCE)")
-    url = f"{POSTGRESQL.rpartition('/')[0]}/{unique}"
-    made = Database(url)
-    with made.engine.connect() as connection:
-        db.metadatas[kind].create_all(connection)
-    made.close()
-    return url
-
-
-def emptied(url: str, kind: str) -> str:
-    """The same URL, when every row of the database is gone and every index there."""
-    made = Database(url)
-    with made.engine.connect() as connection:
-        names = ", ".join(f'"{table}"' for table in db.metadatas[kind].tables)
-        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-        for table in db.metadatas[kind].sorted_tables:
-            for index in table.indexes:
-                index.create(connection, checkfirst=True)
-    made.close()
-    return url
-
-
-def administer(sql: str) -> None:
-    """Run a statement on the test server."""
-    with psycopg.connect(POSTGRESQL.replace("+psycopg", ""), autocommit=True) as conn:
-        conn.execute(sql)
-
-
 @pytest.fixture(params=KINDS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """A house with the tenants `a` and `b`."""
-    tables.load()
 
     def make(name: str, kind: str) -> str:
         if request.param == "sqlite":
-            path = tmp_path / f"{name}.db"
-            sqlite3.connect(path).close()
-            url = f"sqlite:///{path}"
-        else:
-            return emptied(on_server(name, kind), kind)
-        database = Database(url)
-        with database.engine.connect() as connection:
-            db.metadatas[kind].create_all(connection)
-        database.close()
-        return url
+            return lay_tables(tmp_path / f"{name}.db", kind)
+        return emptied(on_server(name, kind), kind)
 
     settings = replace(Settings(), data_dir=tmp_path, database_url=make("control", "control"))
     with Store(settings) as store:

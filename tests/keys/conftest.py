@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from databases import emptied, needs_postgresql, on_server
+from ready_made import lay_tables
 
 from idp import clock
 from idp.keys.envelope import Envelope
 from idp.keys.rotation import create_initial
 from idp.keys.signer import TenantKeys
-from idp.store.control import control_state  # noqa: F401 - its table
-from idp.store.db import Database, db
+from idp.store.db import Database
 from idp.store.tenant import signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-POSTGRESQL = os.environ.get("IDP_TEST_POSTGRESQL_URL", "")
 ALL = ("ES256", "RS256", "EdDSA", "PS256")
-needs_postgresql = pytest.mark.skipif(not POSTGRESQL, reason="IDP_TEST_POSTGRESQL_URL is not set (package postgresql)")
 
 
 class Site:
@@ -56,12 +52,8 @@ class Site:
 
 
 def new_sqlite(folder: Path, bind: str = "tenant") -> Database:
-    """An empty database in a file."""
-    path = folder / f"{secrets.token_hex(4)}.db"
-    sqlite3.connect(path).close()
-    made = Database(f"sqlite:///{path}")
-    db.metadatas[bind].create_all(made.engine)
-    return made
+    """A database in a file, with its tables."""
+    return Database(lay_tables(folder / f"{secrets.token_hex(4)}.db", bind))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
@@ -72,16 +64,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, envelope: Envelope) -> 
         yield Site(made, envelope)
         made.close()
         return
-    name = f"keys_{secrets.token_hex(6)}"
-    server = POSTGRESQL.replace("+psycopg", "")
-    with psycopg.connect(server, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")
-    made = Database(f"{POSTGRESQL.rpartition('/')[0]}/{name}")
-    db.metadatas["tenant"].create_all(made.engine)
+    made = Database(emptied(on_server("keys", "tenant"), "tenant"))
     yield Site(made, envelope)
     made.close()
-    with psycopg.connect(server, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty database of each kind."""
-    with environment(request.param) as environ:
+    with environment(request.param, is_bare=True) as environ:
         yield from _place(environ.get("IDP_DATABASE_URL"), tmp_path)
 
 

@@ -120,7 +120,7 @@ def test_the_limit_of_files_is_never_lowered() -> None:
 
 def test_a_full_server_gets_idle_connections_back(tmp_path: Path) -> None:
     """Security S113: 7 tenants used in turn work on a PostgreSQL that allows this role 5 connections."""
-    with environment("postgresql") as environ:
+    with environment("postgresql", is_bare=True) as environ:
         url = make_url(environ["IDP_DATABASE_URL"])
         role = f"{url.database}_few"
         rows(environ["IDP_DATABASE_URL"], f'CREATE ROLE "{role}" LOGIN CREATEDB')

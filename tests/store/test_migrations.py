@@ -28,7 +28,7 @@ SCHEMAS = ["control", "tenant"]
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database without a schema."""
-    with environment(request.param) as environ:
+    with environment(request.param, is_bare=True) as environ:
         url = environ.get("IDP_DATABASE_URL")
         if url is None:
             (tmp_path / "empty.db").touch()

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ready_made import Furnished, Loan, lay_files
+
 from idp import opaque
 from idp.app import Router
 from idp.identity.accounts import By, create_user
-from idp.installation import Installation
 from idp.keys.envelope import create_master_key
 from idp.oauth import client_metadata
 from idp.settings import Settings
@@ -241,17 +242,20 @@ class House:
         )
         folder.mkdir(parents=True, exist_ok=True)
         create_master_key(self.settings)
+        lay_files(self.settings)
         placement.create_control(self.settings).close()
-        self.installation = Installation(self.settings, "test")
+        self._loan = Loan()
+        self.installation = Furnished(self.settings, self._loan)
         self.router = Router(self.installation)
 
     def close(self) -> None:
         self.installation.close()
+        self._loan.end()
 
     def restart(self) -> None:
         """Forget everything that is in memory, as a new process would."""
         self.installation.close()
-        self.installation = Installation(self.settings, "test")
+        self.installation = Furnished(self.settings, self._loan)
         self.router = Router(self.installation)
 
     def tenant(self, slug: str, domain: str | None = None, **settings: str) -> Tenant:
