@@ -36,7 +36,8 @@ def confirm(
 
     def stored_hash() -> str | None:
         verdicts.append(database.writing(counted))
-        found: str | None = user.password_hash
+        # As at the sign-in: while the account is locked nothing is judged, so that time tells no right password either.
+        found: str | None = None if verdicts[0].is_locked else user.password_hash
         return found
 
     is_right, _ = server.services.hasher.verify(stored_hash, password)
