@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 
@@ -24,15 +24,48 @@ T = TypeVar("T")
 
 
 class Task(greenlet):
-    """One call that may be paused; made and continued by the loop's thread alone."""
+    """A greenlet that makes calls, one after another, which may be paused; made and continued by the loop's thread alone.
+
+    It is used again, because the stack of a new one is memory that the kernel has to give and take back for each request.
+    """
 
     loop: asyncio.AbstractEventLoop
+    _call: tuple[Callable[..., Any], tuple[Any, ...]]
+    _outcome: tuple[Any, BaseException | None]
     _paused: asyncio.Future[None]
+
+    def run(self) -> None:
+        """Make a call in a context of its own, report :data:`_DONE`, and wait for the next."""
+        while True:
+            try:
+                function, arguments = self._call
+                self._outcome = contextvars.Context().run(function, *arguments), None
+            except GreenletExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised where the call was asked for
+                self._outcome = None, error
+            function = arguments = None  # type: ignore[assignment]  # they are not kept until the next call
+            self.parent.switch(_DONE)
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Make a call; return what it is paused for, or :data:`_DONE`."""
+        self._call = function, arguments
+        return self.switch()
+
+    def outcome(self) -> tuple[Any, BaseException | None]:
+        """Return what the call returned or raised, once."""
+        found = self._outcome
+        del self._outcome, self._call
+        return found
 
     def pause(self) -> None:
         """Step aside until :func:`wake`; called by the task itself, after it was handed to whoever wakes it."""
         self._paused = self.loop.create_future()
         self.parent.switch(self._paused)
+
+
+_DONE = object()
+KEPT = 64  # tasks of a loop that wait for another call
 
 
 def current() -> Task | None:
@@ -41,7 +74,7 @@ def current() -> Task | None:
     return found if type(found) is Task else None
 
 
-_homes: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # the loops that tasks have run on
+_homes: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Task]] = WeakKeyDictionary()  # loops, with their idle tasks
 
 
 class MustWait(Exception):
@@ -62,19 +95,32 @@ def is_loop() -> bool:
 
 async def run(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function as a task and return what it returns or raise what it raises."""
-    task = Task(function)
-    task.loop = loop = asyncio.get_running_loop()
-    if loop not in _homes:
-        _homes.add(loop)
-    outcome = task.switch(*arguments)
-    while not task.dead:
+    loop = asyncio.get_running_loop()
+    idle = _homes.get(loop)
+    if idle is None:
+        idle = _homes[loop] = []
+    if idle:
+        task = idle.pop()
+    else:
+        task = Task()
+        task.loop = loop
+    outcome = task.begin(function, arguments)
+    while outcome is not _DONE:
         try:
             await outcome
         except BaseException:
             task.throw(GreenletExit)  # cancelled: nobody waits for the answer any more
             raise
         outcome = task.switch()
-    return outcome  # type: ignore[no-any-return]
+    result, error = task.outcome()
+    if len(idle) < KEPT:
+        idle.append(task)
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error
+    return result  # type: ignore[no-any-return]
 
 
 def soon(function: Callable[..., object], *arguments: Any) -> None:

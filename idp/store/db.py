@@ -22,7 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import exc
 
 from idp.errors import Conflict, NoCurrentTenant
-from idp.store.connections import Reading, command
+from idp.store.connections import Connections, Reading, command
 from idp.store.engines import allow_open_files, open_engine
 from idp.store.group_commit import GroupCommit
 from idp.store.location import locate
@@ -65,6 +65,7 @@ class Database:
         """Open nothing yet; the first use connects."""
         self.url = url
         self.engine = open_engine(url, cache_kib=cache_kib)
+        self.connections = Connections(self.engine)
         self.kind = self.engine.dialect.name
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()
@@ -72,7 +73,7 @@ class Database:
         # A tenant's: notes in the control database that a kind of job has work here from a moment on.
         self.mark_work: Callable[[str, int], None] | None = None
         self._writers: set[int] = set()  # threads that are inside a transaction of this database
-        self._group = None if self.blocking else GroupCommit(self.engine, self._writers)
+        self._group = None if self.blocking else GroupCommit(self.connections, self._writers)
 
     def reading(self) -> Reading:
         """Return a context manager that yields a connection for SELECTs."""
@@ -91,7 +92,7 @@ class Database:
 
     def close(self) -> None:
         """Close idle connections and the lock's files; whoever still holds the object may go on using it."""
-        self.engine.dispose()
+        self.connections.close()
         if self._group is not None:
             self._group.close()
 
@@ -165,8 +166,8 @@ class Store:
         for database in list(self._open.values()):  # the least recently used first
             if database.used_at > before:
                 break
-            if database.engine.pool.checkedin():  # type: ignore[attr-defined]  # ours is a QueuePool
-                database.engine.dispose()
+            if database.connections.are_idle():
+                database.connections.close()
 
     def opened(self, tenant_id: str) -> Database | None:
         """Return a tenant's database if it is open; whoever keeps another object has one that was closed to make room."""

@@ -23,6 +23,8 @@ BUSY_TIMEOUT = 3000  # milliseconds to wait for a foreign writer of a SQLite fil
 # Pages in the log (16 MiB) from which a commit copies them to the database. With SQLite's 1,000 that was a third of the time of
 # commits under load; a page that was written often meanwhile is copied once.
 CHECKPOINT_PAGES = 4000
+# Changed pages that a transaction keeps whatever its cache holds (8 MiB): a small cache would write each of them more than once.
+SPILL_PAGES = 2000
 POOL_SIZE = 4
 POOL_OVERFLOW = 24
 # PostgreSQL: a statement that runs, or a lock that is awaited, longer than this is given up (milliseconds).
@@ -41,6 +43,10 @@ def _sqlite_connection(path: str, cache_kib: int) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL").close()
     connection.execute("PRAGMA foreign_keys=ON").close()
     connection.execute(f"PRAGMA cache_size=-{cache_kib}").close()
+    connection.execute(f"PRAGMA cache_spill={SPILL_PAGES}").close()
+    connection.execute(
+        "PRAGMA temp_store=MEMORY"
+    ).close()  # also what a savepoint would set back: else a file for each group
     connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").close()
     return connection
 

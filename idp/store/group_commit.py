@@ -1,8 +1,9 @@
 """Group commit on SQLite: calls that arrive while a commit is under way share the next transaction, each in a SAVEPOINT.
 
-One durable commit costs about 0.3 ms whatever it carries. A thread that writes leads its group by itself. A task (see
+A commit costs much the same whatever it carries. A thread that writes leads its group by itself. A task (see
 :mod:`idp.waiting`) is led on the loop's own thread while that is quick, because two threads of one interpreter that hand the
-lock of the interpreter to and fro for each statement take half as long again; else a thread of a small pool leads for it.
+lock of the interpreter to and fro for each statement take half as long again; its group is made durable by
+:mod:`idp.store.log_sync` when the lock is free for others again. Else a thread of a small pool leads for it.
 Processes that write to one file take turns by :mod:`idp.store.file_lock`.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import exc
@@ -20,17 +23,21 @@ from idp.errors import Conflict
 from idp.store.connections import LOST, command, unavailable
 from idp.store.engines import BUSY_TIMEOUT
 from idp.store.file_lock import FileLock
+from idp.store.log_sync import LogSync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
+
+    from idp.store.connections import Connections
 
 T = TypeVar("T")
 
 LOCK_TIMEOUT = 3.0  # seconds that a writer waits for its turn before 503
 SOON = 0.002  # seconds that the loop itself may wait for the lock
 QUICK = 0.005  # seconds that a group may take on the loop's own thread; on a slower disk other threads write
+TURNS = 6  # of the loop that a group may wait for more to join it, or for the lock
 WRITERS = 16  # threads of a process that write for tasks
 
 
@@ -61,16 +68,27 @@ class _NotNow(Exception):
     """A group could not begin at once."""
 
 
-def _begin(connection: Connection, *, is_quick: bool) -> None:
-    """Begin to write; ``is_quick`` does not wait for a writer that does not know the lock of our own."""
+@contextmanager
+def _transaction(connection: Connection, *, is_quick: bool) -> Iterator[None]:
+    """Begin to write, and set back what differs meanwhile.
+
+    ``is_quick`` does not wait for a writer that does not know the lock of our own, and its commit does not wait for the disk.
+    """
     if not is_quick:
         command(connection, "BEGIN IMMEDIATE")
+        yield
         return
     command(connection, "PRAGMA busy_timeout=0")
+    command(connection, "PRAGMA synchronous=NORMAL")
     try:
         command(connection, "BEGIN IMMEDIATE")
+        yield
     finally:
-        command(connection, f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+        try:
+            command(connection, f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
+            command(connection, "PRAGMA synchronous=FULL")
+        except exc.SQLAlchemyError:
+            connection.invalidate()
 
 
 _pool: list[ThreadPoolExecutor] = []
@@ -86,15 +104,17 @@ def _writers() -> ThreadPoolExecutor:
 class GroupCommit:
     """The writers of one SQLite file in this process."""
 
-    def __init__(self, engine: Engine, inside: set[int]) -> None:
-        """Take the file's engine, and the set that tells which threads are inside a transaction."""
-        self._engine = engine
+    def __init__(self, connections: Connections, inside: set[int]) -> None:
+        """Take the file's connections, and the set that tells which threads are inside a transaction."""
+        self._connections = connections
+        self._path = str(connections.engine.url.database)
         self._inside = inside
         self._queue: list[_Job[Any]] = []
         self._pace = 0.0  # seconds that a group has taken lately
         self._leading = False
         self._guard = threading.Lock()
-        self._file_lock = FileLock(str(engine.url.database))
+        self._file_lock = FileLock(self._path)
+        self._log = LogSync(self._path, _writers, self._rescue_log)
         self._is_closing = False
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -126,14 +146,16 @@ class GroupCommit:
             else:
                 self._file_lock.close()
 
-    def _lead_here(self, turns: int = 6) -> None:
+    def _lead_here(self, turns: int = TURNS, seen: int = 0) -> None:
         """Lead for tasks on the loop's own thread while that is quick: two threads of one interpreter hinder each other.
 
-        While another process writes, the loop goes on with other requests for some turns: their writes join the group.
+        For some turns the loop goes on with other requests while more join the group, or while another process writes.
         """
-        if self._pace <= QUICK and turns and not self._file_lock.is_free():
-            waiting.soon(self._lead_here, turns - 1)
-        elif self._pace > QUICK or self._lead(is_quick=True):
+        count = len(self._queue)
+        is_here = self._log.is_sound and self._pace <= QUICK
+        if is_here and turns and (count > seen or not self._file_lock.is_free()):
+            waiting.soon(self._lead_here, turns - 1, count)
+        elif not is_here or self._lead(is_quick=True):
             self._hand_on()
 
     def _hand_on(self) -> None:
@@ -156,8 +178,9 @@ class GroupCommit:
         """Run what waits; say whether a task is the next who should lead."""
         with self._guard:
             batch, self._queue = self._queue, []
+        must_sync = False
         try:
-            self._run_batch(batch, is_quick=is_quick)
+            must_sync = self._run_batch(batch, is_quick=is_quick)
         except _NotNow:
             with self._guard:
                 self._queue[:0] = batch
@@ -174,12 +197,51 @@ class GroupCommit:
                     self._file_lock.close()
             else:
                 heir.leads = heir.task is None
-        self._release(batch)
+        if must_sync:
+            self._log.later(partial(self._written, batch))
+        else:
+            self._release(batch)
         if heir is None:
             return False
         if heir.task is None:
             heir.turn.release()
         return heir.task is not None
+
+    def _written(self, batch: list[_Job[Any]], error: OSError | None) -> None:
+        """Tell a group that it is durable, or that nobody knows."""
+        if error is not None:
+            for job in batch:
+                job.result, job.error = None, unavailable(error)
+        self._release(batch)
+
+    def _rescue_log(self) -> bool:
+        """Copy a log that could not be synced into the database, and say whether that is durable."""
+        lock = FileLock(self._path)  # of its own: a leader of this process may hold the other
+        try:
+            lock.acquire(LOCK_TIMEOUT)
+            try:
+                self._copy_log()
+            finally:
+                lock.release()
+        except (*LOST, exc.DBAPIError):
+            return False
+        finally:
+            lock.close()
+        return True
+
+    def _copy_log(self, *, is_quick: bool = False) -> None:
+        """Copy the log into the database and begin an empty one; ``is_quick`` leaves that to somebody who may wait."""
+        if is_quick:
+            raise BlockingIOError
+        with self._connections.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            try:
+                is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise OSError from error
+        if is_busy:
+            raise BlockingIOError
+        self._log.is_sound = True
 
     @staticmethod
     def _release(batch: list[_Job[Any]]) -> None:
@@ -188,14 +250,16 @@ class GroupCommit:
                 job.turn.release()
         waiting.wake(job.task for job in batch if job.task is not None)
 
-    def _run_batch(self, batch: list[_Job[Any]], *, is_quick: bool) -> None:
+    def _run_batch(self, batch: list[_Job[Any]], *, is_quick: bool) -> bool:
+        """Run a group in a transaction; say whether that has still to be made durable."""
         has_begun = False
         try:
             self._file_lock.acquire(SOON if is_quick else LOCK_TIMEOUT)
             began = time.perf_counter()
             try:
-                with self._engine.connect() as connection:
-                    _begin(connection, is_quick=is_quick)
+                if not self._log.is_sound:
+                    self._copy_log(is_quick=is_quick)
+                with self._connection() as connection, _transaction(connection, is_quick=is_quick):
                     has_begun = True
                     self._transact(connection, batch)
             finally:
@@ -211,6 +275,17 @@ class GroupCommit:
                     self._queue = []
             for job in batch:
                 job.result, job.error = None, unavailable(error)
+            return False
+        return is_quick
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        kept = self._connections.kept
+        connection = kept.take()
+        try:
+            yield connection
+        finally:
+            kept.give_back(connection)
 
     def _transact(self, connection: Connection, batch: list[_Job[Any]]) -> None:
         me = threading.get_ident()

@@ -180,7 +180,7 @@ def test_the_work_tells_nothing(place: tuple[House, Tenant, RelyingParty], monke
 
     def work(ask: Callable[[], Answer]) -> tuple[Any, ...]:
         hashes.clear()
-        with counting() as counted:
+        with counting(house) as counted:
             status = ask().status
         return status, hashes.copy(), counted.shapes
 

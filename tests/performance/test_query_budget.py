@@ -78,7 +78,7 @@ class Path:
         status: int = 200,
     ) -> Counted:
         """What one request costs."""
-        with counting() as counted:
+        with counting(self.house) as counted:
             answer = self.ask(method, path, form, auth)
         assert answer.status == status, answer.text
         return counted
@@ -100,7 +100,7 @@ def hot(any_house: House) -> Path:
 def test_the_counter_counts(hot: Path) -> None:
     """Negative control: reads, writes and transactions of a known piece of work are seen, on each driver."""
     database = hot.house.database(hot.tenant)
-    with counting() as counted:
+    with counting(hot.house) as counted:
         database.writing(lambda conn: conn.exec_driver_sql("INSERT INTO revoked_tokens VALUES ('x', 1)"))
         with database.reading() as conn:
             conn.exec_driver_sql("SELECT jti FROM revoked_tokens").all()
@@ -192,7 +192,7 @@ def test_a_sign_in_is_two_commits(hot: Path) -> None:
     """Identity: the attempt is counted, then one transaction for everything that follows a right password."""
     browser = hot.house.browser(hot.tenant)
     page = browser.follow(browser.authorize(hot.rp, verifier="v" * 43, scope="openid address"))  # consent is asked next
-    with counting() as counted:
+    with counting(hot.house) as counted:
         answer = browser.submit(page, username="ada@example.com", password=PASSWORD)
     assert answer.status == 303
     assert counted.starting("BEGIN") == 2, counted.statements
@@ -203,7 +203,7 @@ def test_a_consent_costs_one_transaction(hot: Path) -> None:
     browser = hot.house.browser(hot.tenant)
     page = browser.follow(browser.authorize(hot.rp, verifier="v" * 43, prompt="consent"))
     page = browser.follow(browser.submit(page, username="ada@example.com", password=PASSWORD))
-    with counting() as counted:
+    with counting(hot.house) as counted:
         answer = browser.submit(page, action="approve")
     assert "code" in answer.params
     reads, writes, transactions = counted.cost
@@ -216,7 +216,7 @@ def test_a_remembered_person_costs_one_transaction(hot: Path) -> None:
     """Issue 3: an authorization request with a live session and a remembered consent: one transaction, the code's."""
     browser = hot.house.browser(hot.tenant)
     browser.sign_in(hot.rp)
-    with counting() as counted:
+    with counting(hot.house) as counted:
         answer = browser.authorize(hot.rp, verifier="v" * 43)
     assert "code" in answer.params
     reads, _, transactions = counted.cost
@@ -232,7 +232,7 @@ def test_several_accounts_cost_one_read_more(hot: Path) -> None:
     costs = []
     for _ in range(2):
         browser.authorize(hot.rp, verifier="v" * 43)  # whatever is remembered of it by now
-        with counting() as counted:
+        with counting(hot.house) as counted:
             assert "code" in browser.authorize(hot.rp, verifier="v" * 43).params
         costs.append(counted)
         browser.sign_in(hot.rp, username="bob@example.com", prompt="login")
@@ -242,6 +242,6 @@ def test_several_accounts_cost_one_read_more(hot: Path) -> None:
 
 def test_other_tenants_changes_cost_one_read(hot: Path) -> None:
     """Architecture §4: learning what has changed is one query for all tenants; nothing changed, nothing else is asked."""
-    with counting() as counted:
+    with counting(hot.house) as counted:
         hot.house.installation.feed.poll()
     assert counted.cost == (1, 0, 0), counted.statements

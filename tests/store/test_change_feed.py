@@ -134,7 +134,7 @@ def test_a_lost_control_database_ends_nothing(house: House, monkeypatch: pytest.
     feed, heard = listening(house)
     path = house.settings.data_dir / "control.db"
     feed.start()
-    house.installation.store.control.engine.dispose()
+    house.installation.store.control.connections.close()
     path.rename(path.with_suffix(".away"))
     time.sleep(0.1)
     path.with_suffix(".away").rename(path)

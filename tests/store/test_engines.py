@@ -158,11 +158,11 @@ def test_unused_connections_are_given_back(any_house: House) -> None:
     ask(any_house, old)
     database = store.opened(old.id)
     assert database is not None
-    assert database.engine.pool.checkedin() > 0  # type: ignore[attr-defined]
+    assert database.connections.are_idle()
     ask(any_house, any_house.tenant("new"))
-    assert database.engine.pool.checkedin() > 0  # type: ignore[attr-defined]  # a minute has not passed
+    assert database.connections.are_idle()  # a minute has not passed
     database.used_at -= 61
     ask(any_house, any_house.tenant("newest"))
-    assert database.engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+    assert not database.connections.are_idle()
     assert store.opened(old.id) is database
     assert ask(any_house, old) == 401

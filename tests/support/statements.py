@@ -14,6 +14,8 @@ from sqlalchemy.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from house import House
+
 PING = ("SELECT 1", ";", "")  # the pool's question whether a connection of PostgreSQL is alive
 _VALUE = re.compile(r"'(?:[^']|'')*'|\bNULL\b|\b\d+\b")
 
@@ -44,8 +46,8 @@ class Counted:
 
 
 @contextmanager
-def counting() -> Iterator[Counted]:
-    """Count what every driver connection executes, BEGIN and COMMIT too."""
+def counting(house: House) -> Iterator[Counted]:
+    """Count what every driver connection executes, BEGIN and COMMIT too; none is kept from before or for afterwards."""
     counted = Counted()
 
     class Cursor(psycopg.Cursor[Any]):
@@ -65,10 +67,15 @@ def counting() -> Iterator[Counted]:
         else:
             connection.cursor_factory = psycopg.Cursor
 
+    store = house.installation.store
+    store.close_idle(0)
+    store.control.connections.close()
     event.listen(Pool, "checkout", watch)
     event.listen(Pool, "checkin", leave)
     try:
         yield counted
     finally:
+        store.close_idle(0)
+        store.control.connections.close()
         event.remove(Pool, "checkout", watch)
         event.remove(Pool, "checkin", leave)
