@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from idp import audit, opaque
 from idp.errors import Invalid
 from idp.identity import standard_claims
-from idp.language import N_, gettext
+from idp.language import N_, gettext, translated
 from idp.store.tenant import users
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _page(
         saved = _value(stored, field)
         hint = gettext(field.hint) if field.hint else None
         if is_stale and saved != values[field.name]:
-            hint = gettext(N_("Saved now: %(value)s")) % {"value": saved or gettext(N_("nothing"))}
+            hint = translated(N_("Saved now: %(value)s", value=saved or gettext(N_("nothing"))))
         return {
             "name": field.name,
             "label": gettext(field.label),

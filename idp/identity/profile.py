@@ -17,7 +17,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from idp.identity import profile_schema, standard_claims
 from idp.identity.profile_schema import DEFAULT, Schema
-from idp.language import N_, gettext
+from idp.language import N_, filled, gettext
 from idp.store.tenant import tenant_state
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def check(
         value, problem = _judge(attribute, values.get(name))
         if problem is not None:
             words, more = problem
-            errors[name] = gettext(words) % {"label": label_in(attribute.label, language), **more}
+            errors[name] = filled(gettext(words), {"label": label_in(attribute.label, language), **more})
         else:
             clean[name] = value
     return clean, errors
@@ -183,7 +183,7 @@ def check_claims(schema: Schema, claims: Mapping[str, Any]) -> dict[str, Any]:
         value, problem = _judge(schema.by_name[name], claims[name], is_required=False)
         if problem is not None:
             words, more = problem
-            sentence = words % {"label": name, **more}
+            sentence = filled(words, {"label": name, **more})
             raise standard_claims.wrong(name, f"cannot be stored: {sentence}.")
         if value is not None:
             found[name] = value
