@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idp.cli import doctor_data, doctor_node
+from idp.cli import doctor_data, doctor_mail, doctor_node
 from idp.cli.commands import Failed, Output, json_option
 from idp.cli.doctor_node import Finding
 from idp.cli.preflight import read_settings
@@ -28,7 +28,7 @@ _SIGNS = {
 @click.command()
 @json_option
 def doctor(out: Output) -> None:
-    """Check settings, master key, permissions, schemas, clock, disk, jobs, keys, Redis and proxies. Exit status 1 on an error."""
+    """Check settings, master key, permissions, schemas, clock, disk, jobs, keys, mail servers, Redis and proxies. Exit status 1 on an error."""
     found = list(_findings())
     document = [{"level": each.level, "what": each.what, "fix": each.fix or None} for each in found]
     out.result(document, lambda: _show(found))
@@ -45,6 +45,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield Finding("ok", "every setting has a value that can be used")
     yield from doctor_node.findings(settings)
+    yield from doctor_mail.of_installation(settings)
     yield from _of_data(settings)
 
 

@@ -1,9 +1,10 @@
-"""What `idp doctor` checks about the databases: master key, schemas, jobs, signing keys, dead letters; and Redis and the server itself."""
+"""What `idp doctor` checks about the databases: master key, schemas, jobs, signing keys, dead letters, mail servers; and Redis and the server itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idp.cli import doctor_mail
 from idp.cli.db import state_of, targets
 from idp.cli.doctor_node import Finding
 from idp.cli.preflight import require_installation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from idp.store.rows import Row
 
 OVERDUE = 900  # seconds
-MOST_TENANTS = 2000  # whose keys are looked at
+MOST_TENANTS = 2000  # that are looked at
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
@@ -111,8 +112,10 @@ def _tenants(settings: Settings, control: Database, envelope: Envelope) -> Itera
     with control.reading() as conn:
         served = [row for row in tenants.list_all(conn) if row.state in ("active", "suspended")]
     broken = undelivered = 0
+    servers: list[doctor_mail.Own] = []
     for tenant in served[:MOST_TENANTS]:
-        problem, dead = _look(settings, tenant, envelope)
+        problem, dead, own = _look(settings, tenant, envelope)
+        servers += [own] if own is not None else []
         if problem is not None and (broken := broken + 1) <= 5:
             yield problem
         if dead is not None and (undelivered := undelivered + 1) <= 5:
@@ -122,20 +125,24 @@ def _tenants(settings: Settings, control: Database, envelope: Envelope) -> Itera
         yield Finding("ok", f"the signing keys of {looked} tenants are there and can be opened")
     if not undelivered:
         yield Finding("ok", f"the outboxes of {looked} tenants have no dead letter")
+    yield from doctor_mail.of_tenants(settings, servers)
 
 
-def _look(settings: Settings, tenant: Row[Any], envelope: Envelope) -> tuple[Finding | None, Finding | None]:
-    """Return what is wrong with a tenant's keys, and with its outbox."""
+def _look(
+    settings: Settings, tenant: Row[Any], envelope: Envelope
+) -> tuple[Finding | None, Finding | None, doctor_mail.Own | None]:
+    """Return what is wrong with a tenant's keys, and with its outbox, and the mail server that it has of its own."""
     database = Database(locate(settings, tenant.database_url))
     try:
         with database.reading() as conn:
             active = {row.alg: row for row in signing_keys.list_all(conn) if row.state == "active"}
         dead = _dead_letters(tenant, database)
+        own = doctor_mail.own(database, tenant, envelope)
     except StorageUnavailable:
-        return None, None  # said with the schemas
+        return None, None, None  # said with the schemas
     finally:
         database.close()
-    return _key_problem(tenant, active, envelope), dead
+    return _key_problem(tenant, active, envelope), dead, own
 
 
 def _dead_letters(tenant: Row[Any], database: Database) -> Finding | None:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from idp.cli import credentials
-from idp.errors import Invalid
-from idp.notify import smtp
 from idp.spool import files
 
 if TYPE_CHECKING:
@@ -39,7 +37,6 @@ class Finding:
 def findings(settings: Settings) -> Iterator[Finding]:
     """Check everything that needs no database."""
     yield from _modes(settings)
-    yield from _mail(settings)
     yield from _proxies(settings)
     yield from _clock()
     folder = settings.data_dir
@@ -75,23 +72,6 @@ def _modes(settings: Settings) -> Iterator[Finding]:
             f"IDP_CA_BUNDLE names {settings.ca_bundle}, which cannot be read",
             "correct the path or its permissions",
         )
-
-
-def _mail(settings: Settings) -> Iterator[Finding]:
-    if not settings.smtp_url:
-        if settings.is_production:
-            fix = "set IDP_SMTP_URL, or give each tenant its own with `idp mail smtp TENANT --url-stdin`"
-            yield Finding("warning", "there is no mail server: mails wait, and are given up after some hours", fix)
-        else:
-            fix = "set IDP_SMTP_URL to send them"
-            yield Finding("note", f"mails are written to {settings.data_dir / 'outbox'}", fix)
-        return
-    try:
-        server = smtp.parse(settings.smtp_url)
-    except Invalid as error:
-        yield Finding("error", f"IDP_SMTP_URL cannot be used: {error.title}", "correct it; docs/mail.md has examples")
-    else:
-        yield Finding("ok", f"mails go through {server.shown}; idp mail test TENANT ADDRESS sends one")
 
 
 def _proxies(settings: Settings) -> Iterator[Finding]:

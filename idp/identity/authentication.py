@@ -1,7 +1,8 @@
 """Signing in with a password: count, verify, then one transaction for everything that follows.
 
 The answer to a wrong password, an unknown or disabled account and a locked one is the same :class:`Refused`, after the same
-work (security rule 7; ASVS 6.3.8). The hash is computed outside of any transaction; a sign-in is two durable commits.
+work (security rule 7; ASVS 6.3.8), and the right password of the last two is not told from a wrong one, by time either. The
+hash is computed outside of any transaction; a sign-in is two durable commits.
 Must not know pages, cookies or protocols.
 """
 
@@ -113,13 +114,11 @@ def sign_in(
     begun: list[tuple[lockout.Verdict, Row[Any] | None]] = []
 
     def stored_hash() -> str | None:
-        begun.append((database.writing(counted), _find(database, key)))
-        verdict, found = begun[0]
-        # Where no password gets in, none is judged: a right one can take longer (its hash is renewed), which a guesser would measure.
-        if found is None or verdict.is_locked or not lifecycle.of(found.state).signs_in:
-            return None
-        stored: str | None = found.password_hash
-        return stored
+        verdict, found = database.writing(counted), _find(database, key)
+        begun.append((verdict, found))
+        # What is refused whatever the password is not judged: a right one that is due for another hash would take longer.
+        is_judged = found is not None and not verdict.is_locked and lifecycle.of(found.state).signs_in
+        return found.password_hash if found is not None and is_judged else None
 
     is_right, new_hash = services.hasher.verify(stored_hash, attempt.password)
     verdict, user = begun[0]

@@ -66,7 +66,4 @@ def find(database: Database, kind: str, token: str) -> Row[Any] | None:
     if not 0 < len(token) <= MOST_TOKEN:
         return None
     with database.reading() as conn:
-        row = one_time_links.find(conn, kind, opaque.digest(token))
-    if row is None or row.used_at is not None or row.revoked_at is not None or now() >= row.expires_at:
-        return None
-    return row
+        return one_time_links.find_live(conn, kind, opaque.digest(token))

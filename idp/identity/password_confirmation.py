@@ -36,7 +36,7 @@ def confirm(
 
     def stored_hash() -> str | None:
         verdicts.append(database.writing(counted))
-        # Where a lock refuses every password, none is judged: as at the sign-in.
+        # As at the sign-in: while the account is locked nothing is judged, so that time tells no right password either.
         found: str | None = None if verdicts[0].is_locked else user.password_hash
         return found
 

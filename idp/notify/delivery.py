@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from idp.clock import now
 from idp.errors import IdpError
@@ -91,7 +90,7 @@ class Delivery:
 
     def origin(self, tenant: Tenant) -> Origin:
         """Return whom a tenant's mails are from."""
-        host = urlsplit(self.settings.public_url).hostname or "localhost"
+        host = smtp.own_name(self.settings.public_url)
         address = tenant.settings.mail_from or self.settings.mail_from or f"no-reply@{host}"
         return Origin(address, tenant.settings.mail_from_name or tenant.name, tenant.settings.mail_reply_to)
 
@@ -108,6 +107,6 @@ class Delivery:
             server = smtp.parse(url)
         except IdpError as error:
             return Outcome("failed", error.title)
-        hello = urlsplit(self.settings.public_url).hostname or "localhost"
+        hello = smtp.own_name(self.settings.public_url)
         # What a tenant names is never a way into the network that this program stands in.
         return smtp.send(server, mail, self.outbound, hello=hello, may_be_private=own is None)

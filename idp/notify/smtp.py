@@ -92,13 +92,28 @@ def parse(url: str) -> Server:
     return Server(parts.scheme, host, port or (465 if parts.scheme == "smtps" else 587), user, password)
 
 
+def own_name(public_url: str) -> str:
+    """Return the name by which this installation greets mail servers (RFC 5321 §4.1.1.1)."""
+    return urlsplit(public_url).hostname or "localhost"
+
+
 def send(server: Server, mail: Posted, outbound: Outbound, *, hello: str, may_be_private: bool) -> Outcome:
     """Hand over a mail and say what became of it; ``hello`` is the name of this machine, ``may_be_private`` as for ``resolve``."""
+    return _tried(server, mail, outbound, hello=hello, may_be_private=may_be_private)
+
+
+def trouble(server: Server, outbound: Outbound, *, hello: str, may_be_private: bool) -> str | None:
+    """Return what keeps a server from taking mails, in words, or None: everything is done but to name a sender."""
+    outcome = _tried(server, None, outbound, hello=hello, may_be_private=may_be_private)
+    return None if outcome.verdict == "delivered" else outcome.words
+
+
+def _tried(server: Server, mail: Posted | None, outbound: Outbound, *, hello: str, may_be_private: bool) -> Outcome:
     attempt = _Attempt(server, outbound, hello)
     try:
         attempt.connect(may_be_private=may_be_private)
         attempt.get_ready()
-        words = attempt.hand_over(mail)
+        words = attempt.hand_over(mail) if mail is not None else ""
     except _Verdict as verdict:
         return Outcome(verdict.verdict, verdict.words, server.shown, verdict.is_alone)
     except FetchFailed as error:

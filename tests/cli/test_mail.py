@@ -6,10 +6,17 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from certificates import Authority
+from cryptography.fernet import Fernet
+from mail_server import MailServer
+
 from idp.installation import Installation
+from idp.keys.envelope import Envelope
 from idp.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from command import Idp
 
 URL = "smtp://relay:planted-password@127.0.0.1:2525"
@@ -116,17 +123,92 @@ def test_one_that_does_not_go(idp: Idp, monkeypatch: Any) -> None:
     assert "idp outbox show acme" in sentence
 
 
+def said(idp: Idp, text: str) -> dict[str, Any]:
+    """What the doctor finds that has a text in it."""
+    found = [each for each in json.loads(idp("doctor", "--json").out) if text in each["what"]]
+    assert len(found) == 1, found
+    return found[0]
+
+
 def test_the_doctor_speaks_of_mail(idp: Idp, monkeypatch: Any) -> None:
     """Issue 5, mail: the doctor says where mails go, and in production that there is no server."""
     assert "mails are written to" in idp("doctor").out
-    monkeypatch.setenv("IDP_SMTP_URL", "smtp://mail.example.com")
-    assert "mails go through smtp://mail.example.com:587" in idp("doctor").out
     monkeypatch.setenv("IDP_SMTP_URL", "smtp://user@mail.example.com")
     assert "IDP_SMTP_URL cannot be used" in idp("doctor").out
     monkeypatch.setenv("IDP_SMTP_URL", "")
     monkeypatch.setenv("IDP_ENV", "production")
     monkeypatch.setenv("IDP_PUBLIC_URL", "https://login.example.com")
     assert "there is no mail server" in idp("doctor").out
+
+
+def test_the_doctor_tries_the_mail_server(idp: Idp, monkeypatch: Any) -> None:
+    """Issue 5, mail: it is greeted and told who sends, nothing is sent; what keeps it from taking mails is an error with its fix."""
+    with MailServer(wants_login=True) as server:
+        monkeypatch.setenv("IDP_SMTP_URL", server.url_with_login)
+        assert said(idp, f"mails go through {server.url}")["level"] == "ok"
+        assert server.logins
+        assert idp("doctor").status == 0
+        monkeypatch.setenv("IDP_SMTP_URL", server.url.replace("://", "://relay:planted-password@"))
+        found = said(idp, "does not accept user and password")
+        assert found["level"] == "error"
+        assert "IDP_SMTP_URL" in found["fix"]
+        ran = idp("doctor")
+        assert ran.status == 1
+        assert "planted" not in ran.out + ran.err
+        assert server.mails == []
+        assert server.commands == [], "no sender was named"
+    monkeypatch.setenv("IDP_SMTP_URL", server.url)
+    assert said(idp, f"mails do not go through {server.url}")["level"] == "error"
+    assert idp("doctor").status == 1
+
+
+def test_the_doctor_tries_the_servers_of_tenants(idp: Idp, monkeypatch: Any, tmp_path: Path) -> None:
+    """Issue 5, mail: a tenant's own server too: one that is away, encrypts with a certificate nobody trusts, or may not be reached."""
+    monkeypatch.setenv("IDP_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+    assert idp("tenant", "create", "globex", "--name", "Globex").status == 0
+    assert "of their own" not in idp("doctor").out
+
+    def use(tenant: str, url: str) -> None:
+        assert idp("mail", "smtp", tenant, "--url-stdin", given=url).status == 0
+
+    with MailServer(wants_login=True) as server:
+        for tenant in ("acme", "globex"):
+            use(tenant, server.url_with_login)
+        assert said(idp, "2 tenants have of their own")["level"] == "ok"
+        assert len(server.logins) == 1, "one address is asked once"
+        assert idp("doctor").status == 0
+        use("globex", server.url)  # it is greeted, and would want a login only when a sender is named
+        assert said(idp, "2 tenants have of their own")["level"] == "ok"
+        monkeypatch.delenv("IDP_ALLOWED_PRIVATE_HOSTS")
+        assert "private" in said(idp, f"mails of tenant acme do not go through {server.url}")["what"]
+        monkeypatch.setenv("IDP_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+        assert server.mails == []
+    found = said(idp, f"mails of tenant acme do not go through {server.url}")
+    assert found["level"] == "error"
+    assert "no connection" in found["what"]
+    assert found["fix"].startswith("correct it with `idp mail smtp acme --url-stdin`")
+    assert said(idp, f"mails of tenant globex do not go through {server.url}")["level"] == "error"
+    assert idp("doctor").status == 1
+    with MailServer(certificate=Authority(tmp_path).issue("127.0.0.1"), is_implicit=True) as server:
+        use("acme", server.url)
+        assert "certificate is not trusted" in said(idp, "mails of tenant acme")["what"]
+    for tenant in ("acme", "globex"):
+        assert idp("mail", "smtp", tenant, "--remove").status == 0
+    assert idp("doctor").status == 0
+
+
+def test_the_doctor_cannot_read_a_server(idp: Idp, monkeypatch: Any) -> None:
+    """S118, issue 5: a server that was sealed under another master key is named with both ways out."""
+    monkeypatch.setenv("IDP_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+    assert idp("mail", "smtp", "acme", "--url-stdin", given=URL).status == 0
+    sealed = json.dumps(Envelope([Fernet.generate_key().decode()]).seal(URL.encode(), "x"))
+    for path in (idp.folder / "tenants").glob("*.db"):
+        with sqlite3.connect(path) as line:
+            line.execute("UPDATE tenant_state SET value = ? WHERE name = 'smtp_url'", (sealed,))
+        line.close()
+    found = said(idp, "the mail server of tenant acme is sealed under another master key")
+    assert found["level"] == "error"
+    assert "idp mail smtp acme --url-stdin" in found["fix"]
 
 
 def test_settings_of_senders(idp: Idp) -> None:

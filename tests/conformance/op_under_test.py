@@ -1,6 +1,6 @@
 """The provider under test, as an operator runs it: `idp serve` with two workers behind TLS, furnished by the `idp` command alone.
 
-Its tenant lets anybody register clients of the profile `oidc`. What it fetches and calls on loopback is trusted through the test's
+Its tenant lets anybody register clients of the profile `oidc`, and people sign up. What it fetches and calls on loopback is trusted through the test's
 own authority. The one thing that only time could do, an ID token that has expired, is signed in its data folder with its keys.
 """
 
@@ -11,12 +11,14 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -92,7 +94,7 @@ class Provider:
             "IDP_ALLOWED_PRIVATE_HOSTS": "localhost",
             "NO_COLOR": "1",
         }
-        self.log = folder / "server.log"
+        self.log, self._mails = folder / "server.log", folder / "var" / "outbox"
         self.http = httpx.Client(verify=self.trust, timeout=30, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -111,6 +113,7 @@ class Provider:
         self.idp("tenant", "create", TENANT, "--name", "Acme")
         self.idp(
             *("tenant", "set", TENANT, "registration=open", "registration_quota=100000", "rate_limits=off"),
+            *("signup=on", "signup_source_limit=100000"),
             *("allowed_client_profiles=strict,oidc", "registration_client_profile=oidc"),
             f"signing_algorithms={','.join(ALGORITHMS)}",
         )
@@ -182,6 +185,18 @@ class Provider:
         """The published keys, fetched anew."""
         found: list[dict[str, Any]] = self.http.get(self.discovery()["jwks_uri"]).json()["keys"]
         return found
+
+    def code_for(self, address: str) -> str:
+        """The code that a sign-up's address was mailed."""
+        until = time.monotonic() + FEED_SECONDS
+        while True:
+            assert time.monotonic() < until, f"no mail to {address}"
+            for file in self._mails.glob("*.eml"):
+                mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+                text = mail.get_body(("plain",))
+                if mail["to"] == address and text is not None:
+                    return re.findall(r"\b\d{4} \d{4}\b", text.get_content())[0]
+            time.sleep(0.05)
 
     def rotate_keys(self) -> None:
         """Replace the keys that sign, and wait until both web workers publish the new ones."""

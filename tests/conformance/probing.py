@@ -12,12 +12,13 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from id_token_rules import header_of, verified
 from joserfc import jwe
 from joserfc.jwk import KeySet
 from op_under_test import CLAIMS
-from relying import REDIRECT, RelyingParty, public_set
+from relying import REDIRECT, Asked, RelyingParty, public_set
 from user_agent import UserAgent
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from loopback_site import Site
     from op_under_test import Provider
     from relying import SignedIn
+    from user_agent import Arrival
 
 SCOPE_CLAIM = {"profile": "birthdate", "email": "email", "address": "address", "phone": "phone_number"}
 # Claims about the event, which stand in the ID token alone (Core §2).
@@ -258,6 +260,9 @@ def no_such_response_mode(probe: Probe, value: str) -> None:
 
 
 def prompt_values_supported(probe: Probe, value: Any) -> None:
+    if value == "create":
+        _account_is_created(probe)
+        return
     rp, agent = probe.client(), probe.agent()
     first = rp.sign_in(agent)
     agent.ignored = frozenset({"login-submit", "consent-approve", "account-continue"} if value != "none" else ())
@@ -269,6 +274,30 @@ def prompt_values_supported(probe: Probe, value: Any) -> None:
         assert button in arrival.markup.buttons
     agent.ignored = frozenset()
     assert rp.sign_in(agent, prompt=value).claims["sub"] == first.claims["sub"]
+
+
+def _account_is_created(probe: Probe) -> None:
+    """Initiating User Registration via OpenID Connect 1.0 §4.1: a page for a new account though somebody is signed in, and on as that one."""
+    rp, agent = probe.client(), probe.agent()
+    first = rp.sign_in(agent)
+    address, password = f"{secrets.token_hex(6)}@new.example", f"planted {secrets.token_hex(12)}"
+    asked = rp.ask(agent, prompt="create", scope="openid email")
+    assert "signup-submit" in asked.arrival.markup.buttons
+    form = {"email": address, "profile_name": "Eve", "password": password, "confirm_password": password}
+    arrival = _filled_in(agent, asked.arrival, **form)
+    assert "code-submit" in arrival.markup.buttons
+    arrival = _filled_in(agent, arrival, code=probe.provider.code_for(address))
+    made = rp.tokens(Asked(asked.params, arrival))
+    assert made.claims["sub"] != first.claims["sub"]
+    assert rp.userinfo(made)["email"] == address
+
+
+def _filled_in(agent: UserAgent, arrival: Arrival, **fields: str) -> Arrival:
+    """Fill in a page's form, send it, and go on from there."""
+    assert arrival.page is not None
+    markup = arrival.markup
+    url = urljoin(str(arrival.page.url), markup.action or "")
+    return agent.open(url, form={**markup.fields, **fields}, origin=agent.origin)
 
 
 def no_such_prompt(probe: Probe, value: str) -> None:

@@ -8,11 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import bcrypt
 import pytest
 from identity_world import BY, NEW_PASSWORD, PASSWORD, Server, new_server
 
 from idp.errors import StorageUnavailable
-from idp.identity import accounts, authentication, lockout, password_confirmation
+from idp.identity import accounts, authentication, foreign_hashes, lockout, password_confirmation
 from idp.identity.authentication import Attempt, Refused, SignedIn
 from idp.store.db import Database
 from idp.store.tenant import sessions, users
@@ -171,31 +172,6 @@ class Counting:
         return str(self.real.hash(password))
 
 
-@pytest.mark.parametrize("why", ["account_locked", "disabled_account"])
-def test_where_no_password_gets_in_none_is_judged(
-    tmp_path: Path, any_server: Server, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """S089, security rule 7: a right password, whose hash would be renewed, is no more work than a wrong one: a lock stops guessing for good."""
-    user_id = any_server.user()
-    dearer = new_server(any_server.database, tmp_path, argon2_memory_kib=8192).with_settings(account_attempts=3)
-    counting = Counting(dearer.services.hasher._argon2)
-    monkeypatch.setattr(dearer.services.hasher, "_argon2", counting)
-    if why == "account_locked":
-        for _ in range(3):
-            authentication.sign_in(dearer, attempt("wrong"), none)
-    else:
-        accounts.disable_user(any_server.database, user_id, by=BY)
-    turns = []
-    for one in (attempt(), attempt("wrong"), attempt(username="nobody@acme.example")):
-        counting.turns.clear()
-        found = authentication.sign_in(dearer, one, none)
-        assert isinstance(found, Refused)
-        turns.append(list(counting.turns))
-        if one.username == "ada@acme.example":
-            assert found.reason == why
-    assert turns[0] == turns[1] == turns[2] == [dearer.services.hasher._dummy]
-
-
 def test_a_stolen_session_measures_nothing_through_a_lock(
     tmp_path: Path, any_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +187,38 @@ def test_a_stolen_session_measures_nothing_through_a_lock(
     for password in (PASSWORD, "wrong"):
         assert not password_confirmation.confirm(dearer, user, password, **told)
     assert counting.turns == [dearer.services.hasher._dummy] * 2
+
+
+@pytest.mark.parametrize("why", ["account_locked", "disabled_account"])
+@pytest.mark.parametrize("kept", ["due for another cost", "of another system"])
+def test_what_is_refused_anyway_is_not_judged(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, why: str, kept: str
+) -> None:
+    """S089, security rule 7: where a lock or the state refuses, a right password costs the hashes that a wrong one costs."""
+    user_id = server.user()
+    if kept == "of another system":
+        foreign = foreign_hashes.imported(bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode())
+        server.database.writing(lambda conn: users.change(conn, user_id, password_hash=foreign))
+    dearer = new_server(server.database, tmp_path, argon2_memory_kib=8192)
+    if why == "disabled_account":
+        accounts.disable_user(dearer.database, user_id, by=BY)
+    else:
+        who = lockout.subjects("ada@acme.example", "192.0.2.1")
+        for _ in range(11):
+            dearer.database.writing(lambda conn: lockout.count(conn, who, dearer.tenant.settings))
+    hashes: list[str] = []
+    argon2, judge = dearer.services.hasher._argon2, foreign_hashes.verify
+    for name in ("hash", "verify"):
+        real = getattr(argon2, name)
+        monkeypatch.setattr(argon2, name, lambda *given, real=real, name=name: hashes.append(name) or real(*given))
+    monkeypatch.setattr(foreign_hashes, "verify", lambda *given: hashes.append("foreign") or judge(*given))
+    work = {}
+    for password in (PASSWORD, "wrong"):
+        hashes.clear()
+        found = authentication.sign_in(dearer, attempt(password), none)
+        assert found == Refused(why)  # type: ignore[arg-type]
+        work[password] = hashes.copy()
+    assert work[PASSWORD] == work["wrong"] == ["verify"]
 
 
 def test_an_account_without_password_has_none(server: Server) -> None:

@@ -233,6 +233,64 @@ def test_the_lists_are_loaded_on_first_use() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def run(program: str) -> str:
+    """What a program prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+_SAME = """
+from zxcvbn import matching, scoring
+lists = {}
+for words in matching.RANKED_DICTIONARIES.values():
+    for word, rank in words.items():
+        lists[word] = min(rank, lists.get(word, rank))
+assert len(lists) > 80_000
+from idp.identity import word_lists
+ranks = word_lists.ranks()
+assert len(ranks) == len(lists)
+assert {word: ranks[word] for word in lists} == lists
+others = {text for word in lists for text in (word[1:], word[:-1], word + word, word[::-1], word + "\u00e9")} - lists.keys()
+assert len(others) > 100_000
+assert [text for text in others if text in ranks] == []
+try:
+    ranks["no such word"]
+except KeyError:
+    pass
+else:
+    raise AssertionError
+def guessed(words, text):
+    return scoring.most_guessable_match_sequence(text, matching.omnimatch(text, {"words": words, "names": {}}))["guesses"]
+for text in ("password", "P@ssw0rd2026", "plum-kettle-orbit-77", "drowssap", "horse horse horse", "\u4eca\u65e5", "x"):
+    assert guessed(ranks, text) == guessed(lists, text) == word_lists.guesses(text), text
+print("the same")
+"""
+
+
+def test_the_table_says_what_the_library_s_lists_say() -> None:
+    """SP 800-63B-4 §3.1.1.2: every listed word is found with its best rank, nothing else is, and the estimates are the library's."""
+    assert run(_SAME) == "the same"
+
+
+_RESIDENT = """
+import idp.app
+from idp.identity import word_lists
+def resident():
+    with open("/proc/self/smaps_rollup") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+before = resident()
+word_lists.guesses("plum kettle orbit")
+assert "password" in word_lists.ranks()
+print(resident() - before)
+"""
+
+
+def test_the_lists_cost_a_worker_little() -> None:
+    """Architecture §5, budgets: the lists and the estimate take less than 6 MiB of a worker's memory for good."""
+    assert int(run(_RESIDENT)) < 6 * 1024
+
+
 # -- history ----------------------------------------------------------------------------------------------------------
 
 

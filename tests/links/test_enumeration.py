@@ -7,26 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import PASSWORD
-from letters import answer_requests
+from letters import answer_requests, newest
 from serving import rows
+from statements import counting
 
+from idp import clock
 from idp.identity import accounts, invitations, kept_accounts
 from idp.identity.accounts import By
 
 if TYPE_CHECKING:
-    from house import Answer, House, RelyingParty
+    from collections.abc import Callable
+
+    from house import Answer, Browser, House, RelyingParty
 
     from idp.tenancy.tenant import Tenant
 
 BY = By("operator")
 NAMES = ("known", "unknown", "locked", "invited", "disabled", "deleted", "no-address")
+DEAD = ("unknown", "used", "expired", "cancelled", "replaced", "of a suspended person")
+NEW = "five unrelated words here"
+FORM = {"password": NEW, "confirm_password": NEW, "profile_name": "Eve Newcomer"}
 
 
 @pytest.fixture(params=["/t/acme", "own domain"])
 def place(request: pytest.FixtureRequest, any_house: House) -> tuple[House, Tenant, RelyingParty]:
     """A tenant with an account in each state."""
     own = "login.acme.example" if request.param == "own domain" else None
-    tenant = any_house.tenant("acme", own, account_attempts="3", source_attempts="1000")
+    tenant = any_house.tenant(
+        "acme", own, account_attempts="3", source_attempts="1000", signup="on", signup_source_limit="1000"
+    )
     rp = any_house.client(tenant)
     database = any_house.database(tenant)
     for name in ("known", "locked", "disabled", "deleted"):
@@ -95,3 +104,120 @@ def test_what_waits_does_not_tell_either(place: tuple[House, Tenant, RelyingPart
     found = rows(tenant.database_url, "SELECT payload FROM outbox WHERE kind = 'recovery'")
     assert len(found) == len(NAMES)
     assert "@" not in repr(found)
+
+
+def test_sign_up_tells_nothing(place: tuple[House, Tenant, RelyingParty]) -> None:
+    """Security rule 7: the form's answer, the code's page, wrong codes and the rows that were written are the same for each."""
+    house, tenant, _ = place
+    found, written = {}, {}
+    tables = ("signups", "outbox", "audit_events", "users")
+    for name in NAMES:
+        before = {table: len(rows(tenant.database_url, f"SELECT * FROM {table}")) for table in tables}
+        browser = house.browser(tenant)
+        page = browser.follow(browser.get(f"{tenant.base_path}/signup"))
+        story = [browser.submit(page, email=f"{name}@example.com", **FORM)]
+        story.append(browser.follow(story[0]))
+        story += [browser.submit(story[1], code=f"{number:08d}") for number in range(6)]
+        found[name] = [seen(answer, name) for answer in story]
+        after = {table: len(rows(tenant.database_url, f"SELECT * FROM {table}")) for table in tables}
+        written[name] = {table: after[table] - before[table] for table in tables}
+    assert len({repr(each) for each in found.values()}) == 1, found
+    assert [answer[0] for answer in found["known"]] == [303, 200, *[400] * 6]
+    assert list(written.values()) == [{"signups": 1, "outbox": 1, "audit_events": 1, "users": 0}] * len(NAMES)
+
+
+def dead_links(house: House, tenant: Tenant) -> dict[str, tuple[Browser, Answer | None, str]]:
+    """Invitations whose links do not work any more: a browser that had the form open in time, the form, and the link."""
+    database, mailer = house.database(tenant), house.installation.services.mailer
+    found: dict[str, tuple[Browser, Answer | None, str]] = {}
+    for name in DEAD[1:]:
+        address = f"{name.replace(' ', '-')}@example.org"
+        lifetime = 3600 if name == "expired" else 86400
+        user_id = invitations.invite(database, mailer, tenant, email=address, by=BY, lifetime=lifetime)
+        path = newest(house, tenant, "invitation").path
+        browser = house.browser(tenant)
+        page = browser.get(path)
+        assert page.status == 200
+        if name in ("used", "of a suspended person"):
+            assert browser.submit(page, new_password=NEW, confirm_password=NEW).status == 303
+        if name == "of a suspended person":
+            accounts.disable_user(database, user_id, by=BY)
+        if name == "cancelled":
+            invitations.cancel(database, user_id, by=BY)
+        if name == "replaced":
+            invitations.resend(database, mailer, tenant, user_id, by=BY, lifetime=86400)
+        found[name] = browser, page, path
+    browser = house.browser(tenant)
+    browser.get(f"{tenant.base_path}/recover")  # a browser with a cookie, as the others
+    found["unknown"] = browser, None, f"{tenant.base_path}/invitation?token=l_{'A' * 43}"
+    return found
+
+
+def test_an_invitation_s_link_tells_nothing(place: tuple[House, Tenant, RelyingParty]) -> None:
+    """Security rule 7, S091: a link that was used, has expired, was cancelled or replaced is answered as one that never was, its form too."""
+    house, tenant, _ = place
+    links = dead_links(house, tenant)
+    with clock.shifted(3601):
+        opened = {name: seen(browser.get(path), name) for name, (browser, _, path) in links.items()}
+        sent = {
+            name: seen(browser.submit(page, new_password=NEW, confirm_password=NEW), name)
+            for name, (browser, page, _) in links.items()
+            if page is not None
+        }
+    assert len({repr(each) for each in opened.values()}) == 1, opened
+    assert len({repr(each) for each in sent.values()}) == 1, sent
+    assert opened["unknown"][0] == sent["used"][0] == 410
+
+
+def test_the_work_tells_nothing(place: tuple[House, Tenant, RelyingParty], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security rule 7, ASVS 6.3.8: each is answered by the same statements in the same order, and as many password hashes."""
+    house, tenant, rp = place
+    hashes: list[str] = []
+    argon2 = house.installation.services.hasher._argon2
+    for name in ("hash", "verify"):
+        real = getattr(argon2, name)
+        monkeypatch.setattr(argon2, name, lambda *given, real=real, name=name: hashes.append(name) or real(*given))
+
+    def work(ask: Callable[[], Answer]) -> tuple[Any, ...]:
+        hashes.clear()
+        with counting(house) as counted:
+            status = ask().status
+        return status, hashes.copy(), counted.shapes
+
+    links = dead_links(house, tenant)
+    found: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for name in ("warm", *NAMES):
+        address = f"{name}@example.com"
+        browser = house.browser(tenant)
+        page = browser.follow(browser.authorize(rp, verifier="v" * 43))
+        found[name] = {
+            "sign-in": work(
+                lambda page=page, browser=browser, address=address: browser.submit(page, username=address, password="x")
+            ),
+        }
+        page = browser.follow(browser.get(f"{tenant.base_path}/signup"))
+        form = {"email": address, **FORM}
+        found[name]["sign-up"] = work(lambda page=page, browser=browser, form=form: browser.submit(page, **form))
+        page = browser.get(f"{tenant.base_path}/signup/code?{page.form[0].partition('?')[2]}")
+        found[name]["code"] = work(lambda page=page, browser=browser: browser.submit(page, code="12345678"))
+        page = browser.get(f"{tenant.base_path}/recover")
+        found[name]["recovery"] = work(
+            lambda page=page, browser=browser, address=address: browser.submit(page, username=address)
+        )
+    del found["warm"]
+    with clock.shifted(3601):
+        opened = {
+            name: work(lambda browser=browser, path=path: browser.get(path))
+            for name, (browser, _, path) in links.items()
+        }
+    for name in NAMES:
+        assert found[name] == found["unknown"], name
+    for name in DEAD:
+        assert opened[name] == opened["unknown"], name
+    assert {what: (status, len(done)) for what, (status, done, _) in found["unknown"].items()} == {
+        "sign-in": (400, 1),
+        "sign-up": (303, 1),
+        "code": (400, 0),
+        "recovery": (303, 0),
+    }
+    assert all(statements for _, _, statements in (*found["unknown"].values(), opened["unknown"]))

@@ -16,7 +16,7 @@ from cast import SigningKey, asserted
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from databases import environment
 from house import CALLBACK, PASSWORD
-from letters import ask, newest
+from letters import ask, letters, newest
 from serving import Served, eventually, rows
 
 from idp import opaque
@@ -37,11 +37,12 @@ pytestmark = pytest.mark.slow
 WRONG_PASSWORD = "planted: a password that was mistyped"
 NEW_PASSWORD = "planted: the password of the changed account"
 INVITED_PASSWORD = "planted: the password of who was invited"
+SIGNUP_PASSWORD = "planted: the password of who signed up"
 
 
 def use_everything(served: Served) -> dict[str, str]:
     """Let every secret be made, used, misused and misplaced; returns them by name."""
-    tenant = served.tenant("acme")
+    tenant = served.tenant("acme", signup="on")
     rp = with_product_secret(served.client(tenant))
     post = with_product_secret(served.client(tenant, "post", token_endpoint_auth_method="client_secret_post"))
     key = SigningKey.new("ES256", "k")
@@ -115,9 +116,9 @@ def use_everything(served: Served) -> dict[str, str]:
         repeat_password=NEW_PASSWORD,
         current_password="planted: the first password of it",
     )
-    links = links_in_mails(served, tenant)
     return {
-        **links,
+        **links_in_mails(served, tenant),
+        **codes_in_mails(served, tenant),
         "client secret": rp.secret,
         "client secret in the body": post.secret,
         "basic credentials": rp.auth["authorization"].partition(" ")[2],
@@ -163,6 +164,35 @@ def links_in_mails(served: Served, tenant: Tenant) -> dict[str, str]:
         "used invitation": invitation.token,
         "password of the invited": INVITED_PASSWORD,
     }
+
+
+def codes_in_mails(served: Served, tenant: Tenant) -> dict[str, str]:
+    """Codes of sign-ups: one that waits, was replaced and mistyped and stood in an address, and one that made an account."""
+    house, found = served.house, {"password of who signed up": SIGNUP_PASSWORD}
+    for name in ("waiting", "used"):
+        browser = served.browser(tenant)
+        page = browser.follow(browser.get(f"{tenant.base_path}/signup"))
+        form = {"password": SIGNUP_PASSWORD, "confirm_password": SIGNUP_PASSWORD, "profile_name": "Eve"}
+        page = browser.follow(browser.submit(page, email=f"{name}@new.example", **form))
+        (code,) = [
+            letter.context["code"]
+            for letter in letters(house, tenant, "signup_code")
+            if letter.to == f"{name}@new.example"
+        ]
+        mistyped = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
+        found |= {
+            f"{name} code": code,
+            f"digits of the {name} code": code.replace(" ", ""),
+            f"not the {name} code": mistyped,
+        }
+        assert browser.submit(page, code=mistyped).status == 400
+        browser.get(f"{page.form[0]}&code={code.replace(' ', '')}")
+        browser.submit(browser.get(f"{tenant.base_path}/recover"), username=code)
+        if name == "used":
+            assert browser.submit(page, code=code).status == 303
+    delivered = "SELECT id FROM outbox WHERE kind = 'mail' AND state = 'waiting'"
+    eventually(lambda: not rows(tenant.database_url, delivered), 20)
+    return found
 
 
 def with_product_secret(rp: RelyingParty) -> RelyingParty:
@@ -255,7 +285,10 @@ def test_s118_no_secret_is_kept_in_clear(tmp_path: Path, kind: str) -> None:
         assert leaks == [], "\n".join(
             f"{name}: {place}: {_around(secrets[name].encode(), everything[place])}" for name, place in leaks
         )
-        # the places are the right ones: what is not secret is found in them
+        # the places are the right ones: what is not secret is found in them, and mails as files have what was planted
+        mails = [path.read_bytes() for path in (tmp_path / "var" / "outbox").glob("*.eml")]
+        for name in ("link to a new password", "used invitation", "waiting code", "used code"):
+            assert any(secrets[name].encode() in mail for mail in mails), name
         tenant = served.house.installation.provisioning.find("acme")
         dump = everything[f"dump of {tenant.database_url}"]
         assert b"ada@example.com" in dump
