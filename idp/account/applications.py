@@ -38,7 +38,7 @@ def show(visit: Visit) -> Response:
         return {
             "client_id": client_id,
             "name": names[client_id],
-            "scopes": described(list(consent.scopes), visit.user) if consent is not None else [],
+            "scopes": described(list(consent.scopes), visit.user, visit.server.profile) if consent is not None else [],
             "since": visit.moment(since),
             "used": visit.moment(used) if used is not None else None,
             "order": (-(used or 0), names[client_id].casefold(), client_id),

@@ -26,7 +26,7 @@ from idp.store.tenant import signups
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from idp.flow.dispatcher import Context
     from idp.flow.services import FlowServer
@@ -94,7 +94,7 @@ class SignUp:
         errors: _Errors = [("email", problem)] if problem is not None else []
         clean, wrong = profile.check(server.profile, typed, "signup", language=language.current().tag)
         errors += [(f"{profile.PREFIX}{name}", sentence) for name, sentence in wrong.items()]
-        errors += self._password_errors(context, (address, *(str(value) for value in clean.values() if value)))
+        errors += self._password_errors(context, (address, *_texts(clean.values())))
         terms = server.terms
         if terms is not None and context.field("terms") != terms.version:
             errors.append(("terms", gettext(_TERMS)))
@@ -304,6 +304,15 @@ def sign_in_instead(context: Context) -> Response:
     if SIGN_UP.is_needed(context):
         context.interaction = context.write(lambda conn: interactions.note(conn, context.interaction, has_account=True))
     return proceed(context)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Yield what of a profile a password may not consist of; of an address its parts."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from _texts(value.values())
+        elif value:
+            yield str(value)
 
 
 def _begin_here(server: FlowServer, request: Request) -> Response:
