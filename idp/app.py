@@ -6,6 +6,7 @@ and path. What belongs to no tenant (the platform's root, static files, an issue
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from flask import request as flask_request
 from idp import language
 from idp.errors import IdpError, NotFound, Refusal, StorageUnavailable
 from idp.flow import landing, languages, static_files
+from idp.flow import pages as flow_pages
 from idp.installation import Installation
 from idp.language import N_
 from idp.oauth.answering import answer
@@ -38,6 +40,14 @@ if TYPE_CHECKING:
 
 _INSERTED = "/.well-known/oauth-authorization-server/t/"
 PLATFORM = Brand("AuthSec")
+
+
+class _NothingThere(NotFound):
+    """An address of a tenant that there is, with nothing at it."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__()
+        self.tenant = tenant
 
 
 class Router:
@@ -97,8 +107,10 @@ class Router:
             return None
         tenant, rest = found
         endpoints = self.at(self.by_path, rest or "/")
-        if endpoints is None or tenant.state != "active":
+        if tenant.state != "active":
             raise NotFound
+        if endpoints is None:
+            raise _NothingThere(tenant)
         method = "GET" if http.method == "HEAD" else http.method
         endpoint = endpoints.get(method) or next(iter(endpoints.values()))
         http.endpoint = endpoint.name
@@ -147,9 +159,15 @@ class Router:
             None,
             http.remote_addr,
         )
-        if landing.prefers_html(http.headers.get("accept")):
-            return _with_retry(error, self._platform_page(http, error.status, "error.html", **_words(error)))
-        return problem(error, http.correlation_id)
+        if not landing.prefers_html(http.headers.get("accept")):
+            return problem(error, http.correlation_id)
+        if isinstance(error, _NothingThere):
+            with contextlib.suppress(IdpError):  # without its database the platform answers
+                return flow_pages.nothing_there(self._server(error.tenant), http)
+        words = _words(error)
+        if error.status == NotFound.status and http.host == self.installation.settings.public_host:
+            words |= {"continue_url": "/", "continue_label": N_("To the start page")}
+        return _with_retry(error, self._platform_page(http, error.status, "error.html", **words))
 
     def _platform_page(self, http: Request, status: int, template: str, **context: Any) -> Response:
         """Answer a page that belongs to no tenant."""

@@ -142,8 +142,8 @@ def translated(sentence: str) -> str:
 def N_(sentence: str, **values: Any) -> str:  # noqa: N802 - the name that message extractors know
     """Mark a constant as a sentence that is translated where it is shown, with what is filled in for its placeholders.
 
-    A value is filled in as it is; a marked sentence is translated, and the parts of a tuple are, and listed. To whoever does not
-    translate it (a program's answer, a log) the sentence is its English text.
+    A value is filled in as it is; a marked sentence is translated, and the parts of a tuple are, and listed; a number with a fraction is
+    written as the language does. To whoever does not translate it (a program's answer, a log) the sentence is its English text.
     """
     return Sentence(sentence, values) if values else sentence
 
@@ -227,6 +227,8 @@ def _compiled(catalogue: Catalog) -> catalogues.GNUTranslations:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return format_list(translated(part) for part in value)
+    if isinstance(value, float):
+        return format_number(value)
     return translated(value) if isinstance(value, Sentence) else str(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.errors import NotFound
-from idp.flow import browser_state, pages, session
+from idp.flow import browser_state, pages, remembered, session
 from idp.identity import accounts, notices
 from idp.identity.accounts import fold
 from idp.language import N_, gettext
@@ -49,8 +49,11 @@ def submit(visit: Visit) -> Response:
 
     accounts.delete_user(server.database, user.id, by=visit.by, also=tell)
     server.services.spool.touch(server.tenant.id)
-    answer = pages.page(server, visit.request, "account_deleted.html")
+    answer = pages.page(
+        server, visit.request, "account_deleted.html", has_switch=False
+    )  # its address is nothing to come back to
     answer.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]
+    answer.headers += remembered.renamed(server, visit.request, user.username, None)
     return answer
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.account.visit import Visit, form_token, require_form
 from idp.errors import IdpError, Invalid, NotFound, TooManyRequests
-from idp.flow import pages, session
+from idp.flow import pages, remembered, session
 from idp.identity import email_change
 from idp.identity.accounts import By
 from idp.identity.email_change import AddressTaken
@@ -108,7 +108,10 @@ def submit_link(server: TenantServer, request: Request) -> Response:
     if not is_done:
         return _used_up(server, request)
     server.services.spool.touch(server.tenant.id)
-    return redirect(303, f"{server.tenant.base_path}{PATH}?done=email")
+    with server.database.reading() as conn:
+        changed = users.find(conn, user.id)
+    cookies = remembered.renamed(server, request, user.username, changed.username if changed is not None else None)
+    return redirect(303, f"{server.tenant.base_path}{PATH}?done=email", cookies)
 
 
 def _find(

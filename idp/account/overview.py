@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.account.protocol import ROOT
 from idp.identity import terms
-from idp.language import N_, gettext, ngettext
+from idp.language import N_, NN_, gettext, translated
 from idp.store.tenant import sessions
 
 if TYPE_CHECKING:
@@ -32,11 +32,14 @@ def show(visit: Visit) -> Response:
         text = gettext(N_("Your email address has not been confirmed."))
         attention.append({"text": text, "url": f"{base}{ROOT}/email", "words": gettext(N_("Confirm your address"))})
     if others:
-        text = ngettext(
-            "Your account is signed in on %(count)s other device.",
-            "Your account is signed in on %(count)s other devices.",
-            others,
-        ) % {"count": others}
+        text = translated(
+            NN_(
+                "Your account is signed in on %(count)s other device.",
+                "Your account is signed in on %(count)s other devices.",
+                others,
+                count=others,
+            )
+        )
         attention.append({"text": text, "url": f"{base}{ROOT}/sessions", "words": gettext(N_("Look at the devices"))})
     changed = user.password_changed_at
     return visit.page(

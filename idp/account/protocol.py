@@ -84,5 +84,12 @@ def needs_step(server: FlowServer, request: Request, session: Row[Any] | None, w
 
 
 def begin(server: FlowServer, request: Request, wanted: dict[str, Any]) -> Response:
-    """Answer with the first step."""
-    return dispatcher.begin(server, request, protocol=AccountProtocol.name, client_id="", interaction_request=wanted)
+    """Answer with the first step; a form's origin has been checked."""
+    return dispatcher.begin(
+        server,
+        request,
+        protocol=AccountProtocol.name,
+        client_id="",
+        interaction_request=wanted,
+        is_own_form=request.method == "POST",
+    )

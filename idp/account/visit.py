@@ -101,7 +101,7 @@ class Visit:
         name = (self.user.claims or {}).get("zoneinfo")
         try:
             return ZoneInfo(name) if isinstance(name, str) and name else UTC
-        except (OSError, ValueError):  # no such zone, or none that this machine knows
+        except (LookupError, OSError, ValueError):  # no such zone, or none that this machine knows
             return UTC
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:

@@ -113,14 +113,22 @@ class Context:
 
 
 def begin(
-    server: FlowServer, request: Request, *, protocol: str, client_id: str, interaction_request: Mapping[str, Any]
+    server: FlowServer,
+    request: Request,
+    *,
+    protocol: str,
+    client_id: str,
+    interaction_request: Mapping[str, Any],
+    is_own_form: bool = False,
 ) -> Response:
     """Start a sign-in for a validated request and answer: the protocol's answer at once, or a redirect to the first step.
 
     ``interaction_request`` holds the neutral keys of :mod:`idp.flow.interaction` and whatever the protocol needs to answer.
+    ``is_own_form`` says that a POST came from a page of ours (:func:`idp.web.csrf.check_origin`): it is bound to its browser at once,
+    so that nobody can hand what was typed there to another person's.
     """
     made = interactions.new(protocol, client_id, interaction_request)
-    if request.method == "POST":
+    if request.method == "POST" and not is_own_form:
         # Another site may have sent it, without our cookies: what is answered to the GET that follows has them.
         lifetime = server.tenant.settings.interaction_lifetime
         stored = interactions.store(server.database, made, browser=None, lifetime=lifetime)

@@ -120,7 +120,7 @@ class LinkPage:
                 "errors": errors,
             }
         action = f"{server.tenant.base_path}{self.path}"
-        answer = plain_forms.page(
+        return plain_forms.page(
             server,
             request,
             self._template,
@@ -128,13 +128,9 @@ class LinkPage:
             opaque.digest(token),
             status=status,
             action=action,
-            has_switch=False,
+            has_switch=False,  # a form that was refused could not be shown again by the switch
             **words,
         )
-        # The page's own address has the token: what it loads and leads to is told the origin alone. `no-referrer` would make
-        # Chromium send `Origin: null` with our own form.
-        answer.set("referrer-policy", "strict-origin")
-        return answer
 
     def _gone(self, server: FlowServer, request: Request, error: Gone) -> Response:
         server.services.spool.refusal(
@@ -151,18 +147,15 @@ class LinkPage:
             request.path,
             source=request.remote_addr,
         )
-        answer = pages.page(
+        return pages.page(
             server,
             request,
             "link_gone.html",
             status=error.status,
-            has_switch=False,  # its address would have the token
             kind=self.kind,
             recover_url=f"{server.tenant.base_path}/recover",
             applications_url=f"{server.tenant.base_path}/start",
         )
-        answer.set("referrer-policy", "strict-origin")
-        return answer
 
 
 RECOVERY = LinkPage(recovery.KIND, recovery.PATH, "new_password.html")

@@ -5,11 +5,12 @@ Owns how a page is answered and the pages that keep a sign-in from ending nowher
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from idp import language
-from idp.errors import Refusal, refusal_of
+from idp.errors import NotFound, Refusal, refusal_of
 from idp.flow import languages, session
 from idp.language import N_
 from idp.web import headers, pages
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 Why = Literal["expired", "other_tab", "finished"]
+_SECRET = re.compile(r"(^|&)token=")  # in an address that a mail led to: whoever has it may use the link
 _WHY = {
     "expired": "the sign-in took longer than the tenant's interaction_lifetime, or its id is unknown",
     "other_tab": "the sign-in belongs to another browser, or to a cookie that another tab has replaced",
@@ -77,8 +79,9 @@ def page(
 ) -> Response:
     """Answer a page in the request's language; what is named widens its content security policy by as little as it needs.
 
-    ``brand`` is the tenant's if None.
+    ``brand`` is the tenant's if None. A page whose own address is a secret neither says it again nor tells it to whom it leads.
     """
+    is_secret = _SECRET.search(request.query) is not None
     brand = brand or brand_of(server.tenant)
     images = (_image_source(address) for address in (*brand.images, *logos))
     policy = headers.page_csp(
@@ -87,12 +90,15 @@ def page(
         frame_src=frame_src,
         script_src=("'self'",) if has_script else (),
     )
-    offered = languages.switch(languages.place_of(server), request) if has_switch else []
+    offered = languages.switch(languages.place_of(server), request) if has_switch and not is_secret else []
     chosen = languages.of(server, request)
     with language.spoken(chosen):
         html = pages.render(template, brand, request.correlation_id, page_languages=offered, **context)
     response = html_response(status, html, headers.page_headers(policy))
     languages.tell(response, chosen.tag)
+    if is_secret:
+        # The origin alone: `no-referrer` would make Chromium send `Origin: null` with our own form.
+        response.set("referrer-policy", "strict-origin")
     return response
 
 
@@ -174,6 +180,21 @@ def nothing_to_do(server: FlowServer, request: Request) -> Response:
             ),
             N_("If you came by a bookmark, bookmark the application instead."),
         ],
+        continue_url=f"{server.tenant.base_path}/",
+        continue_label=N_("To the start page"),
+    )
+
+
+def nothing_there(server: FlowServer, request: Request) -> Response:
+    """Answer an address of the tenant that leads nowhere; who answers has recorded it."""
+    return _explanation(
+        server,
+        request,
+        status=NotFound.status,
+        code=NotFound.code,
+        title=NotFound.title,
+        explanation=N_("The address may be misspelt, or what stood here is gone."),
+        advice=[N_("Go back to the application that you came from and begin again there.")],
         continue_url=f"{server.tenant.base_path}/",
         continue_label=N_("To the start page"),
     )

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idp.clock import now
-from idp.identity.accounts import LONGEST_USERNAME
+from idp.identity.accounts import LONGEST_USERNAME, fold
 from idp.web import cookies
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ def cookie(server: FlowServer, request: Request, wanted: str | None) -> list[tup
     sealed = nonce + _cipher(server).encrypt(nonce, json.dumps([wanted, now()], ensure_ascii=False).encode(), None)
     value = urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
     return [cookies.set_cookie(name, value, secure=is_secure, max_age=LIFETIME)]
+
+
+def renamed(server: FlowServer, request: Request, was: str, name: str | None) -> list[tuple[str, str]]:
+    """Return the Set-Cookie fields for a browser in which an account has got another name, or is gone (None), if it remembers that."""
+    known = username(server, request)
+    return cookie(server, request, name) if known is not None and fold(known) == fold(was) else []
 
 
 def _cipher(server: FlowServer) -> AESGCM:

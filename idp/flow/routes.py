@@ -46,6 +46,7 @@ PAGES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", accounts_page.PATH, step_pages.answered(accounts_page.submit)),
     ("GET", brand_preview.PATH, step_pages.answered(brand_preview.show)),
     ("GET", brand_preview.STYLESHEET, step_pages.answered(brand_preview.colours)),
+    ("GET", brand_preview.MAIL, step_pages.answered(brand_preview.mail)),
     *(("GET", f"/brand/{kind}", assets.handler(kind)) for kind in assets.KINDS),
     *(row for step in STEPS for row in pages_of(step)),
     ("GET", forgotten_password.PATH, step_pages.answered(forgotten_password.show)),

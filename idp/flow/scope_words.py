@@ -69,7 +69,7 @@ def described(scopes: list[str], user: Any, schema: Schema = DEFAULT) -> list[di
             found.append(
                 {
                     "icon": "id",
-                    "text": gettext("See: %(what)s") % {"what": ", ".join(labels)},
+                    "text": N_("See: %(what)s", what=", ".join(labels)),
                     "detail": _own_detail(scope, user, schema),
                 }
             )

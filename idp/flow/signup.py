@@ -21,7 +21,7 @@ from idp.flow.signup_offer import PATH, is_offered, may_sign_up
 from idp.identity import profile, signup
 from idp.identity.passwords import check_new_password, normalised
 from idp.jobs.outbox import announced
-from idp.language import N_, gettext
+from idp.language import N_, filled, gettext
 from idp.store.tenant import signups
 from idp.web.http import Response, redirect
 
@@ -196,7 +196,7 @@ class SignUpCode:
             return self._send_again(context, row)
         code = signup.typed_code(context.field("code"))
         if code is None:
-            sentence = gettext(_NO_CODE) % {"digits": signup.DIGITS}
+            sentence = filled(gettext(_NO_CODE), {"digits": signup.DIGITS})
             return self._page(context, row, [("code", sentence)], status=400)
         return self._judge(context, row, code)
 
@@ -235,7 +235,7 @@ class SignUpCode:
             if found is not None and found.used_at is not None:  # a double click: the first one has gone on
                 return redirect(303, context.url_of("/continue"))
             return self._page(context, row, [(None, gettext(_OVER))], status=400, is_over=True)
-        words = gettext(_WRONG_CODE) % {"left": left} if left > 1 else gettext(_WRONG_CODE_LAST)
+        words = filled(gettext(_WRONG_CODE), {"left": left}) if left > 1 else gettext(_WRONG_CODE_LAST)
         return self._page(context, row, [("code", words)], status=400)
 
     def _send_again(self, context: Context, row: Row[Any]) -> Response:

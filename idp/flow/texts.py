@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1000  # characters
 # They turn the direction of what follows, beyond the text itself (Unicode TR 9, §2.1 to §2.3).
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -88,8 +89,11 @@ def check(sentence: Wording, text: str) -> None:
     """Refuse a text that cannot stand for a sentence; raises :class:`Invalid`."""
     if not text.strip() or len(text) > LONGEST:
         raise Invalid(f"A text has 1 to {LONGEST} characters.")
-    if any(unicodedata.category(each) in ("Cc", "Cs") or each in _TURNING for each in text):
-        raise Invalid("A text has no control characters.")
+    kinds = [unicodedata.category(each) for each in text]
+    if not _UNSEEN.isdisjoint(kinds) or not _TURNING.isdisjoint(text):
+        raise Invalid("A text has no control characters, and is one line.")
+    if all(kind[0] in "CZM" for kind in kinds):
+        raise Invalid("A text has something to be seen in it.")
     wanted = placeholders(sentence.source) | placeholders(sentence.many or "")
     if placeholders(text) != wanted:
         names = ", ".join(f"%({name})s" for name in sorted(wanted)) or "none"

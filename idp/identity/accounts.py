@@ -20,6 +20,7 @@ from idp.identity import lifecycle, password_history, profile, session_end, stan
 from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
+from idp.language import N_
 from idp.store.tenant import consents, one_time_links, role_bindings, terms, users
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def check_email(email: str) -> str:
         return validate_email(email.strip(), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
         raise Invalid(
-            "This is not an email address such as ada@example.org.", errors={"email": "not an email address"}
+            N_("This is not an email address such as ada@example.org."), errors={"email": "not an email address"}
         ) from None
 
 
@@ -210,13 +211,14 @@ def write_password(
 ) -> int:
     """Store a new password of a user whose row is locked; returns how many sessions ended.
 
-    Links that would set another one, or lead out of a lock of the former, die with it.
+    Links that would set another one, lead out of a lock of the former, or give the account an address that somebody asked for who
+    knew the former, die with it.
     """
     password_history.keep(conn, tenant.settings, locked(conn, user_id))
     users.change(
         conn, user_id, password_hash=password_hash, must_change_password=must_change, password_changed_at=now()
     )
-    one_time_links.revoke_of_user(conn, user_id, lifecycle.RECOVERY, lifecycle.UNLOCK)
+    one_time_links.revoke_of_user(conn, user_id, lifecycle.RECOVERY, lifecycle.UNLOCK, lifecycle.EMAIL_CHANGE)
     if not tenant.settings.password_change_ends_sessions:
         return 0
     return session_end.end_all_of(conn, user_id, "password_changed", but=keep_session)

@@ -7,7 +7,7 @@ know are enough; what is none of them is shown as it came. Must not know session
 from __future__ import annotations
 
 from idp.browsers import named
-from idp.language import N_, gettext
+from idp.language import N_, gettext, translated
 
 LONGEST = 60  # characters of a header that is shown as it came
 UNKNOWN = N_("An unknown program")
@@ -20,9 +20,9 @@ def described(user_agent: str | None) -> str:
         return gettext(UNKNOWN)
     browser, system = named(given)
     if browser is not None and system is not None:
-        return gettext(N_("%(browser)s on %(system)s")) % {"browser": browser, "system": system}
+        return translated(N_("%(browser)s on %(system)s", browser=browser, system=system))
     if browser is not None:
         return browser
     if system is not None:
-        return gettext(N_("A browser on %(system)s")) % {"system": system}
+        return translated(N_("A browser on %(system)s", system=system))
     return given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound, TooManyRequests
-from idp.identity import links, notices, session_end
+from idp.identity import lifecycle, links, notices, session_end
 from idp.identity.accounts import By, check_email, fold, is_username
 from idp.jobs.outbox import announced
 from idp.language import N_, current
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
 
-KIND = "email_change"
+KIND = lifecycle.EMAIL_CHANGE
 PATH = "/account/email/confirm"
 LIFETIME = 3600  # seconds
 WINDOW = 3600  # seconds in which mails are counted
@@ -36,7 +36,7 @@ MOST_SENT = 5  # to one address in the window, whoever asks; then nothing more i
 class AddressTaken(Conflict):
     """Somebody else's account has taken the address since the link was sent."""
 
-    title = "The address belongs to another account by now."
+    title = N_("The address belongs to another account by now.")
 
 
 def ask(
@@ -129,6 +129,7 @@ def apply(
         user = users.find_locked(conn, link.user_id)
         if user is None or user.state != "active" or user.email != payload["old"]:
             return False
+        users.hold_address(conn, fold(wanted))
         if _other_owner(conn, wanted, user.id) is not None:
             raise AddressTaken
         if not one_time_links.consume(conn, link.id):
@@ -145,8 +146,11 @@ def apply(
         notices.tell(conn, mailer, tenant, "email_changed", user.email, origin)
         return True
 
-    with announced(database):
-        return database.writing(work)
+    try:
+        with announced(database):
+            return database.writing(work)
+    except Conflict as error:  # an operator has just given the name to somebody
+        raise AddressTaken from error
 
 
 def _other_owner(conn: Connection, address: str, user_id: str) -> Row[Any] | None:

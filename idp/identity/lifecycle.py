@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from idp.tenancy.settings import TenantSettings
 
 State = Literal["invited", "active", "locked", "disabled", "deleted"]
-INVITATION, RECOVERY, UNLOCK = "invitation", "recovery", "unlock"  # kinds of links, and of the mails that bring them
+# Kinds of links, and of the mails that bring them.
+INVITATION, RECOVERY, UNLOCK, EMAIL_CHANGE = "invitation", "recovery", "unlock", "email_change"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from idp.identity import postal_address, profile_schema, standard_claims
 from idp.identity.profile_schema import DEFAULT, Schema
 from idp.identity.profile_values import is_date, judge
-from idp.language import N_, gettext
+from idp.language import N_, filled, gettext
 from idp.store.tenant import tenant_state
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def check(
         value, problems = judge(attribute, values.get(name))
         label = label_in(attribute.label, language)
         errors |= {
-            f"{name}{part}": gettext(words) % {"label": label, **more} for part, (words, more) in problems.items()
+            f"{name}{part}": filled(gettext(words), {"label": label, **more})
+            for part, (words, more) in problems.items()
         }
         if not problems:
             clean[name] = value
@@ -218,7 +219,7 @@ def check_claims(schema: Schema, claims: Mapping[str, Any]) -> dict[str, Any]:
     for name in own & claims.keys():
         value, problems = judge(schema.by_name[name], claims[name], is_required=False)
         for words, more in problems.values():
-            sentence = words % {"label": name, **more}
+            sentence = filled(words, {"label": name, **more})
             raise standard_claims.wrong(name, f"cannot be stored: {sentence}.")
         if value is not None:
             found[name] = value

@@ -175,6 +175,7 @@ def guess(
     if not signups.consume(conn, row.id):
         return "over", 0
     user_id = opaque.new_id()
+    users.hold_address(conn, accounts.fold(row.address))
     is_new = users.find_with_address(conn, accounts.fold(row.address), row.address) is None and users.create_new(
         conn,
         id=user_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from idp.browsers import named
-from idp.language import N_, gettext
+from idp.language import N_, gettext, translated
 
 # What a notice tells, by the word that `enqueue(..., "notice", what=...)` is given.
 NOTICES = {
@@ -36,5 +36,5 @@ def browser(user_agent: str) -> str:
     """Return the name of a browser and its system, in the current language."""
     name, system = named(user_agent)
     if name and system:
-        return gettext("%(browser)s on %(system)s") % {"browser": name, "system": system}
+        return translated(N_("%(browser)s on %(system)s", browser=name, system=system))
     return name or system or gettext("an unknown browser")

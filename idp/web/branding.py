@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
+from idp.language import N_
+
 DEFAULT_PRIMARY = "#2a56c6"
 DEFAULT_BACKGROUND = "#f5f6f8"
 
@@ -106,7 +108,7 @@ def mail_colours(primary: str) -> tuple[str, str, str]:
 
 
 def check_colours(primary: str, background: str) -> list[str]:
-    """Return a sentence for each thing about a tenant's colours that its administrator should know; empty when all is well.
+    """Return a marked sentence for each thing about a tenant's colours that its administrator should know; empty when all is well.
 
     A text that is no colour is refused by `Brand`; a colour with too little contrast is drawn adjusted, and said here.
     That every colour is lightened for dark screens goes without saying.
@@ -121,13 +123,23 @@ def check_colours(primary: str, background: str) -> list[str]:
     if (reached := contrast(primary, _LIGHT.raised)) < _LIGHT.link_contrast:
         drawn = readable(primary, _LIGHT.raised, _LIGHT.link_contrast)
         found.append(
-            f"The primary colour {primary} has a contrast of {reached:.1f} with the page, and text needs {TEXT_CONTRAST}; "
-            f"links are drawn in {drawn}."
+            N_(
+                "The primary colour %(primary)s has a contrast of %(reached)s with the page, and text needs %(needed)s; "
+                "links are drawn in %(drawn)s.",
+                primary=primary,
+                reached=round(reached, 1),
+                needed=TEXT_CONTRAST,
+                drawn=drawn,
+            )
         )
     fill, _ = _button(primary, _LIGHT)
     if fill != primary.lower():
         found.append(
-            f"Buttons in the primary colour {primary} could not be read or not be seen; they are drawn in {fill}."
+            N_(
+                "Buttons in the primary colour %(primary)s could not be read or not be seen; they are drawn in %(drawn)s.",
+                primary=primary,
+                drawn=fill,
+            )
         )
     return found
 

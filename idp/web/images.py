@@ -25,6 +25,7 @@ class Picture:
     media_type: str
     width: int
     height: int
+    moves: bool = False
 
 
 def check(body: bytes) -> Picture:
@@ -39,6 +40,9 @@ def check(body: bytes) -> Picture:
         raise Invalid("This is no PNG, JPEG or WebP picture.")
     if not (1 <= found.width <= WIDEST and 1 <= found.height <= WIDEST):
         raise Invalid(f"The picture has {found.width} by {found.height} pixels; at most {WIDEST} a side.")
+    if found.moves:
+        # WCAG 2.2 §2.2.2: nobody could stop it. And a small file may hold hundreds of frames, each as large as the picture.
+        raise Invalid("The picture moves; give one that stands still.")
     return found
 
 
@@ -46,7 +50,18 @@ def _png(body: bytes) -> Picture | None:
     # W3C PNG §5.2, §11.2.1: the signature, then the header chunk.
     if body[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" or b"IEND" not in body[-12:]:
         return None
-    return Picture("image/png", *unpack_from(">II", body, 16))
+    width, height = unpack_from(">II", body, 16)
+    return Picture("image/png", width, height, moves=_png_moves(body))
+
+
+def _png_moves(body: bytes) -> bool:
+    # W3C PNG §11.3.6.1: what moves says so before its first frame.
+    at = 8
+    while (kind := body[at + 4 : at + 8]) != b"IDAT":
+        if kind == b"acTL":
+            return True
+        at += 12 + unpack_from(">I", body, at)[0]
+    return False
 
 
 def _jpeg(body: bytes) -> Picture | None:
@@ -80,5 +95,5 @@ def _webp(body: bytes) -> Picture | None:
         return Picture("image/webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
     if kind == b"VP8X":
         width, height = (int.from_bytes(body[start : start + 3], "little") + 1 for start in (24, 27))
-        return Picture("image/webp", width, height)
+        return Picture("image/webp", width, height, moves=bool(body[20] & 0x02))
     return None

@@ -24,6 +24,16 @@ def sentences() -> set[str]:
     return {id_ for id_, german in found.items() if german != id_ and "%" not in id_ and len(id_.split()) >= 3}
 
 
+def test_what_applications_were_allowed_is_in_german(world: World) -> None:
+    """Issue 5, part 6: the list says in the person's language what was allowed, as the question did."""
+    browser = world.signed_in()
+    world.tokens(browser)
+    browser.get(f"{world.tenant.base_path}/language?language=de&to={world.tenant.base_path}/account")
+    page = world.open(browser, "/applications").text
+    assert "Zugriff behalten" in page
+    assert "Keep access" not in page
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_no_sentence_is_english(world: World, path: str) -> None:
     """Issue 5, part 6: a person who chose German reads German on every account page, and in the history of what happened."""

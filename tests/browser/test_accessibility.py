@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from clients import modules
 from house import PASSWORD
-from letters import newest
+from letters import newest, recovery_letter
 from site_pair import RP
 from walking import ADA, log_in, sign_in
 
@@ -94,6 +94,97 @@ def every_page(page: Page, pair: Site) -> Iterator[str]:
     log_in(page, email)
     page.wait_for_selector("#password-submit")
     yield "password"
+    yield from links_and_sign_up(page, pair)
+    yield from accounts_and_brand(page, pair)
+
+
+def links_and_sign_up(page: Page, pair: Site) -> Iterator[str]:
+    """Open the pages that a mail leads to, and those that somebody comes to who has no account yet."""
+    house, email = pair.running.house, f"axe{time.monotonic_ns()}@example.com"
+    house.user(pair.acme, email)
+    page.goto(recovery_letter(house, pair.acme, email).link)
+    yield "recovery"
+    page.fill("#new_password", "short")
+    page.click("#new-password-submit")
+    page.wait_for_selector("#new_password-error")
+    yield "recovery, refused"
+    page.fill("#new_password", "four unrelated words")
+    page.fill("#confirm_password", "four unrelated words")
+    page.click("#new-password-submit")
+    yield "recovery, done"
+    page.goto(f"{pair.acme.issuer}/unlock?token=x")
+    yield "unlock, gone"
+    page.goto(f"{pair.acme.issuer}/start")
+    yield "applications"
+    for setting in ("signup=on", "account_self_deletion=off"):
+        pair.running.idp("tenant", "set", "acme", setting)
+    pair.running.idp("terms", "set", "acme", "--version", "1", "--url", "https://acme.example/terms")
+    try:
+        page.context.clear_cookies()
+        until(page, f"{pair.roots['acme']}/start", "#signup")
+        yield "login, with the way to sign up"
+        page.click("#signup")
+        page.wait_for_selector("#signup-submit")
+        yield "sign-up"
+        page.click("#signup-submit")
+        page.wait_for_selector(".problem")
+        yield "sign-up, empty"
+        page.fill("#email", f"new{time.monotonic_ns()}@example.com")
+        page.fill("#profile_name", "Eve Newcomer")
+        for name in ("password", "confirm_password"):
+            page.fill(f"#{name}", "five unrelated words here")
+        page.check("#terms")
+        page.click("#signup-submit")
+        page.wait_for_selector("#code")
+        yield "code"
+        page.fill("#code", "0000 0000")
+        page.click("#code-submit")
+        page.wait_for_selector("#code-error")
+        yield "code, wrong"
+        page.goto(f"{pair.roots['acme']}/start?prompt=login")
+        log_in(page)
+        page.wait_for_selector("#terms")
+        yield "terms"
+    finally:
+        pair.running.idp("terms", "end", "acme")
+        pair.running.idp("tenant", "set", "acme", "signup=off")
+
+
+def accounts_and_brand(page: Page, pair: Site) -> Iterator[str]:
+    """Open what there is for several accounts in one browser, a remembered address, and the brand's preview."""
+    root, admin = pair.roots["acme"], f"root{time.monotonic_ns()}@example.com"
+    pair.running.house.user(pair.acme, admin, roles=["tenant-admin"])
+    page.context.clear_cookies()
+    page.goto(f"{pair.acme.issuer}/sign-in")
+    page.check("#remember")
+    log_in(page)
+    page.goto(f"{pair.acme.issuer}/sign-in?another=1")
+    log_in(page, admin)
+    page.goto(f"{pair.acme.issuer}/")
+    yield "tenant, two accounts"
+    page.goto(f"{pair.acme.issuer}/accounts")
+    yield "accounts"
+    page.goto(f"{root}/start?prompt=select_account")
+    yield "select account"
+    page.goto(f"{pair.acme.issuer}/logout")
+    yield "logout, two accounts"
+    page.goto(f"{pair.acme.issuer}/brand/preview?colour_primary=%23ffd400&welcome_text=Hello")
+    yield "brand preview"
+    page.goto(f"{pair.acme.issuer}/brand/preview?colour_primary=red&support_url=x")
+    yield "brand preview, wrong"
+    page.goto(f"{pair.acme.issuer}/logout")
+    page.locator("#logout-confirm").click()
+    yield "signed out, another stays"
+
+
+def until(page: Page, address: str, selector: str) -> None:
+    """Open an address until the served processes have heard of what its page shows."""
+    for _ in range(50):
+        page.goto(address)
+        if page.locator(selector).count():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(page.inner_text("body"))
 
 
 def test_axe_finds_nothing(page: Page, pair: Site) -> None:
@@ -114,7 +205,7 @@ def test_axe_finds_nothing(page: Page, pair: Site) -> None:
         assert page.locator("h1").count() == 1, name
         assert page.evaluate("[...document.styleSheets].map(sheet => sheet.cssRules.length > 0)") == [True, True], name
     assert findings == {}
-    assert len(seen) == 18
+    assert len(seen) == 36
 
 
 def test_zoomed_to_400_percent(opened: Callable[..., BrowserContext], pair: Site) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from clients import modules
 from sqlalchemy import select
-from test_accessibility import RUN, TAGS
+from test_accessibility import RUN, TAGS, until
 from walking import log_in, sign_in
 
 from idp.store.tenant.outbox import outbox
@@ -119,6 +119,27 @@ def every_page(page: Page, pair: Site, email: str) -> Iterator[str]:
     yield "done"
     page.goto(link)
     yield "used up"
+    page.goto(f"{pair.acme.issuer}/account/password")
+    page.fill("#current_password", "wrong")
+    page.click("#password-submit")
+    page.wait_for_selector("#new_password-error")
+    yield "password, wrong"
+    page.goto(f"{pair.acme.issuer}/account/history?before=1-1")
+    yield "history, its end"
+    pair.running.idp("tenant", "set", "acme", "account_self_deletion=on")
+    try:
+        until(page, f"{pair.acme.issuer}/account/delete", "#delete-submit")
+        yield "delete"
+        page.fill("#username", "somebody else")
+        page.click("#delete-submit")
+        page.wait_for_selector("#username-error")
+        yield "delete, another name"
+        page.fill("#username", f"new-{email}")
+        page.click("#delete-submit")
+        page.wait_for_selector("h1:has-text('is deleted')")
+        yield "deleted"
+    finally:
+        pair.running.idp("tenant", "set", "acme", "account_self_deletion=off")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)], ids=str)
@@ -128,6 +149,7 @@ def test_axe_finds_nothing(opened: Callable[..., BrowserContext], pair: Site, sc
     viewport = {"width": width, "height": 800}
     page = opened(color_scheme=scheme, viewport=viewport, bypass_csp=True, reduced_motion="reduce").new_page()
     findings: dict[str, Any] = {}
+    seen = []
     for name in every_page(page, pair, person(pair, f"axe-{scheme}-{width}")):
         page.wait_for_load_state()
         page.add_script_tag(content=source)
@@ -137,7 +159,9 @@ def test_axe_finds_nothing(opened: Callable[..., BrowserContext], pair: Site, sc
             findings[name] = found
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.locator("h1").count() == 1, name
+        seen.append(name)
     assert findings == {}
+    assert len(seen) == len(PAGES) + 10
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -82,7 +82,7 @@ def test_a_sign_in_in_german(house: House, acme: Tenant) -> None:
     assert "code" in browser.post(page.form[0], {**page.form[1], "action": "approve"}, GERMAN).params
     assert "Diese Anmeldung ist schon abgeschlossen" in german(get(f"{acme.base_path}/consent?{query}"))
     assert "Die Anwendung ist hier nicht bekannt" in german(get(f"{acme.base_path}/authorize?client_id=nobody"))
-    assert "Der Client ist unbekannt oder gesperrt." in german(get(f"{acme.base_path}/authorize?client_id=nobody"))
+    assert "Der Client ist unbekannt oder deaktiviert." in german(get(f"{acme.base_path}/authorize?client_id=nobody"))
     assert "Sie sind angemeldet" in german(get(f"{acme.base_path}/"))
     page = get(f"{acme.base_path}/logout")
     assert "Von Acme abmelden?" in german(page)

@@ -9,7 +9,7 @@ from idp.identity.passwords import check_new_password
 from idp.identity.profile import fields_for
 from idp.identity.profile_schema import DEFAULT, parse
 from idp.tenancy.settings import TenantSettings
-from idp.web.branding import Brand
+from idp.web.branding import Brand, check_colours
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
 PLATFORM = Brand("AuthSec")
@@ -137,6 +137,7 @@ PREVIEW: dict[str, object] = {
     "sample": {"name": "Ada Lovelace", "username": "ada@example.org"},
     "action": "/t/acme/brand/preview",
     "start_url": "/t/acme/",
+    "mail": {"subject": "Choose a new password for Acme Instruments", "url": "/t/acme/brand/preview/mail"},
     "values": {
         "colour_primary": "#2a56c6",
         "colour_background": "#f5f6f8",
@@ -503,8 +504,8 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         LINKED,
         {
             **PREVIEW,
-            "errors": [("colour_primary", "colour_primary must be a colour such as #1f5fd6")],
-            "advice": ["The primary colour #ffd400 has a contrast of 1.4 with the page; links are drawn in #7a6600."],
+            "errors": [("colour_primary", "Give a colour such as #1f5fd6")],
+            "advice": check_colours("#ffd400", "#ffffff"),
         },
     ),
     "applications": (

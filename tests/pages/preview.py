@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -24,6 +24,8 @@ from page_samples import LANGUAGES, SAMPLES
 from pseudo_language import offered
 
 from idp import language
+from idp.flow import brand_preview
+from idp.notify import catalogue, rendering
 from idp.web.branding import brand_css
 from idp.web.pages import render, static_file
 
@@ -73,6 +75,8 @@ class _Pages(BaseHTTPRequestHandler):
             self._answer("text/css", brand_css(brand).encode())
         elif path.endswith("/sample-frame"):
             self._answer("text/html; charset=utf-8", b"<!doctype html><title>frame</title>")
+        elif path.endswith(brand_preview.MAIL):
+            self._answer("text/html; charset=utf-8", _mail(), brand_preview.MAIL_POLICY)
         elif path == "/sample-logo.svg":
             self._answer("image/svg+xml", SAMPLE_LOGO)
         elif path in PICTURES:
@@ -81,7 +85,7 @@ class _Pages(BaseHTTPRequestHandler):
             template, brand, context = SAMPLES[sample]
             tag = dict(parse_qsl(query)).get("language", language.DEFAULT)
             with offered(), language.spoken(language.load(tag)):
-                html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **context})
+                html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **_spoken(context)})
             self._answer("text/html; charset=utf-8", html.encode())
         elif path == "/":
             links = "".join(f'<li><a href="/{escape(name)}/">{escape(name)}</a></li>' for name in SAMPLES)
@@ -92,13 +96,30 @@ class _Pages(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def _answer(self, content_type: str, body: bytes) -> None:
+    def _answer(self, content_type: str, body: bytes, policy: str = POLICY) -> None:
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Content-Security-Policy", policy)
         self.end_headers()
         self.wfile.write(body)
+
+
+def _spoken(value: Any) -> Any:
+    """Return what a page is shown with as its handler hands it over: its sentences in the language of the page."""
+    if isinstance(value, dict):
+        return {name: _spoken(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_spoken, value))
+    return language.translated(value) if isinstance(value, str) and value[:1].isupper() else value
+
+
+def _mail() -> bytes:
+    """Return the mail that the preview of a brand shows."""
+    issuer = "https://id.example/t/acme"
+    sample = catalogue.get(brand_preview.SAMPLE).sample_for(issuer)
+    sender = rendering.Sender("Acme Instruments", issuer)
+    return (rendering.write(brand_preview.SAMPLE, sample, sender, language.load("en")).html or "").encode()
 
 
 @contextmanager

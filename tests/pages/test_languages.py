@@ -198,6 +198,16 @@ def test_no_sentence_is_put_together_in_python():
                 assert isinstance(call.args[0], ast.Constant), (path, call.lineno)
 
 
+def test_no_sentence_is_filled_in_by_python():
+    """ASVS 5.0 §1.3.10 (format strings): a sentence may be the tenant's text, so its per cent signs are no format."""
+    marked = {"gettext", "ngettext", "translated", "N_"}
+    for path in (ROOT / "idp").rglob("*.py"):
+        for each in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Mod):
+                names = {name.id for name in ast.walk(each.left) if isinstance(name, ast.Name)}
+                assert not names & marked, (path, each.lineno)
+
+
 def test_a_sentence_is_english_to_a_program():
     """Issue 5, part 6: a program is told the English text; a person reads the same sentence in the language at hand."""
     short = NN_(

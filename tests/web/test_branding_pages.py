@@ -161,6 +161,46 @@ def test_what_cannot_be_is_said_and_not_drawn(house: House, acme: Tenant, tried:
     assert value not in css.text
 
 
+def test_the_preview_shows_a_mail_as_it_is_sent(house: House, acme: Tenant) -> None:
+    """Issue 5: the mail is the renderer's own, in the colours that are tried, in a frame that runs nothing, loads nothing and is nobody's."""
+    browser = signed_in(house, acme, "root@example.com")
+    page = browser.get(
+        f"{acme.base_path}/brand/preview?{urlencode({'colour_primary': '#7b1fa2'})}", {"accept-language": "de"}
+    )
+    assert "frame-src 'self'" in (page.header("content-security-policy") or "")
+    address = page.text.partition('<iframe class="sample-mail" src="')[2].partition('"')[0].replace("&amp;", "&")
+    assert 'title="Wählen Sie ein neues Passwort für' in page.text.partition("<iframe")[2]
+    mail = browser.get(address, {"accept-language": "de"})
+    assert mail.status == 200
+    assert "background-color:#7b1fa2" in mail.text
+    assert f"{acme.issuer}/recovery?token=sample" in mail.text
+    assert "Wählen Sie ein neues Passwort für" in mail.text
+    policy = mail.header("content-security-policy") or ""
+    assert "sandbox" in policy.split("; ")
+    assert "default-src 'none'" in policy
+    assert mail.header("cache-control") == "private, no-store"
+    for other in (house.browser(acme), signed_in(house, acme, "ada@example.com")):
+        assert other.get(address).status == 404
+
+
+def test_what_the_preview_says_is_in_the_persons_language(house: House, acme: Tenant) -> None:
+    """Issue 5, part 6: the advice about the colours, and what cannot be, in German; a number as German writes it."""
+    browser = signed_in(house, acme, "root@example.com")
+    tried = {"colour_primary": "#ffd400", "welcome_text": "x" * 301, "support_url": "x"}
+    text = browser.get(f"{acme.base_path}/brand/preview?{urlencode(tried)}", {"accept-language": "de"}).text
+    for words in ("hat zur Seite einen Kontrast von 1,3", "höchstens 300 Zeichen", "die mit https:// beginnt"):
+        assert words in text
+    assert "must be" not in text
+
+
+def test_s095_another_sites_link_tries_nothing(house: House, acme: Tenant) -> None:
+    """S095: an administrator who follows a link finds the page without the words that the link would have put there."""
+    browser = signed_in(house, acme, "root@example.com")
+    address = f"{acme.base_path}/brand/preview?{urlencode({'welcome_text': 'Call 0800 1234 now'})}"
+    for site, is_shown in (("cross-site", False), ("same-site", False), ("same-origin", True), ("none", True)):
+        assert ("0800" in browser.get(address, {"sec-fetch-site": site}).text) is is_shown, site
+
+
 # -- the start page -------------------------------------------------------------------------------------------------------
 
 
@@ -188,3 +228,18 @@ def test_the_start_page_says_who_is_signed_in(house: House, acme: Tenant) -> Non
         assert words in page.text
     document = house.get(acme, "/", headers={"accept": "application/json"}).json
     assert document == {"issuer": acme.issuer, "name": acme.name, "slug": "acme"}
+
+
+def test_an_address_of_the_tenant_with_nothing_at_it(house: House, acme: Tenant) -> None:
+    """Issue 5: the tenant's look, links and languages there too, and the way to its start page; a program gets a problem document."""
+    page = house.browser(acme).get(f"{acme.base_path}/no-such-page", {"accept-language": "de"})
+    assert page.status == 404
+    for words in (*LINKS.values(), acme.name, f'href="{acme.base_path}/"', "Zur Startseite", 'class="languages"'):
+        assert words in page.text, words
+    assert page.header("cache-control") == "no-store"
+    document = house.get(acme, "/no-such-page")
+    assert (document.status, document.header("content-type")) == (404, "application/problem+json")
+    platform = house.browser(acme).get("/t/no-such-tenant/x")
+    assert platform.status == 404
+    assert 'href="/"' in platform.text
+    assert acme.name not in platform.text

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 
-def png(width: int = 40, height: int = 20) -> bytes:
-    """A picture as a drawing program writes it."""
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A part of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
+def png(width: int = 40, height: int = 20, before: bytes = b"") -> bytes:
+    """A picture as a drawing program writes it, with something ``before`` its pixels."""
     rows = zlib.compress(b"".join(b"\x00" + b"\x7b\x1f\xa2" * width for _ in range(height)))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def jpeg(width: int, height: int) -> bytes:
@@ -51,6 +52,8 @@ def webp(kind: bytes, body: bytes) -> bytes:
 
 LOSSY = webp(b"VP8 ", b"\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", 300, 200) + bytes(4))
 LOSSLESS = webp(b"VP8L", b"\x2f" + struct.pack("<I", 299 | 199 << 14) + bytes(4))
+MOVING_PNG = png(before=chunk(b"tEXt", b"Title\x00acTL") + chunk(b"acTL", struct.pack(">II", 500, 0)))
+MOVING_WEBP = webp(b"VP8X", b"\x02" + bytes(3) + (299).to_bytes(3, "little") + (199).to_bytes(3, "little") + bytes(4))
 EXTENDED = webp(b"VP8X", bytes(4) + (299).to_bytes(3, "little") + (199).to_bytes(3, "little") + bytes(4))
 
 
@@ -59,6 +62,7 @@ EXTENDED = webp(b"VP8X", bytes(4) + (299).to_bytes(3, "little") + (199).to_bytes
     [
         (png(), "image/png", (40, 20)),
         (png(1024, 1), "image/png", (1024, 1)),
+        (png(before=chunk(b"tEXt", b"Title\x00acTL")), "image/png", (40, 20)),
         (jpeg(300, 200), "image/jpeg", (300, 200)),
         (LOSSY, "image/webp", (300, 200)),
         (LOSSLESS, "image/webp", (300, 200)),
@@ -94,8 +98,11 @@ def test_a_picture_is_known_by_its_bytes(body: bytes, kind: str, size: tuple[int
         (jpeg(1, 60_000), "1 by 60000"),
         (jpeg(0, 0), "0 by 0"),
         (png() + bytes(images.LARGEST), "KiB"),
+        (png(before=struct.pack(">I", 2**31) + b"tEXt"), "no PNG"),
+        (MOVING_PNG, "moves"),
+        (MOVING_WEBP, "moves"),
     ],
-    ids=range(20),
+    ids=range(23),
 )
 def test_what_is_no_picture_is_refused(body: bytes, word: str) -> None:
     """ASVS 5.2.1, 5.2.2: other files, SVG above all, broken ones, too many bytes or pixels: one sentence, no exception of another kind."""

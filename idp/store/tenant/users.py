@@ -43,6 +43,9 @@ db.Index(
     postgresql_where=users.c.deleted_at.is_not(None),
 )
 
+# PostgreSQL: the first half of the advisory locks that changes of an address take turns on; the second is the address.
+_ADDRESS = 0x41444452
+
 _ONE = select(users).where(users.c.id == bindparam("user_id"))
 _BY_ID = Prepared(_ONE)
 _LOCKED = Prepared(_ONE.with_for_update())  # SQLite has one writer anyway
@@ -75,6 +78,12 @@ def list_deleted(conn: Connection, before: int, limit: int) -> Sequence[Row[Any]
     """Return users that were deleted, and kept, before a moment, at most ``limit``."""
     here = (users.c.state == "deleted") & (users.c.deleted_at < before)
     return conn.execute(select(users).where(here).limit(limit)).all()
+
+
+def hold_address(conn: Connection, username_key: str) -> None:
+    """Let nobody else who asks for it give an account this address until the transaction is over (SQLite has one writer anyway)."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_ADDRESS, func.hashtext(username_key))))
 
 
 def find_with_address(conn: Connection, username_key: str, email: str, *, but: str = "") -> Row[Any] | None:
