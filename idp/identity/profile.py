@@ -100,9 +100,9 @@ def fields_for(
     """
     shown = editable(schema, by) if by != "user" else schema.attributes
     may = set(editable(schema, by))
-    filled, kept = values or {}, stored or {}
+    given, kept = values or {}, stored or {}
     return [
-        _field(each, language, filled.get(each.name), is_editable=each in may, kept=kept.get(each.name))
+        _field(each, language, given.get(each.name), is_editable=each in may, kept=kept.get(each.name))
         for each in shown
     ]
 
