@@ -22,11 +22,24 @@ A_PAGE = 50
 BEFORE = "before"  # the parameter that says where a page begins: the last one's time and number
 _POSITION = re.compile(r"([0-9]{1,12})-([0-9]{1,18})", re.ASCII)
 
-# kind → what happened
+# kind → what happened; a test holds that each that can be recorded about a person is here
 KINDS = {
     "login.succeeded": N_("Signed in"),
     "login.failed": N_("A sign-in failed"),
     "session.ended": N_("Signed out"),
+    "session.chosen": N_("This account was chosen among several in one browser"),
+    "signup.requested": N_("Somebody wanted to make another account with this email address"),
+    "invitation.sent": N_("An invitation was sent"),
+    "invitation.accepted": N_("The invitation was accepted"),
+    "invitation.cancelled": N_("The invitation was cancelled"),
+    "recovery.mailed": N_("A mail for a forgotten password was sent"),
+    "unlock.mailed": N_("A mail that leads out of the lock was sent"),
+    "terms.accepted": N_("The terms of use were accepted"),
+    "user.signed_up": N_("The account was made by a sign-up"),
+    "user.unlocked": N_("The lock after too many failed sign-ins was ended"),
+    "user.deleted": N_("The account was deleted"),
+    "user.restored": N_("The account was restored"),
+    "user.purged": N_("The account was removed for good"),
     "user.created": N_("The account was created"),
     "user.disabled": N_("The account was disabled"),
     "user.enabled": N_("The account was enabled again"),
@@ -47,6 +60,7 @@ KINDS = {
 # The reason of a failure, or of an end → in words
 REASONS = {
     "wrong_password": N_("The password was wrong"),
+    "unknown_account": N_("There is no such account"),
     "disabled_account": N_("The account is disabled"),
     "account_locked": N_("There were too many attempts"),
     "source_locked": N_("There were too many attempts from this address"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idp.account.protocol import ROOT
+from idp.identity import terms
 from idp.language import N_, NN_, gettext, translated
 from idp.store.tenant import sessions
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from idp.web.http import Response
 
 MOST_COUNTED = 100
+MOST_SHOWN = 5  # versions of the terms; the file of one's own data has all of them
 
 
 def show(visit: Visit) -> Response:
@@ -20,6 +22,7 @@ def show(visit: Visit) -> Response:
     user, base = visit.user, visit.server.tenant.base_path
     with visit.server.database.reading() as conn:
         live = sessions.list_live_of(conn, user.id, MOST_COUNTED)
+        accepted = terms.accepted(conn, user.id)
     others = len([row for row in live if row.id != visit.session.id])
     attention: list[dict[str, Any]] = []
     if user.email is None:
@@ -48,4 +51,5 @@ def show(visit: Visit) -> Response:
         signed_in=visit.moment(visit.session.auth_time),
         password_changed=visit.moment(changed) if changed else None,
         created=visit.moment(user.created_at),
+        terms=[{"version": row.version, "at": visit.moment(row.accepted_at)} for row in accepted[:MOST_SHOWN]],
     )

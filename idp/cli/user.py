@@ -19,12 +19,12 @@ from idp.cli.commands import (
 from idp.cli.invite import COMMANDS
 from idp.cli.opening import OPERATOR, opened_tenant
 from idp.cli.user_import import import_users
-from idp.identity import accounts, kept_accounts, lifecycle, unlocking
+from idp.identity import accounts, kept_accounts, lifecycle, notices, unlocking
 from idp.store.tenant import role_bindings, users
 
 if TYPE_CHECKING:
     from idp.cli.opening import Place
-    from idp.store.rows import Row
+    from idp.store.rows import Connection, Row
 
 MOST_LISTED = 1000
 
@@ -131,12 +131,26 @@ def show_user(out: Output, tenant: str, username: str) -> None:
 @click.option("--must-change", is_flag=True, help="The password must be changed at the next sign-in.")
 @json_option
 def set_password(out: Output, *, tenant: str, username: str, password_stdin: bool, must_change: bool) -> None:  # noqa: ARG001 - required
-    """Give a user a new password; the user's sessions end where the tenant wants it (the default)."""
+    """Give a user a new password and tell the user by mail; the user's sessions end where the tenant wants it (the default)."""
     password = password_from_input()
     with opened_tenant(tenant) as place:
-        row = _find(place, username)
-        hasher = place.installation.services.hasher
-        accounts.set_password(place.database, hasher, place.tenant, row, password, by=OPERATOR, must_change=must_change)
+        row, services = _find(place, username), place.installation.services
+
+        def tell(conn: Connection) -> None:
+            current = users.find(conn, row.id)
+            if current is not None:
+                notices.tell_owner(conn, services.mailer, place.tenant, "password_set", current)
+
+        accounts.set_password(
+            place.database,
+            services.hasher,
+            place.tenant,
+            row,
+            password,
+            by=OPERATOR,
+            must_change=must_change,
+            also=tell,
+        )
         out.result({"id": row.id, "username": row.username}, f"{row.username} has a new password.")
 
 

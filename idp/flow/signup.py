@@ -27,7 +27,7 @@ from idp.store.tenant import signups
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from idp.flow.dispatcher import Context
     from idp.flow.services import FlowServer
@@ -137,9 +137,7 @@ class SignUp:
     def _password_errors(self, context: Context, address: str, clean: Mapping[str, Any]) -> _Errors:
         server, new = context.server, context.field("password")
         names = names_of(server.tenant.name, address, address, clean)
-        problems = check_new_password(
-            new, server.tenant.settings, (*names, *(str(each) for each in clean.values() if each))
-        )
+        problems = check_new_password(new, server.tenant.settings, (*names, *_texts(clean.values())))
         errors: _Errors = [("password", sentence) for sentence in problems]
         if not problems and normalised(context.field("confirm_password")) != normalised(new):
             errors.append(("confirm_password", gettext(_MISMATCH)))
@@ -308,6 +306,15 @@ def sign_in_instead(context: Context) -> Response:
     if SIGN_UP.is_needed(context):
         context.interaction = context.write(lambda conn: interactions.note(conn, context.interaction, has_account=True))
     return proceed(context)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Yield what of a profile a password may not consist of; of an address its parts."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from _texts(value.values())
+        elif value:
+            yield str(value)
 
 
 def _begin_here(server: FlowServer, request: Request) -> Response:

@@ -7,15 +7,16 @@ transaction in :func:`idp.jobs.outbox.announced`. Must not know what the mail sa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idp.audit import clean
 from idp.clock import now
+from idp.identity import lifecycle
 from idp.language import current
 
 if TYPE_CHECKING:
     from idp.notify.mailer import Mailer
-    from idp.store.rows import Connection
+    from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
 
 ACCOUNT_PATH = "/account"
@@ -46,8 +47,8 @@ def tell(
 ) -> None:
     """Put a notice into the outbox; an account without an address is told nothing.
 
-    ``what`` is a constant: ``password_changed``, ``email_changed``, ``sessions_ended`` or ``account_deleted``; ``language`` is that of
-    the account, else the page's is meant.
+    ``what`` is a constant: ``password_changed``, ``password_set``, ``email_changed``, ``sessions_ended`` or ``account_deleted``;
+    ``language`` is that of the account, else the page's is meant.
     """
     if to is None:
         return
@@ -63,3 +64,14 @@ def tell(
         user_agent=origin.agent,
         link=f"{tenant.issuer}{ACCOUNT_PATH}",
     )
+
+
+def tell_owner(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, user: Row[Any]) -> None:
+    """Put a notice of what an operator did into the outbox, where the account's state is told anything.
+
+    There is no page whose language it could have: it is that of the account, else the tenant's.
+    """
+    if not lifecycle.of(user.state).notices:
+        return
+    language = (user.claims or {}).get("locale") or tenant.settings.default_language
+    tell(conn, mailer, tenant, what, user.email, Origin(None, None), language)

@@ -1,22 +1,19 @@
 """Profiles: the fields that a form shows of a person's attributes, and whether what somebody sent may be stored.
 
 For whom (``by``): ``signup`` is a person who makes an account, ``user`` one who changes the own profile, ``admin`` who runs the
-tenant. What each may set is the schema's word (:mod:`idp.identity.profile_schema`). An unknown or foreign name is refused, never
-dropped. Values are kept with the user's claims. Must not know pages; a page needs no more than :class:`Field`.
+tenant. What each may set is the schema's word (:mod:`idp.identity.profile_schema`), what it may hold that of
+:mod:`idp.identity.profile_values`. An unknown or foreign name is refused, never dropped. Values are kept with the user's claims.
+Must not know pages; a page needs no more than :class:`Field`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
-from email_validator import EmailNotValidError, validate_email
-
-from idp.identity import profile_schema, standard_claims
+from idp.identity import postal_address, profile_schema, standard_claims
 from idp.identity.profile_schema import DEFAULT, Schema
+from idp.identity.profile_values import is_date, judge
 from idp.language import N_, filled, gettext
 from idp.store.tenant import tenant_state
 
@@ -30,37 +27,6 @@ By = Literal["signup", "user", "admin"]
 PREFIX = "profile_"  # of a field's name in a form, so that no attribute is taken for another field
 _STATE = "profile_schema"
 
-_MISSING = N_("Fill in “%(label)s”")
-_UNCHECKED = N_("“%(label)s” must be ticked")
-_TOO_LONG = N_("“%(label)s” can have at most %(most)s characters")
-_WORDS = {
-    "text": N_("“%(label)s” has characters that cannot be used"),
-    "number": N_("“%(label)s” must be a number such as 42"),
-    "boolean": N_("“%(label)s” must be yes or no"),
-    "date": N_("“%(label)s” must be a date such as 1985-12-10"),
-    "choice": N_("Choose one of the values of “%(label)s”"),
-    "email": N_("“%(label)s” must be an email address such as ada@example.org"),
-    "url": N_("“%(label)s” must be an address such as https://example.org"),
-    "phone": N_("“%(label)s” must be a telephone number such as +49 30 1234567"),
-    "letters": N_("“%(label)s” can have only letters"),
-    "digits": N_("“%(label)s” can have only digits"),
-    "letters_digits": N_("“%(label)s” can have only letters and digits"),
-    "identifier": N_("“%(label)s” can have only letters from a to z, digits and . _ -"),
-    "postal_code": N_("“%(label)s” must be a postal code"),
-    "country": N_("“%(label)s” must be a country of two letters such as DE"),
-    "language": N_("“%(label)s” must be a language such as en-GB"),
-    "minimum": N_("“%(label)s” must be at least %(least)s"),
-    "maximum": N_("“%(label)s” must be at most %(most)s"),
-}
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
-# Each takes time in proportion to the text's length; nobody but us writes one.
-_PATTERNS = {
-    "digits": re.compile(r"[0-9]+", re.ASCII),
-    "identifier": re.compile(r"[A-Za-z0-9._-]+", re.ASCII),
-    "postal_code": re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,11}", re.ASCII),
-    "country": re.compile(r"[A-Z]{2}", re.ASCII),
-}
 _AUTOCOMPLETE = {
     "name": "name",
     "given_name": "given-name",
@@ -74,6 +40,11 @@ _AUTOCOMPLETE = {
     "locale": "language",
 }
 _INPUTS = {"number": "text", "boolean": "checkbox", "choice": "select", "phone": "tel"}
+_HINTS = {
+    "phone": N_("With the country’s code, such as +49 30 1234567."),
+    "language": N_("Its short form, such as en or de-AT."),
+    "zoneinfo": N_("Such as Europe/Berlin; the times of your account follow it."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +54,18 @@ class Field:
     id: str  # the field's name too
     attribute: str
     label: str
-    type: str  # text, date, email, url, tel, checkbox or select
+    type: str  # text, lines, date, email, url, tel, checkbox, select, or group for one that has parts
     autocomplete: str
-    inputmode: str | None
-    is_required: bool
-    max_length: int | None
-    options: tuple[tuple[str, str], ...]  # (value, words) of a select
-    value: str | None
-    is_checked: bool
     is_editable: bool
+    value: str | None = None  # what is not editable is in words, whatever its type
+    inputmode: str | None = None
+    is_required: bool = False
+    max_length: int | None = None
+    options: tuple[tuple[str, str], ...] = ()  # (value, words) of a select
+    is_checked: bool = False
+    hint: str | None = None
+    is_private: bool = False  # no application is ever shown it
+    parts: tuple[Field, ...] = ()
 
 
 def load(conn: Connection) -> Schema:
@@ -112,35 +86,94 @@ def editable(schema: Schema, by: By) -> tuple[Attribute, ...]:
     return tuple(each for each in schema.attributes if by == "admin" or each.editable == "user")
 
 
-def fields_for(schema: Schema, by: By, language: str, values: Mapping[str, Any] | None = None) -> list[Field]:
+def fields_for(
+    schema: Schema,
+    by: By,
+    language: str,
+    values: Mapping[str, Any] | None = None,
+    stored: Mapping[str, Any] | None = None,
+) -> list[Field]:
     """Return the fields of a form, in its order, filled with ``values`` by attribute.
 
-    The own profile shows what only administrators change as well, as fields that are not editable.
+    The own profile shows what only administrators change as well, as fields that are not editable. What is ``stored`` may stay
+    though nobody could choose it today.
     """
     shown = editable(schema, by) if by != "user" else schema.attributes
     may = set(editable(schema, by))
-    return [_field(each, language, (values or {}).get(each.name), is_editable=each in may) for each in shown]
+    given, kept = values or {}, stored or {}
+    return [
+        _field(each, language, given.get(each.name), is_editable=each in may, kept=kept.get(each.name))
+        for each in shown
+    ]
+
+
+def in_words(schema: Schema, language: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return values as people read them, by the id of the field; nothing there is an empty text."""
+    found: dict[str, str] = {}
+    for attribute in schema.attributes:
+        value = values.get(attribute.name)
+        if attribute.type == "address":
+            found |= {f"{PREFIX}{attribute.name}-{part}": text for part, text in postal_address.shown(value).items()}
+        else:
+            # A box that nobody has ticked looks like one that was unticked.
+            known = value is True if attribute.type == "boolean" else value
+            field = _field(attribute, language, known, is_editable=False)
+            found[field.id] = field.value or ""
+    return found
 
 
 def from_form(schema: Schema, by: By, form: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the values of a form by attribute, as they were typed; a field that is there twice counts as not filled in."""
+    """Return the values of a form by attribute, as they were typed; a field that is there twice counts as not filled in.
+
+    A field that was not sent is left out: a page of another release may know fewer. Of a box that is how it looks when it is not
+    ticked.
+    """
     sent: dict[str, list[str]] = {}
     for name, value in form:
         sent.setdefault(name, []).append(value)
     found: dict[str, Any] = {}
     for attribute in editable(schema, by):
-        given = sent.get(f"{PREFIX}{attribute.name}", [])
+        name = f"{PREFIX}{attribute.name}"
         if attribute.type == "boolean":
-            found[attribute.name] = bool(given)
+            found[attribute.name] = name in sent
+        elif attribute.type == "address":
+            parts = {
+                part.name: _single(sent[f"{name}-{part.name}"])
+                for part in postal_address.PARTS
+                if f"{name}-{part.name}" in sent
+            }
+            if parts:
+                found[attribute.name] = parts
+        elif name in sent:
+            found[attribute.name] = _single(sent[name])
+    return found
+
+
+def changed(schema: Schema, typed: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form changes of what is ``stored``, and what is missing in it.
+
+    What stays as it was is not judged again: it may be older than the rule, and an administrator may store what a form cannot say.
+    """
+    found: dict[str, Any] = {}
+    for name, value in typed.items():
+        before = stored.get(name)
+        if schema.by_name[name].type == "address":
+            now = postal_address.shown({**postal_address.shown(before), **value})
+            is_empty, is_same = not any(now.values()), now == postal_address.shown(before)
+            value = now  # noqa: PLW2901 - with the parts that were not sent
+        elif schema.by_name[name].type == "boolean":
+            is_empty, is_same = not value, value is (before is True)
         else:
-            found[attribute.name] = given[0] if len(given) == 1 else ""
+            is_empty, is_same = not value.strip(), value.strip() == _text_of(before).strip()
+        if not is_same or (is_empty and schema.by_name[name].required):
+            found[name] = value
     return found
 
 
 def check(
     schema: Schema, values: Mapping[str, Any], by: By, *, language: str = "en"
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return (what to store by attribute, a sentence for each attribute that is wrong).
+    """Return (what to store by attribute, a sentence for each attribute that is wrong; ``address-locality`` is a part of one).
 
     In what to store None means that the value is taken away; what is neither in ``values`` nor required stays as it is, except
     at sign-up, where what is required must be there. Numbers may be texts, as a form sends them.
@@ -156,11 +189,13 @@ def check(
     for name, attribute in may.items():
         if name not in values and by != "signup":
             continue
-        value, problem = _judge(attribute, values.get(name))
-        if problem is not None:
-            words, more = problem
-            errors[name] = filled(gettext(words), {"label": label_in(attribute.label, language), **more})
-        else:
+        value, problems = judge(attribute, values.get(name))
+        label = label_in(attribute.label, language)
+        errors |= {
+            f"{name}{part}": filled(gettext(words), {"label": label, **more})
+            for part, (words, more) in problems.items()
+        }
+        if not problems:
             clean[name] = value
     return clean, errors
 
@@ -169,7 +204,9 @@ def applied(stored: Mapping[str, Any], clean: Mapping[str, Any]) -> dict[str, An
     """Return a user's claims with what :func:`check` found put in; a number that changes is not verified any more."""
     found = {name: value for name, value in {**stored, **clean}.items() if value is not None}
     if "phone_number" in clean and clean["phone_number"] != stored.get("phone_number"):
-        found.pop("phone_number_verified", None)
+        found.pop("phone_number_verified", None)  # another number is another question
+        if clean["phone_number"] is not None:
+            found["phone_number_verified"] = False
     return found
 
 
@@ -180,9 +217,8 @@ def check_claims(schema: Schema, claims: Mapping[str, Any]) -> dict[str, Any]:
         return standard_claims.check(claims)
     found = standard_claims.check({name: value for name, value in claims.items() if name not in own})
     for name in own & claims.keys():
-        value, problem = _judge(schema.by_name[name], claims[name], is_required=False)
-        if problem is not None:
-            words, more = problem
+        value, problems = judge(schema.by_name[name], claims[name], is_required=False)
+        for words, more in problems.values():
             sentence = filled(words, {"label": name, **more})
             raise standard_claims.wrong(name, f"cannot be stored: {sentence}.")
         if value is not None:
@@ -201,104 +237,71 @@ def label_in(label: Mapping[str, str], language: str) -> str:
     return gettext(by_tag["en"]) if "en" in by_tag else next(iter(label.values()))
 
 
-def _field(attribute: Attribute, language: str, value: Any, *, is_editable: bool) -> Field:
-    is_text = attribute.type in ("text", "email", "url", "phone")
+def _field(attribute: Attribute, language: str, value: Any, *, is_editable: bool, kept: Any = None) -> Field:
+    kind, name = attribute.type, f"{PREFIX}{attribute.name}"
+    shared: dict[str, Any] = {
+        "id": name,
+        "attribute": attribute.name,
+        "label": label_in(attribute.label, language),
+        "autocomplete": _AUTOCOMPLETE.get(attribute.name, "off"),
+        "is_required": attribute.required,
+        "is_private": attribute.scope is None,
+        "is_editable": is_editable,
+    }
+    if kind == "address":
+        return Field(type="group", parts=_parts(attribute, value, is_editable=is_editable), **shared)
+    options = [(each.value, label_in(each.label, language)) for each in attribute.values]
+    if not is_editable:
+        yes_or_no = {True: gettext(N_("Yes")), False: gettext(N_("No"))}
+        words = yes_or_no[value] if isinstance(value, bool) else dict(options).get(value, _text_of(value))
+        return Field(type="text", value=words or None, **shared)
+    if kind == "choice" and isinstance(kept, str) and kept not in dict(options):
+        options.append((kept, kept))
+    text = None if value is None or isinstance(value, bool) else str(value)
+    # A browser's field for dates shows nothing else and would send it back as nothing: a year alone is a date of birth, too.
+    is_plain = kind == "date" and bool(text) and not is_date(text or "")
     return Field(
-        id=f"{PREFIX}{attribute.name}",
-        attribute=attribute.name,
-        label=label_in(attribute.label, language),
-        type=_INPUTS.get(attribute.type, attribute.type),
-        autocomplete=_AUTOCOMPLETE.get(attribute.name, "off"),
-        inputmode="decimal" if attribute.type == "number" else None,
-        is_required=attribute.required,
-        max_length=attribute.max_length if is_text else None,
-        options=tuple((each.value, label_in(each.label, language)) for each in attribute.values),
-        value=None if value is None or isinstance(value, bool) else str(value),
+        type="text" if is_plain else _INPUTS.get(kind, kind),
+        value=text,
+        inputmode="decimal" if kind == "number" else None,
+        max_length=attribute.max_length if kind in ("text", "email", "url", "phone") else None,
+        options=tuple(options),
         is_checked=value is True,
-        is_editable=is_editable,
+        hint=_hint(attribute),
+        **shared,
     )
 
 
-_Problem = tuple[str, dict[str, Any]]
+def _parts(attribute: Attribute, value: Any, *, is_editable: bool) -> tuple[Field, ...]:
+    texts = postal_address.shown(value)
+    return tuple(
+        Field(
+            id=f"{PREFIX}{attribute.name}-{part.name}",
+            attribute=attribute.name,
+            label=gettext(part.label),
+            type="lines" if part.has_lines else "text",
+            autocomplete=part.autocomplete,
+            max_length=standard_claims.LONGEST,
+            value=texts[part.name] or None,
+            is_editable=is_editable,
+        )
+        for part in postal_address.PARTS
+        if is_editable or texts[part.name] or not any(texts.values())
+    )
 
 
-def _judge(attribute: Attribute, value: Any, *, is_required: bool | None = None) -> tuple[Any, _Problem | None]:
-    """Return (the value to store, None) or (None, the words of what is wrong)."""
-    required = attribute.required if is_required is None else is_required
-    if attribute.type == "boolean":
-        if value is None or isinstance(value, bool):
-            # A box that must be ticked is what a required yes or no means.
-            return (value, None) if value or not required else (None, (_UNCHECKED, {}))
-        return None, (_WORDS["boolean"], {})
-    if isinstance(value, str):
-        value = unicodedata.normalize("NFC", value[: 4 * standard_claims.LONGEST]).strip()
-    if value is None or value == "":
-        return None, (_MISSING, {}) if required else None
-    if attribute.type == "number":
-        return _number(attribute, value)
-    if not isinstance(value, str):
-        return None, (_WORDS[attribute.type], {})
-    if len(value) > attribute.max_length:
-        return None, (_TOO_LONG, {"most": attribute.max_length})
-    return _text(attribute, value)
+def _hint(attribute: Attribute) -> str | None:
+    kind = attribute.name if attribute.name == "zoneinfo" and attribute.type == "text" else attribute.pattern
+    words = _HINTS.get(kind or attribute.type)
+    return gettext(words) if words is not None else None
 
 
-def _number(attribute: Attribute, value: Any) -> tuple[Any, _Problem | None]:
-    if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
-            return None, (_WORDS["number"], {})
-        value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 10**15:
-        return None, (_WORDS["number"], {})
-    if attribute.minimum is not None and value < attribute.minimum:
-        return None, (_WORDS["minimum"], {"least": attribute.minimum})
-    if attribute.maximum is not None and value > attribute.maximum:
-        return None, (_WORDS["maximum"], {"most": attribute.maximum})
-    return value, None
+def _single(given: list[str]) -> str:
+    return given[0] if len(given) == 1 else ""
 
 
-def _text(attribute: Attribute, value: str) -> tuple[Any, _Problem | None]:
-    kind = attribute.type
-    if kind == "email":
-        try:
-            value = validate_email(value, check_deliverability=False, test_environment=True).normalized
-        except EmailNotValidError:
-            return None, (_WORDS["email"], {})
-    is_right = {
-        "text": lambda: standard_claims.is_text(value),
-        "email": lambda: standard_claims.is_text(value),
-        "date": lambda: _is_date(value),
-        "choice": lambda: any(value == each.value for each in attribute.values),
-        "url": lambda: standard_claims.fits("website", value),
-        "phone": lambda: standard_claims.fits("phone_number", value),
-    }[kind]()
-    if not is_right:
-        return None, (_WORDS[kind], {})
-    if attribute.pattern is not None and not _matches(attribute.pattern, value):
-        return None, (_WORDS[attribute.pattern], {})
-    if attribute.is_standard and not standard_claims.fits(attribute.name, value):
-        return None, (_WORDS["language" if attribute.name == "locale" else kind], {})
-    return value, None
-
-
-def _matches(pattern: str, value: str) -> bool:
-    if pattern == "letters":
-        return all(char.isalpha() or unicodedata.category(char) == "Mn" for char in value)
-    if pattern == "letters_digits":
-        return all(char.isalnum() or unicodedata.category(char) == "Mn" for char in value)
-    if pattern == "language":
-        return standard_claims.fits("locale", value)
-    return _PATTERNS[pattern].fullmatch(value) is not None
-
-
-def _is_date(value: str) -> bool:
-    if not _DATE.fullmatch(value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
+def _text_of(value: Any) -> str:
+    return "" if value is None or isinstance(value, bool) else str(value)
 
 
 def _shown(name: object) -> str:

@@ -20,8 +20,8 @@ from idp.language import N_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["text", "number", "boolean", "date", "choice", "email", "url", "phone"]
-KINDS = ("text", "number", "boolean", "date", "choice", "email", "url", "phone")
+Kind = Literal["text", "number", "boolean", "date", "choice", "email", "url", "phone", "address"]
+KINDS = ("text", "number", "boolean", "date", "choice", "email", "url", "phone", "address")
 PATTERNS = ("letters", "digits", "letters_digits", "identifier", "postal_code", "country", "language")
 MOST_ATTRIBUTES, MOST_CHOICES, MOST_LABELS, LONGEST_LABEL = 50, 200, 30, 200
 LARGEST = 10**12  # of a number's bounds
@@ -57,8 +57,7 @@ _AUTHORITY = frozenset(
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _SCOPE = re.compile(r"[a-z][a-z0-9_.:-]{0,59}", re.ASCII)
-# The standard claims that a form can ask for, each with the kinds it may have; an address is several fields, what is verified is
-# nobody's to type.
+# The standard claims that a form can ask for, each with the kinds it may have; what is verified is nobody's to type.
 _STANDARD_KINDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("name", "given_name", "family_name", "middle_name", "nickname", "preferred_username"), ("text",)),
     **dict.fromkeys(("profile", "picture", "website"), ("url",)),
@@ -67,6 +66,7 @@ _STANDARD_KINDS: dict[str, tuple[str, ...]] = {
     "zoneinfo": ("text", "choice"),
     "locale": ("text", "choice"),
     "phone_number": ("phone",),
+    "address": ("address",),
 }
 
 
@@ -190,6 +190,8 @@ def _attribute(given: Any, where: str) -> Attribute:
     kind = _one_of(given.get("type", _STANDARD_KINDS.get(name, ("text",))[0]), KINDS, f"{where}.type")
     if name in _STANDARD_KINDS and kind not in _STANDARD_KINDS[name]:
         raise _wrong(f"{where}.type", f"must be {' or '.join(_STANDARD_KINDS[name])}, which the claim {name} is")
+    if kind == "address" and name != "address":
+        raise _wrong(f"{where}.type", "can be address for the claim address only")
     editable = _one_of(given.get("editable", "user"), ("user", "admin"), f"{where}.editable")
     bounds = {member: _bound(given, member, kind, where) for member in ("minimum", "maximum")}
     if None not in bounds.values() and bounds["minimum"] > bounds["maximum"]:  # type: ignore[operator]
@@ -329,6 +331,11 @@ DEFAULT = Schema(
         Attribute("name", {"en": N_("Full name")}, required=True, signup=True, scope="profile"),
         Attribute("given_name", {"en": N_("Given name")}, scope="profile"),
         Attribute("family_name", {"en": N_("Family name")}, scope="profile"),
+        Attribute("nickname", {"en": N_("Nickname")}, scope="profile"),
+        Attribute("birthdate", {"en": N_("Date of birth")}, type="date", scope="profile", max_length=LONGEST),
+        Attribute("phone_number", {"en": N_("Telephone number")}, type="phone", scope="phone", max_length=LONGEST),
         Attribute("locale", {"en": N_("Language")}, scope="profile", pattern="language", max_length=35),
+        Attribute("zoneinfo", {"en": N_("Time zone")}, scope="profile"),
+        Attribute("address", {"en": N_("Postal address")}, type="address", scope="address", max_length=LONGEST),
     )
 )

@@ -12,6 +12,7 @@ from idp import opaque
 from idp.identity import lifecycle, link_use, links, lockout
 from idp.identity.accounts import By, locked, record
 from idp.jobs.outbox import Sent, announced
+from idp.language import current
 from idp.store.tenant import attempts, one_time_links, outbox, users
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ PATIENCE = 600  # seconds after which it is too late
 
 
 def offer(database: Database, user_id: str | None, source: str, correlation_id: str) -> None:
-    """Note that a lock has begun to refuse sign-ins to an account, or to none."""
-    message = {"user_id": user_id or opaque.new_id(), "source": source, "correlation_id": correlation_id}
+    """Note that a lock has begun to refuse sign-ins to an account, or to none; the page's language is that of the mail to whoever named none."""
+    message = {
+        "user_id": user_id or opaque.new_id(),
+        "language": current().tag,
+        "source": source,
+        "correlation_id": correlation_id,
+    }
     with announced(database):
         database.writing(lambda conn: outbox.enqueue(conn, KIND, [KIND], message, lifetime=PATIENCE))
 
@@ -60,7 +66,7 @@ def sender(mailer: Mailer) -> Callable[[JobContext, Row[Any]], Sent]:
                 "minutes": lifetime // 60,
                 "wait_minutes": settings.attempts_window // 60,
             }
-            language = (user.claims or {}).get("locale")
+            language = (user.claims or {}).get("locale") or payload.get("language")
             mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
             by = By("worker", payload["source"], payload["correlation_id"])
             record(conn, "unlock.mailed", user.id, by)

@@ -14,6 +14,7 @@ from idp.language import N_, gettext, translated
 # What a notice tells, by the word that `enqueue(..., "notice", what=...)` is given.
 NOTICES = {
     "password_changed": N_("The password of your account was changed."),
+    "password_set": N_("The people who run this service have given your account another password."),
     "email_changed": N_("The email address of your account was changed."),
     "sessions_ended": N_("You were signed out in all your browsers."),
     "account_deleted": N_("Your account was deleted."),

@@ -89,7 +89,7 @@ def test_other_pages_ask_for_none(world: World) -> None:
             assert 'id="login-submit"' not in world.open(browser, path).text, path
 
 
-@pytest.mark.parametrize(("path", "field"), [("/email", "email"), ("/profile", "nickname")])
+@pytest.mark.parametrize(("path", "field"), [("/email", "email"), ("/profile", "profile_nickname")])
 def test_what_was_typed_survives_the_sign_in(any_world: World, path: str, field: str) -> None:
     """WCAG 2.2 §2.2.5 (re-authenticating): a form sent after the session ended, or grew old, is shown again as it was."""
     browser = any_world.signed_in()

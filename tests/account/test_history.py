@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from account_world import EVE
 from house import PASSWORD
+from recorded import Recorded, Unknown, sources
 
 from idp import opaque
+from idp.account import history
 from idp.clock import now
 from idp.store.tenant import audit_events
 
@@ -127,3 +129,45 @@ def test_the_index_is_used(any_world: World) -> None:
             plan = str(conn.exec_driver_sql(f"EXPLAIN {query}").all())
             conn.exec_driver_sql("RESET enable_seqscan")
         assert "ix_audit_events_subject" in plan
+
+
+def test_everything_that_can_be_recorded_has_words() -> None:
+    """Issue 5, account pages (history with outcome and reason): each kind and reason that the code records about a person, in words."""
+    found = Recorded(sources())
+    assert found.kinds - set(audit_events.OF_THE_HOT_PATH) - history.KINDS.keys() == set()
+    assert found.reasons - history.REASONS.keys() == set()
+    assert history.KINDS.keys() <= found.kinds, "words for what is never recorded"
+    assert history.REASONS.keys() <= found.reasons
+
+
+def test_control_a_new_kind_is_found() -> None:
+    """Issue 5, negative control: a kind and a reason in a module of tomorrow are found, however they come there; a tenant's own are not."""
+    tomorrow = """
+from idp import audit
+from idp.identity.accounts import record
+from idp.account.sessions import REASON
+WHY = "moon"
+
+def one(conn, user, by, is_late):
+    record(conn, "user.waxed" if is_late else "user.waned", user.id, by)
+    two(conn, "user.eclipsed", user.id, WHY)
+    two(conn, "moon.counted")
+    audit.record(conn, "moon.seen", outcome="success", actor=None)
+
+def two(conn, kind, subject=None, reason=REASON):
+    audit.record(conn, kind, outcome="success", actor=None, subject=subject, details={"reason": reason})
+"""
+    before, found = Recorded(sources()), Recorded(sources() | {"idp.tomorrow": tomorrow})
+    assert found.kinds - before.kinds == {"user.waxed", "user.waned", "user.eclipsed"}
+    assert found.reasons - before.reasons == {"moon"}
+    with pytest.raises(Unknown):
+        Recorded(sources() | {"idp.tomorrow": tomorrow.replace('"user.eclipsed"', "by.kind")})
+
+
+@pytest.mark.parametrize("kind", sorted(history.KINDS))
+def test_each_kind_is_shown_in_words(world: World, kind: str) -> None:
+    """Issue 5, account pages: no name of the program's is on the page where there are words."""
+    filled(world, 1, world.user().id, kind=kind)
+    text = world.open(world.signed_in(), "/history").text
+    assert kind not in text
+    assert history.KINDS[kind] in text

@@ -52,10 +52,10 @@ def test_a_walk_through_every_page(opened: Callable[..., BrowserContext], pair: 
     page.goto(f"{pair.acme.issuer}/account/profile")
     log_in(page, email)
     page.wait_for_selector("#profile-submit")
-    page.fill("#nickname", "Walker")
+    page.fill("#profile_nickname", "Walker")
     page.click("#profile-submit")
     page.wait_for_selector(".self-done")
-    assert page.input_value("#nickname") == "Walker"
+    assert page.input_value("#profile_nickname") == "Walker"
     sign_in(page, pair.roots["acme"], username=email)
     page.goto(f"{pair.acme.issuer}/")
     page.click("#account")
@@ -102,9 +102,9 @@ def every_page(page: Page, pair: Site, email: str) -> Iterator[str]:
         page.goto(f"{pair.acme.issuer}/account{path}")
         yield path or "overview"
     page.goto(f"{pair.acme.issuer}/account/profile")
-    page.fill("#birthdate", "yesterday")
+    page.fill("#profile_phone_number", "call me")
     page.click("#profile-submit")
-    page.wait_for_selector("#birthdate-error")
+    page.wait_for_selector("#profile_phone_number-error")
     yield "profile, wrong"
     page.goto(f"{pair.acme.issuer}/account/email")
     page.fill("#email", f"new-{email}")

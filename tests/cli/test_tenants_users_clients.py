@@ -10,6 +10,8 @@ import pytest
 from command import PASSWORD
 
 from idp.cli import pictures
+from idp.cli.opening import opened_tenant
+from idp.store.tenant.outbox import outbox
 
 if TYPE_CHECKING:
     from command import Idp
@@ -186,6 +188,35 @@ def test_users_are_disabled_enabled_and_deleted(idp: Idp) -> None:
     assert idp("user", "list", "acme", "--json").json == []
     for kind in ("user.disabled", "user.enabled", "user.password_changed", "user.deleted"):
         assert [event[0] for event in _events(idp, "acme", kind)] == ["operator"], kind
+
+
+@pytest.mark.parametrize(
+    ("claims", "default", "language"), [({}, "de", "de"), ({"locale": "en-GB"}, "de", "en-GB"), ({}, "en", "en")]
+)
+def test_a_password_that_an_operator_sets_is_told(
+    idp: Idp, claims: dict[str, str], default: str, language: str
+) -> None:
+    """ASVS 5.0 §6.3.7: the owner is told by mail, in the account's language or the tenant's; who is disabled is told nothing."""
+    idp("tenant", "set", "acme", f"default_language={default}")
+    idp("user", "create", "acme", "ada@example.com", "--claims", json.dumps(claims))
+
+    def set_password() -> int:
+        return idp("user", "set-password", "acme", "ada@example.com", "--password-stdin", given=PASSWORD).status
+
+    def mails() -> list[dict[str, Any]]:
+        with opened_tenant("acme") as place, place.database.reading() as conn:
+            found = conn.execute(outbox.select().where(outbox.c.kind == "mail")).all()
+            return [place.installation.services.mailer.opened(place.tenant, row.payload) for row in found]
+
+    assert set_password() == 0
+    (mail,) = mails()
+    assert (mail["template"], mail["to"], mail["language"]) == ("notice", "ada@example.com", language)
+    assert mail["context"]["what"] == "password_set"
+    assert PASSWORD not in str(mail)
+    assert idp("user", "set-password", "acme", "ada@example.com", "--password-stdin", given="short").status == 1
+    idp("user", "disable", "acme", "ada@example.com")
+    assert set_password() == 0
+    assert len(mails()) == 1
 
 
 # -- clients ----------------------------------------------------------------------------------------------------------

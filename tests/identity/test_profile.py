@@ -69,7 +69,7 @@ def test_a_document_survives() -> None:
         (one(name="x" * 41), "attributes[0].name must be"),
         (one(name="tеam"), "attributes[0].name must be"),  # a Cyrillic letter
         (one(name="__proto__"), "attributes[0].name must be"),
-        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "realm_access", "hd", "scp", "address", "email_verified", "updated_at")],
+        *[(one(name=name), f"attributes[0].name cannot be {name}") for name in ("sub", "iss", "exp", "email", "acr", "roles", "groups", "realm_access", "hd", "scp", "email_verified", "updated_at")],
         (one(label=""), "attributes[0].label"),
         (one(label=None), "attributes[0].label"),
         (one(label={}), "attributes[0].label"),
@@ -79,6 +79,8 @@ def test_a_document_survives() -> None:
         (one(type="json"), "attributes[0].type must be one of text"),
         (one(type=["text"]), "attributes[0].type must be one of text"),
         (one(name="birthdate", type="text"), "attributes[0].type must be date"),
+        (one(name="address", type="text"), "attributes[0].type must be address"),
+        (one(type="address"), "attributes[0].type can be address for the claim address only"),
         (one(required="yes"), "attributes[0].required must be true or false"),
         (one(signup=1), "attributes[0].signup must be true or false"),
         (one(editable="nobody"), "attributes[0].editable must be one of user, admin"),
@@ -234,7 +236,8 @@ def test_applied() -> None:
         "phone_number": "+1 23",
         "phone_number_verified": True,
     }
-    assert "phone_number_verified" not in profile.applied(stored, {"phone_number": "+1 24"})
+    assert profile.applied(stored, {"phone_number": "+1 24"})["phone_number_verified"] is False
+    assert "phone_number_verified" not in profile.applied(stored, {"phone_number": None})
 
 
 def test_forms() -> None:
@@ -259,8 +262,61 @@ def test_forms() -> None:
         ("x", "y"),
     ]
     values = profile.from_form(schema, "user", sent)
-    assert (values["given_name"], values["news"], values["birthdate"]) == ("", True, "")
-    assert "badge" not in values
+    assert (values["given_name"], values["news"]) == ("", True)
+    assert not {"badge", "birthdate"} & values.keys()
+
+
+def test_an_address() -> None:
+    """OIDC Core §5.1.1: a field for each part, lines kept, empty parts left out; what is wrong is said of the part."""
+    schema = parse({"attributes": [{"name": "address", "label": "Home", "required": True, "signup": True}]})
+    (field,) = profile.fields_for(schema, "signup", "en", {"address": {"locality": "London", "formatted": "x"}})
+    assert (field.type, field.id) == ("group", "profile_address")
+    assert [(part.id, part.type, part.value) for part in field.parts] == [
+        ("profile_address-street_address", "lines", None),
+        ("profile_address-postal_code", "text", None),
+        ("profile_address-locality", "text", "London"),
+        ("profile_address-region", "text", None),
+        ("profile_address-country", "text", None),
+    ]
+    sent = [("profile_address-street_address", " House\r\nStreet 1 "), ("profile_address-locality", "London"), ("profile_address-country", " "), ("profile_address", "x")]  # fmt: skip
+    values = profile.from_form(schema, "signup", sent)
+    assert profile.check(schema, values, "signup") == (
+        {"address": {"street_address": "House\nStreet 1", "locality": "London"}},
+        {},
+    )
+    for wrong, part in [
+        ({}, "street_address"),
+        ({"country": " "}, "street_address"),
+        ({"locality": "a\nb", "street_address": "a\nb"}, "locality"),
+        ({"region": "x" * 1001}, "region"),
+        ({"planet": "Earth"}, "street_address"),
+    ]:
+        clean, errors = profile.check(schema, {"address": wrong}, "admin")
+        assert (clean, set(errors)) == ({}, {f"address-{part}"})
+    assert set(profile.check(schema, {"address": "London"}, "admin")[1]) == {"address"}
+    assert set(profile.check(schema, {}, "signup")[1]) == {"address"}
+
+
+def test_what_a_form_changes() -> None:
+    """Issue 5, account pages: what stays as it was is not judged again; what is required and missing is, whatever was stored."""
+    schema = parse(EVERYTHING)
+    stored = {"given_name": "Ada", "team": "violet", "age": 36.5, "news": None, "birthdate": "1815", "contact": ["a"]}
+    same = {"given_name": " Ada", "team": "violet", "age": "36.5", "news": False, "birthdate": "1815", "contact": "['a']"}  # fmt: skip
+    assert profile.changed(schema, same, stored) == {}
+    assert profile.changed(schema, {"given_name": ""}, {}) == {"given_name": ""}
+    assert profile.changed(schema, {"team": "", "news": True, "age": "36"}, stored) == {
+        "team": "",
+        "news": True,
+        "age": "36",
+    }
+
+
+def test_in_words() -> None:
+    """Issue 5, account pages: values as people read them, in their language."""
+    schema = parse(EVERYTHING)
+    words = profile.in_words(schema, "de", {"team": "blue", "age": 5, "badge": "7"})
+    assert (words["profile_team"], words["profile_age"], words["profile_badge"]) == ("Blau", "5", "7")
+    assert (words["profile_news"], words["profile_given_name"]) == ("No", "")
 
 
 # -- release ------------------------------------------------------------------------------------------------------------------

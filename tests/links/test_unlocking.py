@@ -12,6 +12,7 @@ from serving import rows, together
 from idp import clock
 from idp.identity import accounts, unlocking
 from idp.identity.accounts import By
+from idp.store.tenant import users
 
 if TYPE_CHECKING:
     from house import House, RelyingParty
@@ -123,3 +124,19 @@ def test_a_new_password_ends_the_link(locked: tuple[House, Tenant, RelyingParty]
     hasher = house.installation.services.hasher
     accounts.set_password(database, hasher, tenant, user, "a different long enough sentence", by=By(user.id))
     assert house.browser(tenant).get(path).status == 410
+
+
+@pytest.mark.parametrize(("claims", "language"), [({}, "de"), ({"locale": "en-GB"}, "en-GB")])
+def test_the_mail_is_in_the_language_of_who_signs_in(any_house: House, claims: dict[str, str], language: str) -> None:
+    """Issue 5, part 6: a person who has chosen no language for the account is written to in the page's."""
+    tenant = any_house.tenant("acme", account_attempts="3")
+    rp = any_house.client(tenant)
+    user_id = any_house.user_id(tenant)
+    any_house.database(tenant).writing(lambda conn: users.change(conn, user_id, claims=claims))
+    browser = any_house.browser(tenant)
+    browser.get(f"{tenant.base_path}/language?language=de&to={tenant.base_path}/")
+    page = browser.follow(browser.authorize(rp, verifier="v" * 43))
+    for _ in range(4):
+        browser.submit(page, username=ADA, password="wrong")
+    answer_requests(any_house, tenant)
+    assert newest(any_house, tenant, "unlock").language == language

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from idp.account.profile import EDITABLE
+from idp.identity.profile import fields_for
+from idp.identity.profile_schema import DEFAULT, parse
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -45,41 +46,66 @@ def frame(path: str, done: str | None = None) -> dict[str, Any]:
     }
 
 
-def fields(values: dict[str, str], *, address: bool, hints: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """The fields of the profile."""
-    return [
-        {
-            "name": field.name,
-            "label": field.label,
-            "autocomplete": field.autocomplete,
-            "type": field.type,
-            "hint": (hints or {}).get(field.name, field.hint),
-            "value": values.get(field.name, ""),
-            "has_lines": field.name == "street_address",
-        }
-        for field in EDITABLE
-        if field.is_address is address
-    ]
-
-
-ADA = {
+ADA: dict[str, Any] = {
     "name": "Ada Lovelace",
     "given_name": "Ada",
     "family_name": "Lovelace",
     "birthdate": "1815-12-10",
     "phone_number": "+44 20 7946 0018",
     "zoneinfo": "Europe/London",
-    "street_address": "12 St James’s Square",
-    "postal_code": "SW1Y 4JH",
-    "locality": "London",
-    "country": "United Kingdom",
+    "address": {
+        "street_address": "12 St James’s Square",
+        "postal_code": "SW1Y 4JH",
+        "locality": "London",
+        "country": "United Kingdom",
+    },
 }
 PROFILE = {
     **frame("/profile"),
-    "fields": fields(ADA, address=False),
-    "address": fields(ADA, address=True),
+    "fields": fields_for(DEFAULT, "user", "en", ADA),
+    "saved_now": {},
     "revision": "4f2a",
     "errors": [],
+}
+OWN = parse(
+    {
+        "attributes": [
+            {"name": "name", "label": "Full name", "required": True},
+            {"name": "birthdate", "label": "Date of birth", "type": "date"},
+            {
+                "name": "team",
+                "label": "Abteilung oder Forschungsgruppe",
+                "type": "choice",
+                "values": ["Probenlogistik", "Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik"],
+                "required": True,
+                "scope": "staff",
+            },
+            {"name": "desk", "label": "Number of the desk", "type": "number", "scope": "staff"},
+            {"name": "news", "label": "Rundschreiben des Verbundes per E-Mail", "type": "boolean", "scope": "staff"},
+            {"name": "badge", "label": "Number of the badge", "editable": "admin"},
+            {
+                "name": "grade",
+                "label": "Grade",
+                "type": "choice",
+                "values": ["A 13"],
+                "editable": "admin",
+                "scope": "hr",
+            },
+            {"name": "sworn", "label": "Auf das Datengeheimnis verpflichtet", "type": "boolean", "editable": "admin"},
+            {"name": "diet", "label": "Diet", "max_length": 100},
+            {"name": "address", "label": "Postal address", "editable": "admin"},
+        ]
+    }
+)
+HIRED: dict[str, Any] = {
+    "name": "Maximiliane von und zu Hohenlohe-Langenburg",
+    "birthdate": "1985",
+    "team": "Forschungsgruppe, die es nicht mehr gibt",
+    "desk": 17,
+    "badge": "0815-4711",
+    "grade": "A 13",
+    "sworn": True,
+    "address": {"street_address": "Haus Nord\nAm Alten Hafen 7", "locality": "Bremerhaven"},
 }
 SESSION = {
     "id": "4f2a",
@@ -105,6 +131,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "signed_in": at("2026-11-29 07:05"),
             "password_changed": at("2026-03-01 12:40"),
             "created": at("2025-01-07 09:12"),
+            "terms": [],
         },
     ),
     "account-attention": (
@@ -130,6 +157,10 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "signed_in": at("2026-11-29 07:05"),
             "password_changed": None,
             "created": at("2025-01-07 09:12"),
+            "terms": [
+                {"version": "2026-03", "at": at("2026-03-01 12:40")},
+                {"version": "Allgemeine-Nutzungsbedingungen-des-Verbundes-vom-1.1.2025", "at": at("2025-01-07 09:12")},
+            ],
         },
     ),
     "account-profile": ("account_profile.html", ACME, PROFILE),
@@ -138,17 +169,26 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         NORD,
         {
             **PROFILE,
-            "fields": fields(
-                {**ADA, "birthdate": "yesterday"},
-                address=False,
-                hints={"name": f"Saved now: {LONG}", "nickname": "Saved now: nothing"},
-            ),
+            "fields": fields_for(DEFAULT, "user", "en", {**ADA, "name": "", "birthdate": "yesterday"}),
+            "saved_now": {
+                "profile_name": LONG,
+                "profile_nickname": "nothing",
+                "profile_address-locality": "Ockham",
+            },
             "errors": [
                 (None, "Your profile was changed meanwhile, in another window or by an administrator."),
-                ("birthdate", "Enter a date such as 1985-12-24, or the year alone"),
+                ("profile_name", "Fill in “Full name”"),
+                ("profile_birthdate", "“Date of birth” must be a date such as 1985-12-10"),
+                ("profile_address-street_address", "“Street and number” has characters that cannot be used"),
             ],
         },
     ),
+    "account-profile-own": (
+        "account_profile.html",
+        ACME,
+        {**PROFILE, "fields": fields_for(OWN, "user", "en", HIRED, HIRED)},
+    ),
+    "account-profile-nothing": ("account_profile.html", ACME, {**PROFILE, "fields": []}),
     "account-email": (
         "account_email.html",
         ACME,

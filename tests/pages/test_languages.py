@@ -71,7 +71,12 @@ def as_data(value: object, *, is_said: bool = False) -> object:
             return {key: as_data(inner, is_said=is_said) for key, inner in value.items()}
         case Field():
             words = tuple((key, f"‹{label}›") for key, label in value.options)
-            return replace(value, label=f"‹{value.label}›", options=words)
+            texts = {
+                name: text and f"‹{text}›"
+                for name in ("label", "value", "hint")
+                if (text := getattr(value, name)) is not None
+            }
+            return replace(value, **texts, options=words, parts=tuple(map(as_data, value.parts)))
         case list() | tuple():
             return [as_data(inner, is_said=is_said) for inner in value]
         case _:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import jinja2
 import pytest
 from page_samples import ACME, CLIENT, SAMPLES
 
+from idp.identity.profile import Field
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.pages import UnsafeAddressError, href, render
@@ -73,6 +75,11 @@ def made_hostile(value: object) -> object:
             return {key: made_hostile(inner) for key, inner in value.items()}
         case list() | tuple():
             return [made_hostile(inner) for inner in value]
+        case Field():
+            texts = {
+                name: made_hostile(getattr(value, name)) for name in ("label", "value", "hint", "options", "parts")
+            }
+            return replace(value, **texts)
         case _:
             return value
 
@@ -122,7 +129,8 @@ def test_every_field_has_its_label(sample):
     labelled = {label["for"] for label in document.all("label")}
     for field in document.all("input"):
         if field.get("type") != "hidden" and "hidden" not in field:
-            assert field["id"] == field["name"]
+            # What cannot be changed is not sent either.
+            assert "name" not in field if "readonly" in field else field["id"] == field["name"]
             assert field["id"] in labelled
             assert field["autocomplete"]
 

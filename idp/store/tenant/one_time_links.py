@@ -82,6 +82,13 @@ def list_of_kind(conn: Connection, kind: str) -> Sequence[Row[Any]]:
     return conn.execute(select(one_time_links).where(one_time_links.c.kind == kind).order_by(*order)).all()
 
 
+def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return a user's links that are kept, the newest first, used, revoked and expired ones too; at most ``limit``."""
+    order = (one_time_links.c.created_at.desc(), one_time_links.c.id)
+    here = one_time_links.c.user_id == user_id
+    return conn.execute(select(one_time_links).where(here).order_by(*order).limit(limit)).all()
+
+
 def delete_of_user(conn: Connection, user_id: str) -> None:
     """Delete every link of a user."""
     conn.execute(one_time_links.delete().where(one_time_links.c.user_id == user_id))

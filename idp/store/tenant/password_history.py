@@ -36,6 +36,12 @@ def latest(conn: Connection, user_id: str, limit: int) -> Sequence[str]:
     return conn.execute(mine.order_by(password_history.c.seq.desc()).limit(limit)).scalars().all()
 
 
+def times_of(conn: Connection, user_id: str, limit: int) -> Sequence[int]:
+    """Return when a user's former passwords were replaced, the last one first, at most ``limit``."""
+    mine = select(password_history.c.at).where(password_history.c.user_id == user_id)
+    return conn.execute(mine.order_by(password_history.c.seq.desc()).limit(limit)).scalars().all()
+
+
 def trim(conn: Connection, user_id: str, kept: int) -> None:
     """Delete a user's former passwords except the ``kept`` last ones."""
     mine = password_history.c.user_id == user_id

@@ -98,6 +98,12 @@ def list_live_of(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any
     return conn.execute(select(sessions).where(here).order_by(*order).limit(limit)).all()
 
 
+def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+    """Return a user's sessions that are kept, ended ones too, the one that was used last first; at most ``limit``."""
+    order = (sessions.c.last_seen_at.desc(), sessions.c.id)
+    return conn.execute(select(sessions).where(sessions.c.user_id == user_id).order_by(*order).limit(limit)).all()
+
+
 def create(conn: Connection, **values: Any) -> None:
     """Insert a session; the columns by keyword."""
     _INSERT.execute(conn, values)
