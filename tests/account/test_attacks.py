@@ -78,7 +78,7 @@ def test_s105_a_sign_up_and_a_change_cannot_both_have_an_address(any_world: Worl
     browser = world.signed_in("ada")
     token = asked(world, browser).partition("token=")[2]
     with database.reading() as conn:
-        link = one_time_links.find(conn, email_change.KIND, opaque.digest(token))
+        link = one_time_links.find_live(conn, email_change.KIND, opaque.digest(token))
     assert link is not None
     code = "123456"
 
