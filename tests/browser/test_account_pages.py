@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients import modules
+from house import PASSWORD
 from sqlalchemy import select
 from test_accessibility import RUN, TAGS, until
-from walking import log_in, sign_in
+from walking import LOCALES, WALKS, log_in, says, sign_in
 
 from idp.store.tenant.outbox import outbox
 
@@ -40,15 +41,17 @@ def mail_to(pair: Site, address: str) -> dict[str, Any]:
     return next(mail for mail in found if mail["to"] == address)
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_a_walk_through_every_page(opened: Callable[..., BrowserContext], pair: Site, script: bool) -> None:
-    """Issue 5, account pages: a person finds every page, changes what there is to change, and it works without script too."""
-    email = person(pair, f"walker{script}".lower())
+@pytest.mark.parametrize("walk", WALKS)
+def test_a_walk_through_every_page(opened: Callable[..., BrowserContext], pair: Site, walk: tuple[str, bool]) -> None:
+    """Issue 5, account pages, in both languages: a person finds every page, changes what there is to change, without script too."""
+    language, script = walk
+    browser = {"java_script_enabled": script, "locale": LOCALES[language]}
+    email = person(pair, f"walker-{language}-{script}".lower())
     new = f"new-{email}"
-    other = opened(java_script_enabled=script).new_page()
+    other = opened(**browser).new_page()
     other.goto(f"{pair.acme.issuer}/account")
     log_in(other, email)
-    page = opened(java_script_enabled=script).new_page()
+    page = opened(**browser).new_page()
     page.goto(f"{pair.acme.issuer}/account/profile")
     log_in(page, email)
     page.wait_for_selector("#profile-submit")
@@ -63,6 +66,7 @@ def test_a_walk_through_every_page(opened: Callable[..., BrowserContext], pair: 
         page.locator(".self-nav li a").nth(number).click()
         page.wait_for_selector(f".self-nav li:nth-child({number + 1}) a[aria-current]")
         assert page.url.endswith(f"/account{PAGES[number]}")
+        assert page.get_attribute("html", "lang") == language
     page.goto(f"{pair.acme.issuer}/account/applications")
     page.click("button[value=revoke]")
     page.wait_for_selector(".self-done")
@@ -91,6 +95,20 @@ def test_a_walk_through_every_page(opened: Callable[..., BrowserContext], pair: 
     page.fill("#confirm_password", "another long password")
     page.click("#password-submit")
     page.wait_for_selector("#current_password-error")
+    page.fill("#current_password", PASSWORD)
+    page.fill("#new_password", "another long password")
+    page.fill("#confirm_password", "another long password")
+    page.click("#password-submit")
+    page.wait_for_selector(".self-done")
+    pair.running.idp("tenant", "set", "acme", "account_self_deletion=on")
+    try:
+        until(page, f"{pair.acme.issuer}/account/delete", "#delete-submit")
+        page.fill("#username", new)
+        page.click("#delete-submit")
+        page.wait_for_selector("#delete-submit", state="detached")
+        says(page, "h1", en="is deleted", de="ist gelöscht")
+    finally:
+        pair.running.idp("tenant", "set", "acme", "account_self_deletion=off")
 
 
 def every_page(page: Page, pair: Site, email: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from letters import Letter, letters
-from walking import finish, log_in
+from walking import LOCALES, WALKS, finish, log_in, says
 
 from idp.identity import invitations
 from idp.identity.accounts import By
@@ -22,10 +22,11 @@ pytestmark = pytest.mark.slow
 NEW = "a new and long passphrase"
 
 
-@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+@pytest.fixture(params=WALKS)
 def page(request: pytest.FixtureRequest, opened: Callable[..., BrowserContext]) -> Page:
-    """A browser without a past."""
-    return opened(java_script_enabled=request.param).new_page()
+    """A browser without a past, of a person who reads English or German."""
+    language, script = request.param
+    return opened(java_script_enabled=script, locale=LOCALES[language]).new_page()
 
 
 def letter_to(pair: Site, template: str, address: str) -> Letter:
@@ -60,11 +61,16 @@ def test_an_invitation(page: Page, pair: Site) -> None:
     invitations.invite(database, mailer, pair.acme, email=email, by=By("operator"), inviter="Ada Lovelace")
     letter = letter_to(pair, "invitation", email)
     page.goto(letter.link)
-    assert "Ada Lovelace invites you to an account at Acme" in page.inner_text(".lead")
+    says(
+        page,
+        ".lead",
+        en="Ada Lovelace invites you to an account at Acme",
+        de="Ada Lovelace lädt Sie zu einem Konto bei Acme ein",
+    )
     choose(page, "short")
-    assert "too short" in page.inner_text("[role=alert]")
+    says(page, "[role=alert]", en="too short", de="zu kurz")
     choose(page, NEW, "another one of this length")
-    assert "not the same" in page.inner_text("[role=alert]")
+    says(page, "[role=alert]", en="not the same", de="stimmen nicht überein")
     choose(page, NEW)
     page.wait_for_selector(".outcome-good")
     assert letter.token not in page.url
@@ -73,7 +79,7 @@ def test_an_invitation(page: Page, pair: Site) -> None:
     page.click("#continue")
     assert page.url == f"{pair.acme.issuer}/start"
     page.goto(letter.link)
-    assert "does not work any more" in page.inner_text("h1")
+    says(page, "h1", en="does not work any more", de="gilt nicht mehr")
     page.goto(f"{pair.roots['acme']}/start")
     log_in(page, email, NEW)
     assert finish(page)["sub"]
@@ -88,7 +94,7 @@ def test_a_forgotten_password(page: Page, pair: Site) -> None:
     page.fill("#username", email)
     page.click("#recover-submit")
     page.wait_for_selector("#again")
-    assert "If there is an account" in page.inner_text(".lead")
+    says(page, ".lead", en="If there is an account", de="Wenn es zu dieser Adresse ein Konto gibt")
     letter = letter_to(pair, "recovery", email)
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))  # noqa: PLW0108 - the driver marks what it is given

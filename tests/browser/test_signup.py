@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from postbox import code_of, mails
+from walking import LOCALES, WALKS, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +32,16 @@ def code_for(pair: Site, address: str) -> str:
     raise AssertionError(f"no mail to {address}")
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("walk", WALKS)
 def test_from_the_application_to_an_account_and_back(
-    opened: Callable[..., BrowserContext], pair: Site, script: bool
+    opened: Callable[..., BrowserContext], pair: Site, walk: tuple[str, bool]
 ) -> None:
-    """Issue 5: by the link on the sign-in page; a mistake is shown at its field, a wrong code at its own; then the application."""
+    """Issue 5, in both languages: by the link on the sign-in page; a mistake is shown at its field, a wrong code at its own; then the application."""
     pair.running.idp("tenant", "set", "demo", "signup=on")
     pair.running.idp("terms", "set", "demo", "--version", "1", "--url", "https://demo.example/terms")
     address = f"eve-{secrets.token_hex(4)}@new.example"
-    page = opened(java_script_enabled=script).new_page()
+    language, script = walk
+    page = opened(java_script_enabled=script, locale=LOCALES[language]).new_page()
     try:
         _until_served(pair)
         page.goto(f"{pair.roots['demo']}/start")
@@ -49,7 +51,8 @@ def test_from_the_application_to_an_account_and_back(
         page.fill("#password", NEW)
         page.fill("#confirm_password", NEW)
         page.click("#signup-submit")
-        assert "Accept the terms" in page.inner_text(".problem")
+        assert page.get_attribute("html", "lang") == language
+        says(page, ".problem", en="Accept the terms", de="Akzeptieren Sie die Nutzungsbedingungen")
         assert page.input_value("#email") == address
         assert page.input_value("#password") == ""
         page.fill("#password", NEW)
@@ -60,7 +63,7 @@ def test_from_the_application_to_an_account_and_back(
         assert address in page.inner_text("main")
         page.fill("#code", "0000 0000")
         page.click("#code-submit")
-        assert "not right" in page.inner_text("#code-error")
+        says(page, "#code-error", en="not right", de="stimmt nicht")
         page.fill("#code", code_for(pair, address))
         page.click("#code-submit")
         page.wait_for_selector("#consent-approve")

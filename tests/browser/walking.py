@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from house import PASSWORD
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ADA = "ada@example.com"
+LOCALES = {"en": "en-GB", "de": "de-DE"}  # what the browsers ask for, by the language that the pages then speak
+WALKS = [
+    pytest.param((language, script), id=f"{language}-{'script' if script else 'no-script'}")
+    for language in LOCALES
+    for script in (True, False)
+]
+
+
+def says(page: Page, place: str, **words: str) -> None:
+    """Assert that a place of the page says it in the page's language; the words are given by language."""
+    language = page.get_attribute("html", "lang") or ""
+    assert words[language] in page.inner_text(place), page.inner_text(place)
 
 
 def log_in(page: Page, username: str = ADA, password: str = PASSWORD) -> None:
