@@ -80,7 +80,16 @@ def rotate(out: Output, tenant: str, algorithms: tuple[str, ...]) -> None:
         _changed(out, place, change, "keys.rotated")
 
 
-@keys.command()
+class _WithKid(click.Command):
+    """A command whose argument may begin with "-", as the thumbprint of a key does; its options are flags."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        flags = {name for each in self.get_params(ctx) for name in each.opts}
+        options = [each for each in args if each in flags]
+        return super().parse_args(ctx, [*options, "--", *(each for each in args if each not in options)])
+
+
+@keys.command(cls=_WithKid)
 @click.argument("tenant")
 @click.argument("kid", required=False)
 @json_option

@@ -359,7 +359,9 @@ def test_a_picture_is_kept_shown_and_taken_away(idp: Idp, monkeypatch: pytest.Mo
         b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
         + (40).to_bytes(4, "big") * 2
         + b"\x08\x02\x00\x00\x00"
-        + bytes(12)
+        + bytes(8)
+        + b"IDAT"
+        + bytes(8)
         + b"IEND\xaeB`\x82"
     )
     monkeypatch.setattr(pictures, "from_input", lambda: body)  # the command takes text on its input here
