@@ -5,13 +5,16 @@ Whatever says that a database is locked, full, lost or read-only becomes :class:
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc
 
 from idp.errors import StorageUnavailable
+from idp.store.engines import open_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from sqlalchemy.engine import Connection, Engine
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 LOST = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError, OSError)
 
 KEPT = 2  # of a database between uses; one thread reads and another writes, the rest comes from the pool
+# Prepared statements that a connection to SQLite keeps: each is 5 KiB, those of one sign-in 180. A crowd of tenants has few each, a
+# database that is used so often within so many seconds has all.
+FEW, MANY = 16, 128
+BUSY_USES, BUSY_SECONDS = 2000, 10.0
 
 
 def command(connection: Connection, sql: str) -> None:
@@ -48,13 +55,16 @@ def unavailable(error: BaseException) -> StorageUnavailable:
 class Kept:
     """Connections that stay open as SQLAlchemy's objects: to have one made and given back takes 18 µs of a request's 280."""
 
-    __slots__ = ("_engine", "_idle", "_most")
+    __slots__ = ("_engine", "_idle", "_left", "_most", "_on_busy", "_since")
 
-    def __init__(self, engine: Engine, most: int) -> None:
-        """Keep at most so many between uses; none where the pool has to ask whether they are alive."""
+    def __init__(self, engine: Engine, most: int, on_busy: Callable[[], None]) -> None:
+        """Keep at most so many between uses, none where the pool has to ask whether they are alive; tell of much use."""
         self._engine = engine
         self._most = most
         self._idle: list[Connection] = []
+        self._left = BUSY_USES
+        self._since = time.monotonic()
+        self._on_busy = on_busy
 
     def take(self) -> Connection:
         """Return a connection, the one that was used last if there is one."""
@@ -72,6 +82,11 @@ class Kept:
         if left is not None:  # SQLAlchemy's own, begun by a statement that was not prepared
             left.close()
         self._idle.append(connection)
+        self._left -= 1
+        if self._left <= 0:
+            before, self._since, self._left = self._since, time.monotonic(), BUSY_USES
+            if self._since - before < BUSY_SECONDS:
+                self._on_busy()
 
     def close(self) -> None:
         """Close what is kept now, and whatever is given back later."""
@@ -83,14 +98,26 @@ class Kept:
 class Connections:
     """The connections of one database; they can be closed and go on being used."""
 
-    __slots__ = ("engine", "kept")
+    __slots__ = ("_statements", "engine", "kept")
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, url: str, *, cache_kib: int) -> None:
+        """Open nothing yet."""
+        self._statements = FEW
+        self.engine = open_engine(url, cache_kib=cache_kib, statements=lambda: self._statements)
         self.kept = self._new()
 
     def close(self) -> None:
         """Close every connection that is not in use, and those that are when they are given back."""
+        self._statements = FEW
+        self._close()
+
+    def _be_busy(self) -> None:
+        """Open connections anew that keep all their statements."""
+        if self._statements < MANY:
+            self._statements = MANY
+            self._close()
+
+    def _close(self) -> None:
         former, self.kept = self.kept, self._new()
         former.close()
         self.engine.dispose()
@@ -100,7 +127,7 @@ class Connections:
         return bool(self.kept._idle or self.engine.pool.checkedin())  # type: ignore[attr-defined]  # noqa: SLF001 - one module; ours is a QueuePool
 
     def _new(self) -> Kept:
-        return Kept(self.engine, KEPT if self.engine.dialect.name == "sqlite" else 0)
+        return Kept(self.engine, KEPT if self.engine.dialect.name == "sqlite" else 0, self._be_busy)
 
 
 class Reading:

@@ -23,7 +23,7 @@ from sqlalchemy import exc
 
 from idp.errors import Conflict, NoCurrentTenant
 from idp.store.connections import Connections, Reading, command
-from idp.store.engines import allow_open_files, open_engine
+from idp.store.engines import allow_open_files
 from idp.store.group_commit import GroupCommit
 from idp.store.location import locate
 
@@ -64,8 +64,8 @@ class Database:
     def __init__(self, url: str, *, cache_kib: int = 88) -> None:
         """Open nothing yet; the first use connects."""
         self.url = url
-        self.engine = open_engine(url, cache_kib=cache_kib)
-        self.connections = Connections(self.engine)
+        self.connections = Connections(url, cache_kib=cache_kib)
+        self.engine = self.connections.engine
         self.kind = self.engine.dialect.name
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()

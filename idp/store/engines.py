@@ -10,13 +10,16 @@ from __future__ import annotations
 import resource
 import sqlite3
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.pool import QueuePool
 
 from idp.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POOL_TIMEOUT = 3  # seconds to wait for a free connection before 503
 BUSY_TIMEOUT = 3000  # milliseconds to wait for a foreign writer of a SQLite file
@@ -34,10 +37,15 @@ _prototypes: dict[str, Engine] = {}
 _lock = threading.Lock()
 
 
-def _sqlite_connection(path: str, cache_kib: int) -> sqlite3.Connection:
+def _sqlite_connection(path: str, cache_kib: int, statements: int) -> sqlite3.Connection:
     # mode=rw: a database that is missing is an error, never silently a new empty one.
     connection = sqlite3.connect(
-        f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000
+        f"file:{path}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT / 1000,
+        cached_statements=statements,
     )
     # A script, because what is executed by itself stays in the driver's cache of statements: 12 KiB a connection.
     connection.executescript(
@@ -77,8 +85,11 @@ def allow_open_files(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-def open_engine(url: str, *, cache_kib: int = 256) -> Engine:
-    """Return a new engine for a ``sqlite:///path`` or ``postgresql+psycopg://…`` URL; nothing is connected yet."""
+def open_engine(url: str, *, cache_kib: int = 256, statements: Callable[[], int] = lambda: 128) -> Engine:
+    """Return a new engine for a ``sqlite:///path`` or ``postgresql+psycopg://…`` URL; nothing is connected yet.
+
+    ``statements`` says how many prepared statements a new connection to SQLite keeps.
+    """
     parsed = make_url(url)
     kind = parsed.get_backend_name()
     prototype = _prototype(kind)
@@ -87,7 +98,7 @@ def open_engine(url: str, *, cache_kib: int = 256) -> Engine:
         path = parsed.database or ""
 
         def creator(*_: Any) -> Any:
-            return _sqlite_connection(path, cache_kib)
+            return _sqlite_connection(path, cache_kib, statements())
     else:
         arguments, keywords = dialect.create_connect_args(parsed)
         keywords = dict(keywords) | {

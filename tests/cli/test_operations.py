@@ -70,7 +70,11 @@ def test_keys_rotate_and_are_revoked(idp: Idp) -> None:
     assert active()["ES256"] not in (before["ES256"], after["ES256"])
     states = {each["kid"]: each["state"] for each in idp("keys", "list", "acme", "--json").json}
     assert states[after["ES256"]] == "revoked"
-    for other in ("nope", "-1seDPmxWILkNhvplp4B1doJgxqi0iFh1b0Mo9crgrM", "--hjson_A"):  # RFC 7638 §3: any base64url text
+    for other in (
+        "nope",
+        "-1seDPmxWILkNhvplp4B1doJgxqi0iFh1b0Mo9crgrM",
+        "--hjson_A",
+    ):  # RFC 7638 §3: any base64url text
         assert "idp keys list" in idp("keys", "revoke", "acme", other).sentence
     assert "signing_algorithms" in idp("keys", "rotate", "acme", "--alg", "EdDSA").sentence
     assert idp("audit", "verify", "acme", "--json").json["is_sound"]

@@ -16,10 +16,13 @@ from serving import rows
 from sqlalchemy.engine import make_url
 
 from idp import opaque
+from idp.store import connections
 from idp.store.engines import allow_open_files
 from idp.web.http import Headers, Request
 
 if TYPE_CHECKING:
+    import pytest
+
     from idp.tenancy.tenant import Tenant
 
 
@@ -166,3 +169,28 @@ def test_unused_connections_are_given_back(any_house: House) -> None:
     assert not database.connections.are_idle()
     assert store.opened(old.id) is database
     assert ask(any_house, old) == 401
+
+
+def test_a_crowd_keeps_few_statements_and_a_busy_tenant_all(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Architecture §4 (memory a tenant): statements are 5 KiB each; a database that is used much prepares each of them once."""
+    house.tenant("acme")
+    database = house.installation.store.control
+    texts = [f"SELECT {n}" for n in range(60)]
+
+    def kept_after(rounds: int) -> int:
+        for _ in range(rounds):
+            for text in texts:
+                with database.reading() as conn:
+                    conn.connection.driver_connection.execute(text).close()
+        with database.reading() as conn:
+            held = conn.connection.driver_connection.execute("SELECT sql FROM sqlite_stmt").fetchall()
+        return sum(text in texts for (text,) in held)
+
+    database.connections.close()
+    assert 0 < kept_after(3) <= connections.FEW
+    monkeypatch.setattr(connections, "BUSY_USES", 100)
+    database.connections.close()
+    assert kept_after(4) == len(texts)
+    database.connections.close()  # as after a minute without use
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.0)
+    assert 0 < kept_after(4) <= connections.FEW, "many uses, but in a long time"
