@@ -47,15 +47,16 @@ class Task(greenlet):
             function = arguments = None  # type: ignore[assignment]  # they are not kept until the next call
             self.parent.switch(_DONE)
 
-    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Make a call; return what it is paused for, or :data:`_DONE`."""
+    def begin(self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Make a call on a loop; return what it is paused for, or :data:`_DONE`."""
+        self.loop = loop
         self._call = function, arguments
         return self.switch()
 
     def outcome(self) -> tuple[Any, BaseException | None]:
-        """Return what the call returned or raised, once."""
+        """Return what the call returned or raised, once, and let go of all that belonged to it, the loop too."""
         found = self._outcome
-        del self._outcome, self._call
+        self.__dict__.clear()
         return found
 
     def pause(self) -> None:
@@ -99,12 +100,8 @@ async def run(function: Callable[..., T], *arguments: Any) -> T:
     idle = _homes.get(loop)
     if idle is None:
         idle = _homes[loop] = []
-    if idle:
-        task = idle.pop()
-    else:
-        task = Task()
-        task.loop = loop
-    outcome = task.begin(function, arguments)
+    task = idle.pop() if idle else Task()
+    outcome = task.begin(loop, function, arguments)
     while outcome is not _DONE:
         try:
             await outcome

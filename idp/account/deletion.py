@@ -49,9 +49,8 @@ def submit(visit: Visit) -> Response:
 
     accounts.delete_user(server.database, user.id, by=visit.by, also=tell)
     server.services.spool.touch(server.tenant.id)
-    answer = pages.page(
-        server, visit.request, "account_deleted.html", has_switch=False
-    )  # its address is nothing to come back to
+    # Without the switch: its address is nothing to come back to.
+    answer = pages.page(server, visit.request, "account_deleted.html", has_switch=False)
     answer.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]
     answer.headers += remembered.renamed(server, visit.request, user.username, None)
     return answer

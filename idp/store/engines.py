@@ -85,7 +85,7 @@ def allow_open_files(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-def open_engine(url: str, *, cache_kib: int = 256, statements: Callable[[], int] = lambda: 128) -> Engine:
+def open_engine(url: str, *, cache_kib: int, statements: Callable[[], int]) -> Engine:
     """Return a new engine for a ``sqlite:///path`` or ``postgresql+psycopg://…`` URL; nothing is connected yet.
 
     ``statements`` says how many prepared statements a new connection to SQLite keeps.

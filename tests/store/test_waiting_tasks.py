@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import sqlite3
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -136,6 +138,28 @@ def test_a_cancelled_task_ends_its_blocks() -> None:
 
         asyncio.run(main())
     assert let_go.is_set()
+
+
+def test_a_loop_that_has_ended_is_let_go() -> None:
+    """Architecture §3: tasks that wait to be used again hold on to neither their loop nor what they were given."""
+
+    class Given:
+        pass
+
+    known: list[weakref.ref[Any]] = []
+
+    def call(given: Given) -> None:
+        known.append(weakref.ref(given))
+        with ThreadPoolExecutor(1) as pool:
+            waiting.elsewhere(pool, lambda: None)
+
+    async def main() -> None:
+        known.append(weakref.ref(asyncio.get_running_loop()))
+        await waiting.run(call, Given())
+
+    asyncio.run(main())
+    gc.collect()
+    assert [each() for each in known] == [None, None]
 
 
 # -- writes -----------------------------------------------------------------------------------------------------------

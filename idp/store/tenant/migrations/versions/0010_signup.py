@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_signups_expires_at"), "signups", ["expires_at"], unique=False)
-    op.create_index(op.f("ix_users_email"), "users", ["email"], unique=False)
     op.create_table(
         "terms",
         sa.Column("version", sa.String(length=255), nullable=False),
@@ -57,5 +56,4 @@ def downgrade() -> None:
     """Undo."""
     op.drop_table("terms_acceptances")
     op.drop_table("terms")
-    op.drop_index(op.f("ix_users_email"), table_name="users")
     op.drop_table("signups")
