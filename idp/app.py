@@ -21,14 +21,14 @@ from idp.flow import landing, languages, static_files
 from idp.flow import pages as flow_pages
 from idp.installation import Installation
 from idp.language import N_
-from idp.oauth.answering import answer
+from idp.oauth.answering import TenantDoor, answer
 from idp.settings import Settings
 from idp.tenancy.languages import best
 from idp.tenancy.tenant import SYSTEM
 from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
-from idp.web.http import Door, Request, Response, html_response, json_response
+from idp.web.http import Request, Response, html_response, json_response
 from idp.web.problems import problem
 from idp.web.wsgi import guarded, request_of
 
@@ -63,6 +63,7 @@ class Router:
             for endpoint in feature.endpoints:
                 for method in endpoint.methods:
                     self.by_path.setdefault(endpoint.path, {})[method] = endpoint
+        self._doors = installation.servers.doors
         self.hot = {path: methods for path, methods in self.by_path.items() if all(e.is_hot for e in methods.values())}
 
     @staticmethod
@@ -70,8 +71,12 @@ class Router:
         """Return the endpoints at a path below an issuer; the last part of a path may be an id."""
         return table.get(rest) or table.get(f"{rest.rpartition('/')[0]}/{{id}}")
 
-    def door(self, method: str, host: str, path: str) -> Door | None:
+    def door(self, method: str, host: str, path: str) -> TenantDoor | None:
         """Return the door of a hot endpoint of a tenant that is at hand; everything else is Flask's. Never waits."""
+        address = f"{method} {host}{path}"
+        known = self._doors.get(address)
+        if known is not None and known.server.database.is_kept:
+            return known
         found = self.installation.resolver.cached(host, path)
         if found is None:
             return None
@@ -82,12 +87,10 @@ class Router:
         )
         if server is None or endpoints is None:
             return None
-        endpoint = endpoints.get(method) or next(iter(endpoints.values()))
-        key = endpoint.path, endpoint.methods
-        door = server.doors.get(key)
-        if door is None:
-            door = server.doors[key] = _door(server, endpoint)
-        return door
+        made = TenantDoor(server, endpoints.get(method) or next(iter(endpoints.values())))
+        if rest in self.hot and method in endpoints:  # what a caller can invent is not kept
+            self.installation.servers.keep_door(server, address, made)
+        return made
 
     def respond(self, http: Request) -> Response:
         """Answer any request."""
@@ -175,20 +178,6 @@ class Router:
         offered = languages.switch(self._place, http, has_query=False) if is_here and status < 400 else []
         tag = languages.tag_of(self._place, http)
         return _page(status, template, tag, http.correlation_id, page_languages=offered, **context)
-
-
-def _door(server: TenantServer, endpoint: Endpoint) -> Door:
-    inline = endpoint.inline
-    return Door(
-        partial(answer, server, endpoint),
-        _never if inline is None else partial(inline, server),
-        endpoint.name,
-        not server.database.blocking and not server.limiter.blocking,
-    )
-
-
-def _never(_http: Request) -> bool:
-    return False
 
 
 def create_app(settings: Settings | None = None, installation: Installation | None = None) -> Flask:

@@ -22,6 +22,27 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 
+class TenantDoor:
+    """One hot endpoint of one tenant's server; see :class:`idp.web.http.Door`."""
+
+    __slots__ = ("endpoint", "is_task", "name", "server")
+
+    def __init__(self, server: TenantServer, endpoint: Endpoint) -> None:
+        self.server = server
+        self.endpoint = endpoint
+        self.name = endpoint.name
+        self.is_task = not server.database.blocking and not server.limiter.blocking
+
+    def handle(self, http: Request) -> Response:
+        """Answer a request."""
+        return answer(self.server, self.endpoint, http)
+
+    def inline(self, http: Request) -> bool:
+        """Say whether answering surely waits for nothing."""
+        may_run = self.endpoint.inline
+        return may_run is not None and may_run(self.server, http)
+
+
 def answer(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
     """Return the endpoint's answer with its CORS headers."""
     if cors.is_preflight(http) and endpoint.cors != "none":
@@ -51,7 +72,7 @@ _EXPOSED = ("x-correlation-id", "www-authenticate", "retry-after")
 
 def _handled(server: TenantServer, endpoint: Endpoint, http: Request) -> Response:
     try:
-        with entered(server.services.store, server.tenant):
+        with entered(server.services.store, server.tenant, server.database):
             response: Response = endpoint.handle(server, http)
     except IdpError as error:
         if endpoint.audience == "person":

@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from idp.identity.profile_schema import Schema
     from idp.identity.terms import Terms
     from idp.keys.envelope import Envelope
+    from idp.oauth.answering import TenantDoor
     from idp.store.db import Database
     from idp.store.rows import Connection
     from idp.tenancy.feed import ChangeFeed
     from idp.tenancy.tenant import Tenant
-    from idp.web.http import Door, Request
+    from idp.web.http import Request
     from idp.web.ratelimit import Limiter
 
     Check = Callable[["TenantServer", TenantRequest], None]
@@ -113,7 +114,7 @@ class TenantServer(AuthorizationServer):
         self.terms = terms_in_force
         self.mint = Mint(tenant, keys)
         self.languages = TenantLanguages(tenant.settings, database)
-        self.doors: dict[tuple[str, tuple[str, ...]], Door] = {}  # the front's, by path and methods of an endpoint
+        self.doors: list[str] = []  # the addresses of those that :class:`Servers` keeps
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use
         self._clients: dict[str, Client] = {}
         self._origins = Origins(database)
@@ -256,6 +257,7 @@ class Servers:
         self._client_keys = ClientKeys(services.outbound)
         self._request_uris = RequestUris(services.outbound)
         self._cache: OrderedDict[str, TenantServer] = OrderedDict()
+        self.doors: dict[str, TenantDoor] = {}  # of the servers in the cache, by method and address
         self._guard = threading.Lock()
         self._generation = 0
         feed.subscribe(self._changed)
@@ -288,10 +290,11 @@ class Servers:
         )
         with self._guard:
             if generation == self._generation:
+                self._close_doors(self._cache.get(tenant.id))
                 self._cache[tenant.id] = made
                 self._cache.move_to_end(tenant.id)
                 while len(self._cache) > SERVERS_CACHED:
-                    self._cache.popitem(last=False)
+                    self._close_doors(self._cache.popitem(last=False)[1])
         return made
 
     def cached(self, tenant: Tenant) -> TenantServer | None:
@@ -299,7 +302,18 @@ class Servers:
         found = self._cache.get(tenant.id)
         if found is None or found.tenant is not tenant:
             return None
-        return found if self._services.store.opened(tenant.id) is found.database else None
+        return found if found.database.is_kept else None
+
+    def keep_door(self, server: TenantServer, address: str, door: TenantDoor) -> None:
+        """Keep a door for as long as its server is at hand."""
+        with self._guard:
+            if self._cache.get(server.tenant.id) is server and address not in self.doors:
+                self.doors[address] = door
+                server.doors.append(address)
+
+    def _close_doors(self, server: TenantServer | None) -> None:
+        for address in server.doors if server is not None else ():
+            self.doors.pop(address, None)
 
     def _changed(self, tenant_id: str, kind: str, subject: str) -> None:
         with self._guard:
@@ -309,4 +323,4 @@ class Servers:
                 if server is not None:
                     server.forget_client(subject)
             else:
-                self._cache.pop(tenant_id, None)
+                self._close_doors(self._cache.pop(tenant_id, None))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -69,6 +68,7 @@ class Database:
         self.kind = self.engine.dialect.name
         self.blocking = self.kind != "sqlite"
         self.used_at = time.monotonic()
+        self.is_kept = True  # until its store closes it for good; who holds it may go on, but is to ask the store anew
         self.make_room: Callable[[float], None] | None = None  # closes idle connections to other databases of the store
         # A tenant's: notes in the control database that a kind of job has work here from a moment on.
         self.mark_work: Callable[[str, int], None] | None = None
@@ -89,6 +89,15 @@ class Database:
         if threading.get_ident() in self._writers:
             raise NestedWriting("a transaction cannot contain another one of the same database")
         return self._write_alone(work) if self._group is None else self._group.write(work)
+
+    def use(self) -> bool:
+        """Note that the database is used now, and say whether its store still keeps it.
+
+        The time is all that the store orders its databases by. Links between them would be touched here: with many tenants
+        none of them is in the processor's caches.
+        """
+        self.used_at = time.monotonic()
+        return self.is_kept
 
     def close(self) -> None:
         """Close idle connections and the lock's files; whoever still holds the object may go on using it."""
@@ -130,7 +139,7 @@ class Store:
         self.settings = settings
         allow_open_files(settings.open_tenants * FILES_A_TENANT)
         self.control = Database(settings.control_url, cache_kib=2048)
-        self._open: OrderedDict[str, Database] = OrderedDict()
+        self._open: dict[str, Database] = {}
         self._guard = threading.Lock()
 
     def tenant(self, tenant_id: str, url: str) -> Database:
@@ -138,11 +147,7 @@ class Store:
         found = self._open.get(tenant_id)
         if found is None:
             return self._open_tenant(tenant_id, url)
-        found.used_at = time.monotonic()
-        try:  # noqa: SIM105 - `suppress` costs as much as all the rest here
-            self._open.move_to_end(tenant_id)
-        except KeyError:  # closed by another thread this very moment; the object still works
-            pass
+        found.use()
         return found
 
     def _open_tenant(self, tenant_id: str, url: str) -> Database:
@@ -163,10 +168,8 @@ class Store:
     def close_idle(self, seconds: float) -> None:
         """Close the idle connections to tenants' databases that nobody has used for ``seconds``; they stay open as objects."""
         before = time.monotonic() - seconds
-        for database in list(self._open.values()):  # the least recently used first
-            if database.used_at > before:
-                break
-            if database.connections.are_idle():
+        for database in list(self._open.values()):
+            if database.used_at <= before and database.connections.are_idle():
                 database.connections.close()
 
     def opened(self, tenant_id: str) -> Database | None:
@@ -178,19 +181,22 @@ class Store:
         with self._guard:
             found = self._open.pop(tenant_id, None)
         if found is not None:
+            found.is_kept = False
             found.close()
 
     def close(self) -> None:
         """Close every database."""
         with self._guard:
             for database in self._open.values():
+                database.is_kept = False
                 database.close()
             self._open.clear()
         self.control.close()
 
     def _trim(self) -> None:
         while len(self._open) > self.settings.open_tenants:
-            _, oldest = self._open.popitem(last=False)
+            oldest = self._open.pop(min(self._open, key=lambda tenant_id: self._open[tenant_id].used_at))
+            oldest.is_kept = False
             oldest.close()
 
     def __enter__(self) -> Self:

@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 
 class entered:  # noqa: N801 - used like a function
-    """Make ``tenant`` current for the block, and its database, which the block gets."""
+    """Make ``tenant`` current for the block, and its database, which the block gets.
+
+    ``at_hand`` is the database as it was found before; it is used if the store still keeps it.
+    """
 
     __slots__ = ("_database", "_database_token", "_tenant", "_tenant_token")
 
-    def __init__(self, store: Store, tenant: Tenant) -> None:
+    def __init__(self, store: Store, tenant: Tenant, at_hand: Database | None = None) -> None:
         self._tenant = tenant
-        self._database = store.tenant(tenant.id, tenant.database_url)
+        if at_hand is not None and at_hand.use():
+            self._database = at_hand
+        else:
+            self._database = store.tenant(tenant.id, tenant.database_url)
 
     def __enter__(self) -> Database:
         self._database_token = current_database.set(self._database)

@@ -30,22 +30,20 @@ class Tenant:
     database_url: str
     settings: TenantSettings = field(default_factory=TenantSettings)
     revision: int = 0
+    # Parts of the issuer.
+    host: str = field(init=False, repr=False)  # with the port, as a Host header shows it
+    origin: str = field(init=False, repr=False)  # scheme, host and port
+    base_path: str = field(init=False, repr=False)  # ``/t/{slug}``, or empty on a host of the tenant's own
 
-    @property
-    def host(self) -> str:
-        """Host and port of the issuer, as a Host header shows it."""
-        return urlsplit(self.issuer).netloc
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port of the issuer."""
+    def __post_init__(self) -> None:
+        """Take the issuer apart once: every request asks for its parts."""
         url = urlsplit(self.issuer)
-        return f"{url.scheme}://{url.netloc}"
-
-    @property
-    def base_path(self) -> str:
-        """Path of the issuer: ``/t/{slug}``, or empty on a host of the tenant's own."""
-        return urlsplit(self.issuer).path
+        for name, value in (
+            ("host", url.netloc),
+            ("origin", f"{url.scheme}://{url.netloc}"),
+            ("base_path", url.path),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def is_secure(self) -> bool:

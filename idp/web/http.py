@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
 from idp.errors import Invalid
@@ -167,17 +167,26 @@ class Response:
         self.set("vary", ", ".join(dict.fromkeys(name for name in (*before, *names) if name)))
 
 
-class Door(NamedTuple):
+class Door(Protocol):
     """An endpoint the front can answer without Flask.
 
     On the event loop as a plain call where `inline` says that it surely waits for nothing, or as a task where `is_task`; else in
     the thread pool.
     """
 
-    handle: Callable[[Request], Response]
-    inline: Callable[[Request], bool]
-    name: str = "other"
-    is_task: bool = False
+    @property
+    def name(self) -> str:
+        """What records of the request call the endpoint."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether all it may wait for steps aside on the event loop."""
+
+    def handle(self, request: Request, /) -> Response:
+        """Answer a request."""
+
+    def inline(self, request: Request, /) -> bool:
+        """Say whether answering surely waits for nothing."""
 
 
 Doors = Callable[[str, str, str], Door | None]

@@ -62,7 +62,7 @@ def test_the_focus_is_where_the_person_goes_on(browser, address, sample, focused
     """WCAG 2.2 §2.4.3, §2.4.7: the first field that needs something has the focus, and it is seen."""
     page = browser.new_page()
     page.goto(f"{address}/{sample}/")
-    if focused:  # HTML §6.6.7: autofocus is carried out at the next rendering, which may come after the page's load event
+    if focused:  # HTML §6.6.7: autofocus is carried out at the next rendering, maybe after the load event
         page.wait_for_function("document.activeElement !== document.body", timeout=10_000)
     else:
         page.evaluate(TWO_RENDERINGS)

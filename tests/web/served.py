@@ -11,19 +11,31 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idp.errors import TooManyRequests
 from idp.settings import Settings
 from idp.web import csrf, metrics
 from idp.web.health import Health
-from idp.web.http import Door, Request, Response, json_response
+from idp.web.http import Request, Response, json_response
 from idp.web.server import Front, granian_options
 from idp.web.wsgi import request_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SETTINGS = Settings.from_env(os.environ)
 SHARED = json_response(200, {"ok": True}, [("cache-control", "public, max-age=300")])
 CSRF_KEY = b"k" * 32
+
+
+class Door(NamedTuple):
+    """A door as the front asks for it."""
+
+    handle: Callable[[Request], Response]
+    inline: Callable[[Request], bool]
+    name: str
+    is_task: bool = False
 
 
 def seen(request: Request) -> dict[str, Any]:
