@@ -18,7 +18,7 @@ from idp.errors import Conflict, Invalid, NotFound
 from idp.oauth import client_metadata, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.outbound import FetchRefused
-from idp.store.tenant import clients, consents, grants, session_clients
+from idp.store.tenant import clients, consents, grants, role_bindings, session_clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -220,6 +220,7 @@ class ClientRegistry:
             ended = grants.revoke_of_client(conn, client_id, "client_deleted")
             consents.delete_of_client(conn, client_id)
             session_clients.delete_of_client(conn, client_id)
+            role_bindings.delete_of_holder(conn, "client", client_id)
             if not clients.delete(conn, client_id):
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
             _record(conn, "client.deleted", client_id, by, {"grants_ended": ended})
