@@ -16,6 +16,9 @@ from flask import Response as FlaskResponse
 from flask import request as flask_request
 
 from idp import language
+from idp.api.front_desk import FrontDesk
+from idp.api.operations import Surroundings
+from idp.api.services import SERVICES
 from idp.errors import IdpError, NotFound, Refusal, StorageUnavailable
 from idp.flow import landing, languages, static_files
 from idp.flow import pages as flow_pages
@@ -64,6 +67,7 @@ class Router:
                 for method in endpoint.methods:
                     self.by_path.setdefault(endpoint.path, {})[method] = endpoint
         self._doors = installation.servers.doors
+        self.desk = FrontDesk(SERVICES, _surroundings(installation), _english_page)
         self.hot = {path: methods for path, methods in self.by_path.items() if all(e.is_hot for e in methods.values())}
 
     @staticmethod
@@ -126,6 +130,9 @@ class Router:
         if http.host == self.installation.settings.public_host:
             if http.path == "/":
                 return self._platform_page(http, 200, "home.html")
+            answered = self.desk.respond(http)
+            if answered is not None:
+                return answered
             if http.path == languages.PATH:
                 return languages.choose(self._place, http)
             if http.path == "/brand.css":
@@ -237,6 +244,24 @@ def _record_refusal(
         return None
     tag = best(language.AVAILABLE, (), accept_language, language.DEFAULT)
     return _with_retry(error, _page(error.status, "error.html", tag, correlation_id, **_words(error)))
+
+
+def _surroundings(installation: Installation) -> Surroundings:
+    """Return what the services stand on."""
+    return Surroundings(
+        settings=installation.settings,
+        resolver=installation.resolver,
+        servers=installation.servers,
+        services=installation.services,
+        limiter=installation.limiter,
+        envelope=installation.envelope,
+        health=installation.health,
+    )
+
+
+def _english_page(http: Request, status: int, template: str, **context: Any) -> Response:
+    """Return a page of the platform for those who write programs, whose words are those of the documents."""
+    return _page(status, template, language.DEFAULT, http.correlation_id, **context)
 
 
 def _page(status: int, template: str, tag: str, correlation_id: str, **context: Any) -> Response:

@@ -17,6 +17,7 @@ from idp.store.control import refusals as control_refusals
 from idp.store.tenant import (
     attempts,
     grants,
+    idempotency_keys,
     initial_access_tokens,
     interactions,
     one_time_links,
@@ -64,6 +65,7 @@ TENANT_RULES = (
     Rule("interactions", interactions.purge_expired, DAY),
     Rule("sign-ups", signups.purge_expired, 300),  # there are addresses and hashes of passwords in them
     Rule("one-time links", one_time_links.purge_expired, 30 * DAY),
+    Rule("idempotency keys", idempotency_keys.purge_expired, 300),
     Rule("initial access tokens", initial_access_tokens.purge_expired, 7 * DAY),
     Rule("role bindings", role_bindings.purge_expired, 30 * DAY),  # until then a decision says that one has ended
     Rule("sessions", sessions.purge_expired, DAY),

@@ -78,15 +78,32 @@ def validate(given: Mapping[str, Any], profile: str, algorithms: tuple[str, ...]
 
 def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known members, each checked by itself; raises :class:`Invalid` naming the member."""
-    made = {name: check(name, given[name]) for name, check in _MEMBERS.items() if given.get(name) is not None}
+    made: dict[str, Any] = {}
+    refused: dict[str, Invalid] = {}
+    for name, check in _MEMBERS.items():
+        if given.get(name) is not None:
+            _keep(made, refused, name, check, given[name])
     for name, value in given.items():
         member, _, tag = name.partition("#")
         if tag and member in IN_LANGUAGES and value is not None:
             # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
             if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
                 raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
-            made[name] = _MEMBERS[member](member, value)
+            _keep(made, refused, name, _MEMBERS[member], value)
+    if refused:
+        first = next(iter(refused.values()))
+        raise type(first)(first.title, errors={name: error.title for name, error in refused.items()})
     return made
+
+
+def _keep(
+    made: dict[str, Any], refused: dict[str, Invalid], name: str, check: Callable[[str, Any], Any], value: Any
+) -> None:
+    """Check one member; what is wrong with it is said together with what is wrong with the others."""
+    try:
+        made[name] = check(name.partition("#")[0], value)
+    except Invalid as error:
+        refused[name] = error
 
 
 def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, ...]) -> None:
@@ -364,3 +381,4 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "software_id": _text,
     "software_version": _text,
 }
+MEMBERS = tuple(_MEMBERS)

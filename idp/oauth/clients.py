@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp import audit, opaque
-from idp.errors import Conflict, Invalid, NotFound
+from idp.errors import Conflict, NotFound
 from idp.oauth import client_metadata, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients, consents, grants, role_bindings, session_clients
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from idp.identity.accounts import By
     from idp.outbound import Outbound
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 # Decides inside the transaction whether a registration may go on, and returns further columns of the client.
 Admit = Callable[[Any], dict[str, Any]]
+# Refuses, by raising, inside the transaction that changes a client; is told the connection and the client as it is.
+Require = Callable[[Any, Any], None]
+# Is told inside the transaction what was registered, so that it can keep something beside it.
+Finish = Callable[[Any, "Registered"], None]
 
 LONGEST_ID = 128
 # RFC 6749 §10.10: what we make has 256 bits; what an operator brings is taken from 16 characters on (made at random, 96 bits).
@@ -45,12 +49,23 @@ _OWN_MEMBERS = ("client_id", "client_secret", "client_profile", "client_id_issue
 _FETCHED = ("jwks_uri", "backchannel_logout_uri")  # what is reached from here
 
 
+class WithoutSecret(Conflict):
+    """There is no secret to replace."""
+
+    code, title = "client_without_secret", "This client does not authenticate with a secret."
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
     """A client as it is registered; ``secret`` only when it was just made or given, for it is never shown again."""
 
     row: Row[Any]
     secret: str | None = None
+
+    @property
+    def tags(self) -> list[str]:
+        """The words that administrators sort the client by."""
+        return str(self.row.tags).split()
 
     def document(self) -> dict[str, Any]:
         """Return the client information response (RFC 7591 §3.2.1)."""
@@ -65,6 +80,15 @@ class Registered:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client is to become; a profile or tags that are None stay as they are."""
+
+    metadata: Mapping[str, Any]
+    profile: Any = None
+    tags: Sequence[str] | None = None
+
+
 class ClientRegistry:
     """The clients of one tenant."""
 
@@ -76,6 +100,12 @@ class ClientRegistry:
         """Return every client, by id."""
         with self._database.reading() as conn:
             return [Registered(row) for row in clients.list_all(conn)]
+
+    def search(self, **query: Any) -> tuple[list[Registered], int]:
+        """Return one page of clients and how many there are; the parameters of :func:`idp.store.tenant.clients.search`."""
+        with self._database.reading() as conn:
+            rows, total = clients.search(conn, **query)
+        return [Registered(row) for row in rows], total
 
     def get(self, client_id: str) -> Registered:
         """Return a client; raises :class:`NotFound`."""
@@ -89,12 +119,19 @@ class ClientRegistry:
         return Registered(row)
 
     def create(
-        self, given: Mapping[str, Any], *, by: By, profile: str | None = None, admit: Admit | None = None
+        self,
+        given: Mapping[str, Any],
+        *,
+        by: By,
+        profile: str | None = None,
+        tags: Sequence[str] = (),
+        admit: Admit | None = None,
+        finish: Finish | None = None,
     ) -> Registered:
         """Register a client from RFC 7591 metadata; raises :class:`Invalid` or :class:`Conflict`.
 
         ``client_id``, ``client_secret`` and ``client_profile`` among the metadata are honoured; ``profile`` counts more.
-        ``admit`` may refuse inside the transaction, and returns further columns.
+        ``admit`` may refuse inside the transaction, and returns further columns; ``finish`` keeps what belongs beside it.
         """
         client_id = self._new_id(given.get("client_id"))
         profile = self._profile(given.get("client_profile") if profile is None else profile)
@@ -115,6 +152,7 @@ class ClientRegistry:
                 secret_expires_at=None,
                 metadata=metadata,
                 state="active",
+                tags=_spaced(tags),
             )
             _record(
                 conn,
@@ -123,6 +161,8 @@ class ClientRegistry:
                 by,
                 {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]},
             )
+            if finish is not None:
+                finish(conn, Registered(_get(conn, client_id), secret))
 
         self._announced(client_id, work)
         return Registered(self.get(client_id).row, secret)
@@ -137,38 +177,45 @@ class ClientRegistry:
             raise InvalidClientMetadata("client_id cannot be changed; register another client.")
         if changes.get("client_secret") is not None:
             raise InvalidClientMetadata("client_secret cannot be set by an update; use rotate-secret.")
-        return self._changed(
-            client_id, lambda row: {**row.metadata, **changes}, changes.get("client_profile"), by, None
-        )
+        profile = changes.get("client_profile")
+        return self.edit(client_id, lambda row: Wanted({**row.metadata, **changes}, profile), by=by)
 
     def replace(self, client_id: str, given: Mapping[str, Any], *, by: By, admit: Admit) -> Registered:
         """Replace a client's metadata by others (RFC 7592 §2.2): what is left out is removed.
 
         ``admit`` as in :meth:`create`. Raises :class:`Invalid` or :class:`NotFound`.
         """
-        return self._changed(client_id, lambda _row: given, None, by, admit)
+        return self.edit(client_id, lambda _row: Wanted(given), by=by, admit=admit)
 
-    def _changed(
+    def edit(
         self,
         client_id: str,
-        metadata_of: Callable[[Row[Any]], Mapping[str, Any]],
-        wanted_profile: Any,
+        change: Callable[[Row[Any]], Wanted],
+        *,
         by: By,
-        admit: Admit | None,
+        admit: Admit | None = None,
+        require: Require | None = None,
     ) -> Registered:
+        """Make of a client what ``change`` makes of its row, which nobody else changes meanwhile.
+
+        Raises :class:`Invalid`, :class:`NotFound` or what ``require`` raises.
+        """
         fresh = opaque.new_secret("cs")
         used: list[str] = []
 
         def work(conn: Connection) -> None:
             used.clear()
-            row = clients.find_locked(conn, client_id)
-            if row is None:
-                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
-            profile = self._profile(wanted_profile) if wanted_profile is not None else row.client_profile
-            given = {name: value for name, value in _without_own(metadata_of(row)).items() if value is not None}
+            row = _get(conn, client_id)
+            if require is not None:
+                require(conn, row)
+            wanted = change(row)
+            profile = self._profile(wanted.profile) if wanted.profile is not None else row.client_profile
+            given = {name: value for name, value in _without_own(wanted.metadata).items() if value is not None}
             metadata = client_metadata.validate(given, profile, self._tenant.settings.key_algorithms)
             self._check_fetched(metadata)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
+            if wanted.tags is not None:
+                values["tags"] = _spaced(wanted.tags)
             if admit is not None:
                 values |= admit(conn)
             if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
@@ -181,56 +228,60 @@ class ClientRegistry:
                 # OpenID Connect Core §8.1: who moves to another sector does not learn there whom it knew in the former one.
                 grants.revoke_of_client(conn, client_id, "subjects_changed")
                 session_clients.delete_of_client(conn, client_id)
-            before = row.metadata | {"client_profile": row.client_profile}
-            after = metadata | {"client_profile": profile}
+            before = row.metadata | {"client_profile": row.client_profile, "tags": row.tags}
+            after = metadata | {"client_profile": profile, "tags": values.get("tags", row.tags)}
             changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
             _record(conn, "client.updated", client_id, by, {"members": changed})
 
         self._announced(client_id, work)
         return Registered(self.get(client_id).row, used[0] if used else None)
 
-    def rotate_secret(self, client_id: str, *, by: By) -> Registered:
+    def rotate_secret(self, client_id: str, *, by: By, require: Require | None = None) -> Registered:
         """Replace a client's secret; the former one is worthless at once. Raises :class:`Invalid` or :class:`NotFound`."""
         fresh = opaque.new_secret("cs")
 
         def work(conn: Connection) -> None:
-            row = clients.find(conn, client_id)
-            if row is None:
-                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            row = _get(conn, client_id)
+            if require is not None:
+                require(conn, row)
             if row.metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
-                raise Invalid("This client does not authenticate with a secret.")
+                raise WithoutSecret
             clients.change(conn, client_id, secret_hash=opaque.digest(fresh), secret_expires_at=None)
             _record(conn, "client.secret_rotated", client_id, by)
 
         self._announced(client_id, work)
         return Registered(self.get(client_id).row, fresh)
 
-    def disable(self, client_id: str, *, by: By) -> None:
+    def disable(self, client_id: str, *, by: By, require: Require | None = None) -> None:
         """Refuse a client everywhere from now on, and end the grants it holds. Raises :class:`NotFound`."""
-        self._set_state(client_id, "disabled", "client.disabled", by)
+        self._set_state(client_id, "disabled", "client.disabled", by, require)
 
-    def enable(self, client_id: str, *, by: By) -> None:
+    def enable(self, client_id: str, *, by: By, require: Require | None = None) -> None:
         """Serve a disabled client again; what was ended stays ended. Raises :class:`NotFound`."""
-        self._set_state(client_id, "active", "client.enabled", by)
+        self._set_state(client_id, "active", "client.enabled", by, require)
 
-    def delete(self, client_id: str, *, by: By) -> None:
+    def delete(self, client_id: str, *, by: By, require: Require | None = None) -> None:
         """Delete a client with the consents given to it, and end its grants. Raises :class:`NotFound`."""
 
         def work(conn: Connection) -> None:
+            row = _get(conn, client_id)
+            if require is not None:
+                require(conn, row)
             ended = grants.revoke_of_client(conn, client_id, "client_deleted")
             consents.delete_of_client(conn, client_id)
             session_clients.delete_of_client(conn, client_id)
             role_bindings.delete_of_holder(conn, "client", client_id)
-            if not clients.delete(conn, client_id):
-                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            clients.delete(conn, client_id)
             _record(conn, "client.deleted", client_id, by, {"grants_ended": ended})
 
         self._announced(client_id, work)
 
-    def _set_state(self, client_id: str, state: str, kind: str, by: By) -> None:
+    def _set_state(self, client_id: str, state: str, kind: str, by: By, require: Require | None) -> None:
         def work(conn: Connection) -> None:
-            if not clients.change(conn, client_id, state=state):
-                raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+            row = _get(conn, client_id)
+            if require is not None:
+                require(conn, row)
+            clients.change(conn, client_id, state=state)
             ended = grants.revoke_of_client(conn, client_id, "client_disabled") if state == "disabled" else 0
             _record(conn, kind, client_id, by, {"grants_ended": ended})
 
@@ -243,7 +294,7 @@ class ClientRegistry:
                 if self._outbound is not None and name in metadata:
                     self._outbound.check(metadata[name])
             except FetchRefused as error:
-                raise InvalidClientMetadata(f"{name}: {error}.") from None
+                raise InvalidClientMetadata(f"{name}: {error}.", errors={name: str(error)}) from None
 
     def _announced(self, client_id: str, work: Callable[[Connection], None]) -> None:
         with self._feed.announced(self._tenant.id, "client", client_id):
@@ -254,11 +305,15 @@ class ClientRegistry:
             return f"client-{secrets.token_hex(8)}"
         if not isinstance(wanted, str) or not _CLIENT_ID.fullmatch(wanted):
             raise InvalidClientMetadata(
-                f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first."
+                f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first.",
+                errors={"client_id": f"1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first"},
             )
         # RFC 9700 §4.15: a client must not be able to pass for a user, whose `sub` looks like this.
         if _USER_ID.fullmatch(wanted):
-            raise InvalidClientMetadata("client_id must not look like the id of a user; take a name such as acme-web.")
+            raise InvalidClientMetadata(
+                "client_id must not look like the id of a user; take a name such as acme-web.",
+                errors={"client_id": "must not look like the id of a user"},
+            )
         return wanted
 
     def _profile(self, wanted: Any) -> str:
@@ -268,7 +323,8 @@ class ClientRegistry:
             allowed = ", ".join(settings.allowed_client_profiles)
             raise InvalidClientMetadata(
                 f"client_profile must be one that the tenant allows ({allowed}); allow others with "
-                f"`idp tenant set {self._tenant.slug} allowed_client_profiles=strict,oidc`."
+                f"`idp tenant set {self._tenant.slug} allowed_client_profiles=strict,oidc`.",
+                errors={"client_profile": f"must be one that the tenant allows: {allowed}"},
             )
         return str(profile)
 
@@ -287,6 +343,19 @@ class ClientRegistry:
                 f"client_secret is {SHORTEST_SECRET} to {LONGEST_SECRET} visible ASCII characters, made at random; leave it out to get one."
             )
         return wanted
+
+
+def _get(conn: Connection, client_id: str) -> Row[Any]:
+    """Return a client that nobody else changes until the transaction is over; raises :class:`NotFound`."""
+    row = clients.find_locked(conn, client_id)
+    if row is None:
+        raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+    return row
+
+
+def _spaced(tags: Sequence[str]) -> str:
+    """Return tags as they are stored: each between spaces, in order."""
+    return f" {' '.join(sorted(set(tags)))} " if tags else ""
 
 
 def _without_own(given: Mapping[str, Any]) -> dict[str, Any]:

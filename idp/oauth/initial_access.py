@@ -6,6 +6,7 @@ client's. Must not know how it is asked for: the command line and the services i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from idp import audit, opaque
@@ -24,19 +25,35 @@ DAY = 86400
 MOST_USES, LONGEST_LIFE = 100_000, 365 * DAY
 
 
+# Is told of a new token and its row inside the transaction.
+Finish = Callable[[Any, Any, str], None]
+
+
+class InvalidName(Invalid):
+    """A name that people could not read."""
+
+    title = "A token's name has 1 to 200 printable characters."
+
+    def __init__(self) -> None:
+        """Name the field."""
+        super().__init__(errors={"name": "must be 1 to 200 printable characters, not all of them spaces"})
+
+
 class InvalidToken(IdpError):
     """RFC 6750 §3.1: the initial or registration access token is missing or not (or no longer) good."""
 
     code, status, title = "invalid_token", 401, "The access token is missing, unknown, expired or used up."
 
 
-def create(database: Database, *, name: str, uses: int, lifetime: int, by: By) -> tuple[Row[Any], str]:
+def create(
+    database: Database, *, name: str, uses: int, lifetime: int, by: By, finish: Finish | None = None
+) -> tuple[Row[Any], str]:
     """Issue a token for ``uses`` registrations within ``lifetime`` seconds; returns its row and the token, shown once.
 
-    Raises :class:`Invalid`.
+    ``finish`` is told of both inside the transaction. Raises :class:`Invalid`.
     """
     if not name.strip() or len(name) > 200 or not name.isprintable():
-        raise Invalid("A token's name has 1 to 200 printable characters.")
+        raise InvalidName
     if not 1 <= uses <= MOST_USES:
         raise Invalid(f"A token is for 1 to {MOST_USES} registrations.")
     if not 60 <= lifetime <= LONGEST_LIFE:
@@ -63,7 +80,10 @@ def create(database: Database, *, name: str, uses: int, lifetime: int, by: By) -
             correlation_id=by.correlation_id,
             details=details,
         )
-        return initial_access_tokens.find(conn, opaque.digest(token))
+        row = initial_access_tokens.find(conn, opaque.digest(token))
+        if finish is not None:
+            finish(conn, row, token)
+        return row
 
     return database.writing(work), token
 

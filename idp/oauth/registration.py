@@ -9,7 +9,6 @@ standard ones) is not the client's to choose.
 from __future__ import annotations
 
 import ipaddress
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +24,7 @@ from idp.oauth.fetchers import Fetchers
 from idp.oauth.initial_access import InvalidToken
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients
-from idp.web.http import Response, json_response
+from idp.web.http import MalformedInput, Response, json_response, parse_json
 from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
@@ -185,23 +184,12 @@ def _object(http: Request) -> dict[str, Any]:
     if len(http.body) > MOST_BYTES:
         raise InvalidClientMetadata(f"The metadata are larger than {MOST_BYTES} bytes.")
     try:
-        found = json.loads(http.body, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        found = parse_json(http.body)
+    except MalformedInput:
         raise InvalidClientMetadata("The body is no JSON object in which each name stands once.") from None
     if not isinstance(found, dict):
         raise InvalidClientMetadata("The body must be a JSON object.")
     return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is repeated")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _wanted(server: TenantServer, http: Request) -> dict[str, Any]:

@@ -35,9 +35,12 @@ class LiveToken:
         return frozenset(self.claims.get("scope", "").split())
 
 
-def verified_claims(keys: TenantKeys, issuer: str, token: str) -> dict[str, Any]:
-    """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`."""
-    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer, leeway=LEEWAY)
+def verified_claims(keys: TenantKeys, issuer: str, token: str, *, audience: str | None = None) -> dict[str, Any]:
+    """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`.
+
+    Without ``audience`` it is one for the issuer's own endpoints.
+    """
+    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=audience or issuer, leeway=LEEWAY)
     grant_id = claims.get("grant_id", "-")
     # RFC 9068 §2.2: these are required; their types the keys have judged.
     if not claims.keys() >= _REQUIRED or not isinstance(grant_id, str) or not grant_id.isprintable():
@@ -46,9 +49,11 @@ def verified_claims(keys: TenantKeys, issuer: str, token: str) -> dict[str, Any]
     return claims
 
 
-def find_live(database: Database, keys: TenantKeys, issuer: str, token: str) -> LiveToken:
+def find_live(
+    database: Database, keys: TenantKeys, issuer: str, token: str, *, audience: str | None = None
+) -> LiveToken:
     """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason."""
-    claims = verified_claims(keys, issuer, token)
+    claims = verified_claims(keys, issuer, token, audience=audience)
     grant_id, jti = claims.get("grant_id"), claims["jti"]
     with database.reading() as conn:
         if grant_id is None:

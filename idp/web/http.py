@@ -218,6 +218,26 @@ def _unescape(text: str) -> str:
     return text
 
 
+def parse_json(raw: bytes) -> object:
+    """Read JSON strictly: UTF-8, each name once in an object, no NaN; raises :class:`MalformedInput`."""
+    try:
+        found: object = json.loads(raw.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise MalformedInput(N_("The body is no JSON in which each name stands once.")) from None
+    return found
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is repeated")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
 def parse_cookies(header: str | None) -> dict[str, str]:
     """Read a Cookie header into a mapping; the first of equal names counts, pieces without `=` are dropped."""
     found: dict[str, str] = {}

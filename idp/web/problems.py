@@ -6,7 +6,7 @@ by field. Must not know an endpoint; never shows an exception's text that is not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from idp.errors import IdpError
@@ -24,8 +24,8 @@ class InternalError(IdpError):
     code, status, title = "internal_error", 500, N_("Something went wrong on our side.")
 
 
-def problem(error: IdpError, correlation_id: str) -> Response:
-    """Answer an IdpError as `application/problem+json`, with Retry-After when it carries one."""
+def problem(error: IdpError, correlation_id: str, more: Mapping[str, object] | None = None) -> Response:
+    """Answer an IdpError as `application/problem+json`, with Retry-After when it carries one; `more` are further members."""
     document: dict[str, object] = {
         # RFC 9457 §4.2.1: without a type the title is the status's own phrase and the sentence is the detail.
         "title": HTTPStatus(error.status).phrase,
@@ -33,6 +33,7 @@ def problem(error: IdpError, correlation_id: str) -> Response:
         "detail": error.title,
         "code": error.code,
         "request_id": correlation_id,
+        **(more or {}),
     }
     if error.errors:
         document["errors"] = error.errors

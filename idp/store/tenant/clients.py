@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import String, case, func, insert, select, tuple_, update
 from sqlalchemy import delete as sql_delete
 
 from idp.clock import now
@@ -14,6 +14,7 @@ from idp.store.mixins import document, identifier, moment, text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Row
 
 # PostgreSQL: the advisory lock that registrations take turns on, so that the last place of a quota is had by one.
@@ -31,8 +32,19 @@ clients = db.Table(
     text("registered_by", nullable=True),  # "open" or the id of an initial access token; null: an administrator
     moment("created_at"),
     moment("updated_at"),
+    # Words that administrators sort clients by, each between spaces, so that one is found by the text around it.
+    db.Column("tags", String, nullable=False, default="", server_default=""),
     bind_key="tenant",
 )
+
+# What a list may be sorted by, and how it is found in a row.
+_NAME = func.lower(func.coalesce(clients.c.metadata["client_name"].as_string(), ""))
+SORTS = {
+    "client_id": clients.c.client_id,
+    "name": _NAME,
+    "created_at": clients.c.created_at,
+    "updated_at": clients.c.updated_at,
+}
 
 
 def find(conn: Connection, client_id: str) -> Row[Any] | None:
@@ -56,6 +68,56 @@ def list_with(conn: Connection, member: str, limit: int) -> Sequence[Row[Any]]:
 def list_some(conn: Connection, client_ids: Collection[str]) -> Sequence[Row[Any]]:
     """Return those of some clients that there are."""
     return conn.execute(select(clients).where(clients.c.client_id.in_(client_ids))).all()
+
+
+def search(
+    conn: Connection,
+    *,
+    sort: str,
+    is_descending: bool,
+    limit: int,
+    offset: int = 0,
+    after: tuple[Any, str] | None = None,
+    **filters: Any,
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return clients that the filters of :func:`_matching` let through, each with ``sort_key``, and how many there are in all.
+
+    ``after`` is the sort key and id of the client behind which to begin. Equal sort keys are in the order of ids.
+    """
+    key, here = SORTS[sort], _matching(**filters)
+    wanted = select(*clients.c, key.label("sort_key")).where(*here)
+    columns = (key,) if sort == "client_id" else (key, clients.c.client_id)
+    if after is not None:
+        place, start = tuple_(*columns), after[:1] if sort == "client_id" else after
+        wanted = wanted.where(place < start if is_descending else place > start)
+    wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column in columns))
+    rows: Any = conn.execute(wanted.limit(limit).offset(offset)).all()
+    total = conn.execute(select(func.count()).select_from(clients).where(*here)).scalar_one()
+    return rows, total
+
+
+def _matching(
+    *,
+    state: str | None = None,
+    name: str | None = None,
+    profile: str | None = None,
+    tags: Collection[str] = (),
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a list: the state, a part of the name in any case, the profile, and all of some tags."""
+    here: list[ColumnElement[bool]] = []
+    if state is not None:
+        here.append(clients.c.state == state)
+    if name is not None:
+        here.append(_NAME.contains(func.lower(_escaped(name)), escape="\\"))
+    if profile is not None:
+        here.append(clients.c.client_profile == profile)
+    here += [clients.c.tags.contains(f" {tag} ", autoescape=True) for tag in tags]
+    return here
+
+
+def _escaped(text: str) -> str:
+    """Return a text in which nothing has a meaning to LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def find_locked(conn: Connection, client_id: str) -> Row[Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -29,6 +29,8 @@ initial_access_tokens = db.Table(
     db.UniqueConstraint("token_hash", name="uq_initial_access_tokens_token_hash"),
     bind_key="tenant",
 )
+
+SORTS = {"created_at": initial_access_tokens.c.created_at, "expires_at": initial_access_tokens.c.expires_at}
 
 _INSERT = Prepared(insert(initial_access_tokens))
 _USE = Prepared(
@@ -62,6 +64,34 @@ def list_all(conn: Connection) -> Sequence[Row[Any]]:
     """Return every token, the newest first."""
     order = (initial_access_tokens.c.created_at.desc(), initial_access_tokens.c.id)
     return conn.execute(select(initial_access_tokens).order_by(*order)).all()
+
+
+def find_by_id(conn: Connection, token_id: str) -> Row[Any] | None:
+    """Return a token by its id, or None."""
+    return conn.execute(select(initial_access_tokens).where(initial_access_tokens.c.id == token_id)).first()
+
+
+def search(
+    conn: Connection,
+    *,
+    sort: str,
+    is_descending: bool,
+    limit: int,
+    offset: int = 0,
+    after: tuple[int, str] | None = None,
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return one page of tokens by a moment, each with ``sort_key``, and how many there are in all.
+
+    ``after`` is the moment and the id of the token behind which to begin.
+    """
+    columns = (SORTS[sort], initial_access_tokens.c.id)
+    wanted = select(*initial_access_tokens.c, SORTS[sort].label("sort_key"))
+    if after is not None:
+        place = tuple_(*columns)
+        wanted = wanted.where(place < after if is_descending else place > after)
+    wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column in columns))
+    rows: Any = conn.execute(wanted.limit(limit).offset(offset)).all()
+    return rows, conn.execute(select(func.count()).select_from(initial_access_tokens)).scalar_one()
 
 
 def revoke(conn: Connection, token_id: str) -> bool:

@@ -1,0 +1,1 @@
+"""The documented services: tables of operations, from which routes, validation and OpenAPI documents are made."""

@@ -1,0 +1,187 @@
+"""From a request to an operation and back: finds it in the table, guards it, validates what comes in and what goes out.
+
+Whatever goes wrong is a problem document, and leaves a record for `idp explain`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from idp.api import health, idempotency, preconditions, reading
+from idp.api.document import document_of
+from idp.api.errors import MethodNotAllowed, answered, nothing_here
+from idp.api.guard import Guard, find_tenant
+from idp.api.operations import JSON, Call
+from idp.api.parameters import PATH_PARAMETERS
+from idp.errors import IdpError, Invalid, Refusal, refusal_of
+from idp.tenancy.context import entered
+from idp.tenancy.tenant import SYSTEM
+from idp.web import cors
+from idp.web.http import Response
+from idp.web.logs import get_logger
+from idp.web.problems import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from idp.api.operations import Operation, Reply, Service, Surroundings
+    from idp.tenancy.tenant import Tenant
+    from idp.web.http import Request
+
+_EXPOSED = (
+    "x-correlation-id", "www-authenticate", "retry-after", "etag", "location", "allow", "idempotency-replayed",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
+)  # fmt: skip
+_SENT = ("authorization", "content-type", "if-match", "if-none-match", "idempotency-key")
+_NAME = re.compile(r"{([a-z_]+)}")
+
+
+class Route:
+    """A path of a service, with its operations by method."""
+
+    def __init__(self, template: str, operations: Iterable[Operation]) -> None:
+        """Make an expression of the template; literal parts weigh more than parameters."""
+        parts = _NAME.split(template)
+        text = "".join(
+            f"(?P<{part}>{PATH_PARAMETERS[part].pattern})" if place % 2 else re.escape(part)
+            for place, part in enumerate(parts)
+        )
+        self.template, self._match = template, re.compile(text, re.ASCII).fullmatch
+        self.weight = sum(map(len, parts[::2]))
+        self.by_method = {operation.method: operation for operation in operations}
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the parameters of a path, None when it is not of this form."""
+        found = self._match(path)
+        return found.groupdict() if found is not None else None
+
+
+class ServiceApi:
+    """One service, ready to answer."""
+
+    def __init__(self, service: Service, surroundings: Surroundings) -> None:
+        """Lay out the routes, the longest literal first."""
+        self.service = service
+        self._around = surroundings
+        self._guard = Guard(surroundings, service)
+        paths = dict.fromkeys(operation.path for operation in service.operations)
+        routes = [Route(path, [each for each in service.operations if each.path == path]) for path in paths]
+        self.routes = sorted(routes, key=lambda route: -route.weight)
+
+    @cached_property
+    def openapi(self) -> dict[str, Any]:
+        """The service's document."""
+        return document_of(self.service, self._around.settings.public_url)
+
+    def respond(self, http: Request, rest: str) -> Response:
+        """Answer a request below the service's prefix."""
+        if cors.is_preflight(http):
+            return cors.preflight(http, self._origins(rest), self._methods(rest), _SENT)
+        response = self._respond(http, rest)
+        if "origin" in http.headers:
+            response.headers += cors.cors_headers(http.headers.get("origin"), self._origins(rest), _EXPOSED)
+        return response
+
+    def _respond(self, http: Request, rest: str) -> Response:
+        tenant: Tenant | None = None
+        try:
+            operation, path = self._found(http, rest)
+            http.endpoint = f"{self.service.name}.{operation.name}"
+            if operation.handle is None:
+                reading.read_query(http, None)
+                return health.answer(self._around, self.service)
+            caller, tenant, verdict = self._guard.admit(http, operation, path)
+            server = self._around.servers.get(tenant)
+            with entered(self._around.services.store, tenant, server.database):
+                call = Call(
+                    operation,
+                    http,
+                    tenant,
+                    server,
+                    caller,
+                    path,
+                    reading.read_query(http, operation.query),
+                    reading.read_body(http, operation),
+                    f"{self._around.settings.public_url}/{self.service.name}",
+                    self._around,
+                )
+                response = self._done(call, operation.handle)
+            response.headers += verdict.headers if verdict is not None else []
+        except IdpError as error:
+            self._record(http, rest, tenant, error)
+            response = answered(error, http.correlation_id, self._around.settings.public_url)
+        except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
+            get_logger(__name__).exception("unhandled", request_id=http.correlation_id, endpoint=http.endpoint)
+            response = answered(InternalError(), http.correlation_id, self._around.settings.public_url)
+        return response
+
+    def _found(self, http: Request, rest: str) -> tuple[Operation, dict[str, str]]:
+        method = "GET" if http.method == "HEAD" else http.method
+        here = [(route, found) for route in self.routes if (found := route.match(rest)) is not None]
+        for route, found in here:
+            if method in route.by_method:
+                return route.by_method[method], found
+        if here:
+            raise MethodNotAllowed(headers=[("allow", ", ".join(self._methods(rest)))])
+        raise nothing_here()
+
+    def _methods(self, rest: str) -> list[str]:
+        here = [route for route in self.routes if route.match(rest) is not None]
+        methods = dict.fromkeys(method for route in here for method in route.by_method)
+        return [*methods, "HEAD"] if "GET" in methods else list(methods)
+
+    def _done(self, call: Call, handle: Callable[[Call], Reply]) -> Response:
+        operation = call.operation
+        try:
+            reply, is_repeated = idempotency.run(call, handle) if operation.is_repeatable else (handle(call), False)
+        except Invalid as error:
+            raise reading.as_fields(error) from None
+        if operation.method != "GET":
+            self._around.services.spool.touch(call.tenant.id)
+        return _answer(call, reply, is_repeated=is_repeated)
+
+    def _origins(self, rest: str) -> frozenset[str]:
+        """Return whose scripts may read: those of applications of the tenant in the path, and of the platform's."""
+        found = next((found for route in self.routes if (found := route.match(rest)) is not None), {})
+        named = find_tenant(self._around, found["tenant_id"]) if "tenant_id" in found else None
+        system = self._around.resolver.by_slug(SYSTEM)
+        active = [each for each in (named, system) if each is not None and each.state == "active"]
+        return frozenset().union(*(self._around.servers.get(each).registered_origins() for each in active))
+
+    def _record(self, http: Request, rest: str, tenant: Tenant | None, error: IdpError) -> None:
+        refusal = refusal_of(error) or Refusal(
+            error.code, "docs/api.md", error.title, f"See /docs/errors/{error.code}", received=_named(error)
+        )
+        self._around.services.spool.refusal(
+            tenant.id if tenant is not None else None,
+            http.correlation_id,
+            error.code,
+            refusal,
+            http.method,
+            f"/{self.service.name}{rest}",
+            None,
+            http.remote_addr,
+        )
+
+
+def _named(error: IdpError) -> str | None:
+    return "; ".join(f"{where}: {what}" for where, what in error.errors.items()) or None
+
+
+def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
+    operation = call.operation
+    headers = [("etag", reply.etag)] if reply.etag is not None else []
+    if reply.location is not None:
+        headers.append(("location", reply.location))
+    if is_repeated:
+        headers.append(idempotency.REPLAYED)
+    if reply.etag is not None and operation.method == "GET" and preconditions.is_unchanged(call.http, reply.etag):
+        return Response(304, [*headers, ("cache-control", "no-store")])
+    if operation.answer is None:
+        return Response(operation.status, [*headers, ("cache-control", "no-store")])
+    # What leaves is what the document says: a model that does not fit is a defect, and never sent.
+    shown = operation.answer.model_validate(reply.document)
+    mine = [("content-type", JSON), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
+    return Response(operation.status, [*mine, *headers], shown.model_dump_json(exclude_none=True).encode())

@@ -1,0 +1,38 @@
+"""The parameters that paths are made of, spelled alike in every service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """What may stand in a path, as an expression; what does not match it is not there (404)."""
+
+    pattern: str
+    description: str
+    example: str
+    longest: int = 255
+
+    def schema(self) -> dict[str, object]:
+        """Return its JSON Schema."""
+        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{self.pattern}$"}
+
+
+PATH_PARAMETERS = {
+    "tenant_id": PathParameter(
+        r"[A-Za-z0-9-]{1,63}",
+        "The tenant: its id (a UUID) or its slug. The platform's own is `system`.",
+        "acme",
+        63,
+    ),
+    "client_id": PathParameter(
+        r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}",
+        "The client. An id with a slash may be sent with the slash percent-encoded.",
+        "orders-web",
+        128,
+    ),
+    "token_id": PathParameter(
+        r"[A-Za-z0-9_-]{1,64}", "The initial access token's id, not the token.", "5b0c9f0e4d5f4b7f8f5f1c0a9f3e7d21", 64
+    ),
+}
