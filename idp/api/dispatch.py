@@ -15,7 +15,7 @@ from idp.api.errors import MethodNotAllowed, answered, nothing_here
 from idp.api.guard import Guard, find_tenant
 from idp.api.operations import JSON, Call
 from idp.api.parameters import PATH_PARAMETERS
-from idp.errors import IdpError, Invalid, Refusal, refusal_of
+from idp.errors import IdpError, Invalid, NotFound, Refusal, refusal_of
 from idp.tenancy.context import entered
 from idp.tenancy.tenant import SYSTEM
 from idp.web import cors
@@ -138,6 +138,8 @@ class ServiceApi:
             reply, is_repeated = idempotency.run(call, handle) if operation.is_repeatable else (handle(call), False)
         except Invalid as error:
             raise reading.as_fields(error) from None
+        except NotFound:
+            raise nothing_here() from None
         if operation.method != "GET":
             self._around.services.spool.touch(call.tenant.id)
         return _answer(call, reply, is_repeated=is_repeated)

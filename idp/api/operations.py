@@ -37,9 +37,10 @@ class Given(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    def unknown(self) -> list[str]:
-        """Return the names of further members that the model let in and does not want."""
-        return []
+    @classmethod
+    def is_unknown(cls, name: str) -> bool:
+        """Say whether a further member that the model lets in is not wanted all the same."""
+        return name not in cls.model_fields
 
 
 class Shown(BaseModel):

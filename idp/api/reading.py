@@ -59,15 +59,16 @@ def read_query(http: Request, model: type[G] | None) -> G | None:
         elif name not in known:
             errors[f"?{name[:100]}"] = "is no parameter of this operation"
         found[name] = value
+    made = None
+    if model is not None:
+        typed = {name: _typed(known[name].annotation, value) for name, value in found.items() if name in known}
+        try:
+            made = model.model_validate(typed, strict=True)
+        except ValidationError as error:
+            errors |= {f"?{each['loc'][0]}": _sentence(each) for each in _errors(error)}
     if errors:
-        raise InvalidFields(errors=dict(list(errors.items())[:_MOST_ERRORS]))
-    if model is None:
-        return None
-    typed = {name: _typed(model.model_fields[name].annotation, value) for name, value in found.items()}
-    try:
-        return model.model_validate(typed, strict=True)
-    except ValidationError as error:
-        raise InvalidFields(errors={f"?{each['loc'][0]}": _sentence(each) for each in _errors(error)}) from None
+        raise InvalidFields(errors=_some(errors))
+    return made
 
 
 def _typed(annotation: Any, value: str) -> str | int | bool:
@@ -84,14 +85,19 @@ def validated(model: type[G], given: object) -> G:
     """Return a JSON value as a model; raises :class:`InvalidFields` that points at each fault."""
     if not isinstance(given, dict):
         raise InvalidFields(errors={pointer(): "must be an object"})
+    is_open = model.model_config.get("extra") == "allow"  # else pydantic names what is unknown
+    errors = {pointer(name[:200]): _UNKNOWN for name in given if is_open and model.is_unknown(name)}
     try:
         made = model.model_validate(given, strict=True)
     except ValidationError as error:
-        raise InvalidFields(errors={_pointer(each): _sentence(each) for each in _errors(error)}) from None
-    unknown = made.unknown()
-    if unknown:
-        raise InvalidFields(errors={pointer(name[:200]): _UNKNOWN for name in unknown[:_MOST_ERRORS]})
+        errors |= {_pointer(each): _sentence(each) for each in _errors(error)}
+    if errors:
+        raise InvalidFields(errors=_some(errors))
     return made
+
+
+def _some(errors: dict[str, str]) -> dict[str, str]:
+    return dict(list(errors.items())[:_MOST_ERRORS])
 
 
 def as_fields(error: Invalid) -> Invalid:

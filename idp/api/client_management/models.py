@@ -37,9 +37,10 @@ class ClientReplacement(ClientMetadata, Given):
     client_profile: Annotated[Profile | None, Field(description=_PROFILE)] = None
     tags: Annotated[list[Tag] | None, Field(max_length=MOST_TAGS, description=_TAGS)] = None
 
-    def unknown(self) -> list[str]:
-        """Return the further members that are no text for people in another language."""
-        return [name for name in self.model_extra or () if not TAGGED.fullmatch(name)]
+    @classmethod
+    def is_unknown(cls, name: str) -> bool:
+        """Texts for people may stand there in further languages."""
+        return super().is_unknown(name) and not TAGGED.fullmatch(name)
 
 
 class NewClient(ClientReplacement):
@@ -60,10 +61,8 @@ class ClientPatch(ClientReplacement):
     """A JSON merge patch (RFC 7396): what is left out stays, null removes a member or brings its default back."""
 
 
-class Client(ClientMetadata, Shown):
-    """A client as it is registered, with the defaults of what was left out. Its secret is never shown again."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra=lambda schema: let_in_languages(schema, is_closed=False))
+class Managed(Shown):
+    """What is said of a client beside its metadata."""
 
     client_id: Annotated[str, Field(description="Its id.")]
     client_profile: Annotated[str, Field(description="How strict the protocol is with it: `strict` or `oidc`.")]
@@ -79,6 +78,12 @@ class Client(ClientMetadata, Shown):
     has_secret: Annotated[bool, Field(description="Whether it authenticates with a secret.")]
     created_at: Annotated[Moment, Field(description="When it was registered.")]
     updated_at: Annotated[Moment, Field(description="When it was last changed.")]
+
+
+class Client(ClientMetadata, Managed):
+    """A client as it is registered, with the defaults of what was left out. Its secret is never shown again."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=lambda schema: let_in_languages(schema, is_closed=False))
 
 
 class ClientWithSecret(Client):
