@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from idp.access import granting, permissions, policy
+from idp.access import audiences, claims, policy
 from idp.access.conditions import Context
+from idp.access.granting import Granter
 from idp.access.policy import Subject
 from idp.api.errors import PermissionRequired, TokenMissing, TokenRefused, nothing_here
 from idp.api.operations import Caller
@@ -20,10 +21,10 @@ from idp.identity.accounts import By
 from idp.keys.compact import InvalidToken
 from idp.tenancy.tenant import SYSTEM
 from idp.tokens import verification
+from idp.tokens.authorization import OPERATOR_CLIENT
 from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
-    from idp.access.granting import Granter
     from idp.access.policy import Decision
     from idp.api.operations import Operation, Service, Surroundings
     from idp.oauth.server import TenantServer
@@ -53,7 +54,7 @@ class Guard:
     def __init__(self, surroundings: Surroundings, service: Service) -> None:
         """Keep the service's audience."""
         self._around, self._service = surroundings, service
-        self._audience = f"{surroundings.settings.public_url}/{service.name}"
+        self._audience = audiences.of_service(surroundings.settings.public_url, service.name)
 
     def admit(self, http: Request, operation: Operation, path: dict[str, str]) -> tuple[Caller, Tenant, Verdict | None]:
         """Return the caller, the tenant and how much the caller has left; raises what the answer is to be."""
@@ -91,7 +92,8 @@ class Guard:
             except InvalidToken as error:
                 reasons.append(f"as a token of {issuer.slug}: {error}")
                 continue
-            if server.query_client(live.claims["client_id"]) is None:
+            client_id = live.claims["client_id"]
+            if client_id != OPERATOR_CLIENT and server.query_client(client_id) is None:
                 reasons.append(f"as a token of {issuer.slug}: its application is disabled or gone")
                 continue
             return server, live
@@ -134,14 +136,16 @@ class Guard:
         context = Context(now(), http.remote_addr, tuple(live.claims.get("amr") or ()))
         is_of_platform = home.tenant.slug == SYSTEM
         actor = subject.id if subject.type == "user" else f"client:{subject.id}"
-        if tenant is not home.tenant:
+        if tenant is None or tenant.id != home.tenant.id:
             actor = f"{home.tenant.slug}:{actor}"  # in the trail of another tenant it must not look like one of its own
         by = By(actor, http.remote_addr, http.correlation_id)
         within = _within(tenant)
 
         def granter() -> Granter:
             with home.database.reading() as conn:
-                return granting.of_subject(conn, subject, by, context=context, within=within)
+                held = policy.held(conn, subject, context=context, within=within)
+                # A token lends no more than its scopes stand for.
+                return Granter(by, held & (claims.stands_for(conn, live.scopes) or frozenset()))
 
         return Caller(home, subject, client_id, by, is_of_platform, granter), context
 
@@ -163,25 +167,26 @@ class Guard:
             decision = policy.permitted(
                 conn, caller.subject, wanted, context=context, resource=resource, within=_within(tenant)
             )
-        narrowed = {scope for scope in live.scopes if permissions.is_product(scope)}
-        if decision.allowed and (not narrowed or wanted in narrowed):
-            return
-        raise self._refusal(wanted, decision, is_narrowed=decision.allowed)
+            is_covered = claims.covers(conn, live.scopes, wanted)
+        if not (decision.allowed and is_covered):
+            raise self._refusal(wanted, decision, is_narrowed=decision.allowed)
 
     def _refusal(self, wanted: str, decision: Decision, *, is_narrowed: bool) -> PermissionRequired:
-        explanation = "The token was issued for less." if is_narrowed else decision.explanation
+        explanation = "None of the token's scopes stands for it." if is_narrowed else decision.explanation
         # RFC 6750 §3.1: what the token does not allow is insufficient_scope, and says what would.
         challenge = self._challenge("insufficient_scope", wanted)
         return refused(
             PermissionRequired(
-                f"This needs the permission {wanted}.",
+                f"This needs the permission {wanted}. {explanation}",
                 headers=[("www-authenticate", challenge)],
                 more={"permission": wanted},
             ),
             check="permission",
             spec="RFC 6750 §3.1",
             reason=explanation,
-            fix=f"Give the caller a role with {wanted}, or ask for a token without narrower scopes.",
+            fix=f"Ask for a token with the scope {wanted} or {claims.EVERYTHING}."
+            if is_narrowed
+            else f"Give the caller a role with {wanted}.",
         )
 
 

@@ -85,6 +85,7 @@ class World:
             "exp": at + 300,
             "jti": secrets.token_urlsafe(12),
             "amr": ["pwd"],
+            "scope": "authsec",
             **({"grant_id": self.grant(slug, who, client_id)} if "grant_id" not in claims else {}),
             **claims,
         }

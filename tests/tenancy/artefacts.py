@@ -571,6 +571,7 @@ NOT_PRESENTED = {
     "texts": "what a tenant's pages say; nobody presents one",
     "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",
+    "idempotency_keys": "names for requests, each under a digest of its caller; tests/api sends one to another tenant",
     "refusals": "read by `idp explain` of operators, who see every tenant; drained by tenant (tests/jobs)",
     "tenant_state": "positions of spool files, known to jobs only, and the schema of profiles",
 }
