@@ -157,8 +157,8 @@ def error_pages(http: Request, render: Render) -> Response:
     """Answer the list of the error codes, or the page of one."""
     name = http.path.removeprefix(ERRORS).strip("/")
     if not name:
-        return render(http, 200, "api_errors.html", codes=list(CODES.values()), base=ERRORS)
+        return render(http, 200, "api/errors.html", codes=list(CODES.values()), base=ERRORS)
     found = CODES.get(name)
     if found is None:
         raise nothing_here()
-    return render(http, 200, "api_error.html", about=found, errors_url=ERRORS)
+    return render(http, 200, "api/error.html", about=found, errors_url=ERRORS)

@@ -18,6 +18,7 @@ from idp.store.tenant import (
     audit_events,
     authorization_codes,
     grants,
+    idempotency_keys,
     interactions,
     one_time_links,
     outbox,
@@ -123,6 +124,7 @@ def fill(conn: Any) -> None:
         one_time_links.create(conn, id=name, token_hash=name, expires_at=ends, **link)
         binding = {"holder_type": "user", "holder_id": "u", "resource": "", "conditions": None, "created_by": "u"}
         role_bindings.insert_one(conn, id=name, role=name, expires_at=ends, created_at=at, **binding)
+        idempotency_keys.take(conn, caller="c", key=name, digest="d", sealed_answer="s", expires_at=ends)
         signups.create(
             conn,
             id=name,
@@ -225,6 +227,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "interactions": 1,
             "one-time links": 0,
             "sign-ups": 1,
+            "idempotency keys": 1,
             "initial access tokens": 0,
             "role bindings": 0,
             "sessions": 4,
