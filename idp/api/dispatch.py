@@ -45,7 +45,7 @@ class Route:
         """Make an expression of the template; literal parts weigh more than parameters."""
         parts = _NAME.split(template)
         text = "".join(
-            f"(?P<{part}>{PATH_PARAMETERS[part].pattern})" if place % 2 else re.escape(part)
+            f"(?P<{part}>{PATH_PARAMETERS[part].expression})" if place % 2 else re.escape(part)
             for place, part in enumerate(parts)
         )
         self.template, self._match = template, re.compile(text, re.ASCII).fullmatch
@@ -55,7 +55,10 @@ class Route:
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters of a path, None when it is not of this form."""
         found = self._match(path)
-        return found.groupdict() if found is not None else None
+        if found is None:
+            return None
+        # The front has unescaped the path once. A slash that was escaped twice belongs to the parameter, whatever follows.
+        return {name: value.replace("%2F", "/").replace("%2f", "/") for name, value in found.groupdict().items()}
 
 
 class ServiceApi:
@@ -118,19 +121,26 @@ class ServiceApi:
         return response
 
     def _found(self, http: Request, rest: str) -> tuple[Operation, dict[str, str]]:
-        method = "GET" if http.method == "HEAD" else http.method
-        here = [(route, found) for route in self.routes if (found := route.match(rest)) is not None]
-        for route, found in here:
-            if method in route.by_method:
-                return route.by_method[method], found
-        if here:
+        route, path = self._route(rest)
+        operation = route.by_method.get("GET" if http.method == "HEAD" else http.method) if route is not None else None
+        if operation is not None:
+            return operation, path
+        if route is not None:
             raise MethodNotAllowed(headers=[("allow", ", ".join(self._methods(rest)))])
         raise nothing_here()
 
+    def _route(self, rest: str) -> tuple[Route | None, dict[str, str]]:
+        """Return the route of a path and its parameters; of several the one with the longest literal."""
+        for route in self.routes:
+            found = route.match(rest)
+            if found is not None:
+                return route, found
+        return None, {}
+
     def _methods(self, rest: str) -> list[str]:
-        here = [route for route in self.routes if route.match(rest) is not None]
-        methods = dict.fromkeys(method for route in here for method in route.by_method)
-        return [*methods, "HEAD"] if "GET" in methods else list(methods)
+        route, _ = self._route(rest)
+        methods = list(route.by_method) if route is not None else []
+        return [*methods, "HEAD"] if "GET" in methods else methods
 
     def _done(self, call: Call, handle: Callable[[Call], Reply]) -> Response:
         operation = call.operation
@@ -146,7 +156,7 @@ class ServiceApi:
 
     def _origins(self, rest: str) -> frozenset[str]:
         """Return whose scripts may read: those of applications of the tenant in the path, and of the platform's."""
-        found = next((found for route in self.routes if (found := route.match(rest)) is not None), {})
+        _, found = self._route(rest)
         named = find_tenant(self._around, found["tenant_id"]) if "tenant_id" in found else None
         system = self._around.resolver.by_slug(SYSTEM)
         active = [each for each in (named, system) if each is not None and each.state == "active"]

@@ -43,6 +43,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <link rel="icon" href="{icon}">
+<link rel="stylesheet" href="{style}">
 {head}</head>
 <body>
 {body}
@@ -150,7 +151,13 @@ def redoc(api: ServiceApi) -> Response:
 
 def _page(api: ServiceApi, kind: str, head: str, body: str) -> str:
     title = html.escape(f"{api.service.title} {api.service.version} – {kind}")
-    return _PAGE.format(title=title, icon=pages.static_url("icon.svg"), head=head, body=body)
+    return _PAGE.format(
+        title=title,
+        icon=pages.static_url("icon.svg"),
+        style=pages.static_url("api/reference.css"),
+        head=head,
+        body=body,
+    )
 
 
 def error_pages(http: Request, render: Render) -> Response:

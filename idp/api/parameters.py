@@ -13,6 +13,12 @@ class PathParameter:
     description: str
     example: str
     longest: int = 255
+    matched: str | None = None  # what is let in beyond the pattern that is shown
+
+    @property
+    def expression(self) -> str:
+        """What a path is matched with."""
+        return self.matched or self.pattern
 
     def schema(self) -> dict[str, object]:
         """Return its JSON Schema."""
@@ -28,9 +34,10 @@ PATH_PARAMETERS = {
     ),
     "client_id": PathParameter(
         r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}",
-        "The client. An id with a slash may be sent with the slash percent-encoded.",
+        "The client. Where its id has a slash before the name of an action (`x/activate`), the slash is sent as %252F.",
         "orders-web",
         128,
+        r"[A-Za-z0-9](?:[A-Za-z0-9._~:/-]|%2[Ff]){0,127}",
     ),
     "token_id": PathParameter(
         r"[A-Za-z0-9_-]{1,64}", "The initial access token's id, not the token.", "5b0c9f0e4d5f4b7f8f5f1c0a9f3e7d21", 64

@@ -34,7 +34,9 @@ THERE = {"client_id": "target", "token_id": "TOKEN"}
 def matrix(shared: World) -> World:
     """Both tenants have a client `target` and an initial access token, under ids of their own."""
     for slug in ("acme", "globex"):
-        assert shared.clients("POST", "", client_of(client_id="target"), slug=slug, token=shared.token(slug)).status == 201
+        assert (
+            shared.clients("POST", "", client_of(client_id="target"), slug=slug, token=shared.token(slug)).status == 201
+        )
         made = shared.call("POST", f"/tenants/{slug}/initial-access-tokens", {"name": "n"}, token=shared.token(slug))
         assert made.status == 201
         THERE[f"{slug}.token_id"] = made.json["id"]
@@ -129,7 +131,9 @@ def test_every_operation_asks_for_its_permission(matrix: World, service: Any, op
     unchanged(world, act)
 
 
-@pytest.mark.parametrize("operation", [pytest.param(each.values[1], id=each.id) for each in GUARDED if each.values[1].path.count("{") > 1])
+@pytest.mark.parametrize(
+    "operation", [pytest.param(each.values[1], id=each.id) for each in GUARDED if each.values[1].path.count("{") > 1]
+)
 def test_a_foreign_thing_is_nothing(matrix: World, operation: Operation) -> None:
     """Issue 6, S098: one's own token on another tenant's object is answered as one on nothing is: 404, and nothing changed."""
     world = matrix
