@@ -15,6 +15,7 @@ from idp.access.bindings import Bindings, Wanted
 from idp.access.granting import Granter
 from idp.clock import now
 from idp.identity.accounts import By
+from idp.oauth.clients import ClientRegistry
 from idp.store.db import db
 from idp.store.tenant import grants
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
@@ -108,6 +109,18 @@ class World:
         """Give a role to a person."""
         wanted = Wanted("user", self.people[slug, who], role, **more)
         Bindings(self.database(slug)).create(wanted, granter=Granter(By("operator")))
+
+    def tidy(self) -> None:
+        """Take away what a test made in acme, its settings too."""
+        acme = self.tenants["acme"]
+        registry = ClientRegistry(acme, self.database(), self.house.installation.feed)
+        for each in registry.list_all():
+            if each.row.client_id != "console":
+                registry.delete(each.row.client_id, by=By("operator"))
+        for table in ("initial_access_tokens", "idempotency_keys", "audit_events"):
+            statement = db.metadatas["tenant"].tables[table].delete()
+            self.database().writing(lambda conn, statement=statement: conn.execute(statement))
+        self.house.installation.provisioning.change_settings(acme, {"registration": "off"})
 
     # -- calls ----------------------------------------------------------------------------------------------------
 

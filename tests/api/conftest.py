@@ -30,9 +30,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One world a module and kind of database: making three tenants on PostgreSQL takes longer than most tests."""
     with environment(request.param) as environ:
-        made = House(tmp_path / "var", **environ)
+        made = House(tmp_path_factory.mktemp("api") / "var", **environ)
         yield World(made)
         made.close()
+
+
+@pytest.fixture
+def any_world(each_database: World) -> Iterator[World]:
+    """A world on each kind of database; what the test made in acme is cleared away."""
+    yield each_database
+    each_database.tidy()
