@@ -88,8 +88,11 @@ def validated_alone(given: Mapping[str, Any]) -> dict[str, Any]:
         if tag and member in IN_LANGUAGES and value is not None:
             # RFC 7591 §2.2, OpenID Registration §2.1: what people read may be registered in several languages.
             if not is_language_tag(tag) or len(made) >= _MOST_MEMBERS:
-                raise InvalidClientMetadata(f"{member} has a language tag that cannot be used, or too many of them.")
-            _keep(made, refused, name, _MEMBERS[member], value)
+                refused[name] = InvalidClientMetadata(
+                    f"{member} has a language tag that cannot be used, or too many of them."
+                )
+            else:
+                _keep(made, refused, name, _MEMBERS[member], value)
     if refused:
         first = next(iter(refused.values()))
         raise type(first)(first.title, errors={name: error.title for name, error in refused.items()})

@@ -144,10 +144,9 @@ class World:
         if raw is None and body is not None:
             raw = json.dumps(body).encode()
         if raw is not None:
-            is_patch = method == "PATCH"
-            pairs.append(
-                ("content-type", media_type or ("application/merge-patch+json" if is_patch else "application/json"))
-            )
+            if media_type is None:
+                media_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            pairs.append(("content-type", media_type))
         return self.house.send(method, f"/clientms{path}", headers=pairs, body=raw, host=HOST)
 
     def clients(self, method: str, rest: str = "", body: Any = None, slug: str = "acme", **more: Any) -> Answer:
