@@ -16,6 +16,7 @@ from flask import Response as FlaskResponse
 from flask import request as flask_request
 
 from idp import language
+from idp.api.errors import answered
 from idp.api.front_desk import FrontDesk
 from idp.api.operations import Surroundings
 from idp.api.services import SERVICES
@@ -32,7 +33,6 @@ from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
 from idp.web.http import Request, Response, html_response, json_response
-from idp.web.problems import problem
 from idp.web.wsgi import guarded, request_of
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ class Router:
         if http.host == self.installation.settings.public_host:
             if http.path == "/":
                 return self._platform_page(http, 200, "home.html")
-            answered = self.desk.respond(http)
-            if answered is not None:
-                return answered
+            found = self.desk.respond(http)
+            if found is not None:
+                return found
             if http.path == languages.PATH:
                 return languages.choose(self._place, http)
             if http.path == "/brand.css":
@@ -172,7 +172,7 @@ class Router:
             http.remote_addr,
         )
         if not landing.prefers_html(http.headers.get("accept")):
-            return problem(error, http.correlation_id)
+            return answered(error, http.correlation_id, self.installation.settings.public_url)
         if isinstance(error, _NothingThere):
             with contextlib.suppress(IdpError):  # without its database the platform answers
                 return flow_pages.nothing_there(self._server(error.tenant), http)
@@ -207,11 +207,12 @@ def create_app(settings: Settings | None = None, installation: Installation | No
     return app
 
 
-def create_wsgi(settings: Settings | None = None) -> object:
+def create_wsgi(settings: Settings | None = None, installation: Installation | None = None) -> object:
     """Return the WSGI application for a server behind a buffering proxy, with the front's checks of head and body."""
-    settings = settings or Settings.from_env(os.environ)
-    installation = Installation(settings, "wsgi")
-    installation.feed.start()
+    if installation is None:
+        installation = Installation(settings or Settings.from_env(os.environ), "wsgi")
+        installation.feed.start()
+    settings = installation.settings
     return guarded(create_app(settings, installation), settings, on_refusal=_recorder(installation))
 
 
@@ -233,17 +234,17 @@ def create_front() -> Front:
     )
 
 
-def _recorder(installation: Installation) -> partial[Response | None]:
+def _recorder(installation: Installation) -> partial[Response]:
     return partial(_record_refusal, installation)
 
 
 def _record_refusal(
     installation: Installation, correlation_id: str, error: IdpError, accept: str | None, accept_language: str | None
-) -> Response | None:
+) -> Response:
     refusal = getattr(error, "refusal", None) or Refusal(error.code, "RFC 9110", error.title, "See the answer.")
     installation.spool.refusal(None, correlation_id, error.code, refusal, "", "", None, None)
     if not landing.prefers_html(accept):
-        return None
+        return answered(error, correlation_id, installation.settings.public_url)
     tag = best(language.AVAILABLE, (), accept_language, language.DEFAULT)
     return _with_retry(error, _page(error.status, "error.html", tag, correlation_id, **_words(error)))
 

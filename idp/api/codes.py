@@ -31,6 +31,13 @@ _TABLE = (
         "Use https://, and revoke the token that was sent.",
     ),
     Code(
+        "bad_host",
+        400,
+        "The host is malformed",
+        "The Host header is missing, repeated, no host, or another one than that of the request's target.",
+        "Send one Host header with the name that you connect to. A proxy in between may be rewriting it.",
+    ),
+    Code(
         "ambiguous_length", 400, "The length is ambiguous",
         "Content-Length stands beside Transfer-Encoding, or is no number.",
         "Send one of the two. A proxy in between may be rewriting requests.",
