@@ -78,6 +78,7 @@ LANGUAGES = [
     {"tag": "de", "name": "Deutsch", "url": "/t/acme/language?language=de&to=%2Ft%2Facme%2F"},
 ]
 TERMS = {"version": "2026-03", "url": "https://acme.example/terms/2026-03"}
+OWN = {"data_url": "/t/acme/account/data", "delete_url": "/t/acme/account/delete"}
 CODE: dict[str, object] = {
     "address": "ada@acme.example",
     "again_url": "/t/acme/signup?i=4f2a",
@@ -353,12 +354,14 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "errors": [(None, "This code cannot be used any more. Begin the sign-up again to get a new one")],
         },
     ),
-    "terms": ("terms.html", ACME, {**FORM, "client": CLIENT, "terms": TERMS, "errors": []}),
+    "terms": ("terms.html", ACME, {**FORM, **OWN, "client": CLIENT, "terms": TERMS, "errors": []}),
     "terms-wrong": (
         "terms.html",
         ACME,
         {
             **FORM,
+            **OWN,
+            "delete_url": None,
             "client": None,
             "terms": {"version": "2026-03-allgemeine-nutzungsbedingungen-der-verbundverwaltung", "url": TERMS["url"]},
             "errors": [("terms", "Tick that you accept the terms, or choose not to go on")],
