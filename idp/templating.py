@@ -31,7 +31,13 @@ def install(environment: jinja2.Environment) -> None:
         format_datetime=_unfolded(language.format_datetime),
         format_date=_unfolded(language.format_date),
         format_number=_unfolded(language.format_number),
+        duration=_unfolded(duration),
     )
+
+
+def duration(minutes: int) -> str:
+    """Return a number of minutes as people say how long something lasts."""
+    return language.format_duration(60 * minutes)
 
 
 def bdi(name: object) -> Markup:

@@ -20,6 +20,7 @@ from idp.cli.invite import COMMANDS
 from idp.cli.opening import OPERATOR, opened_tenant
 from idp.cli.user_import import import_users
 from idp.identity import accounts, kept_accounts, lifecycle, notices, unlocking
+from idp.language import format_duration
 from idp.store.tenant import role_bindings, users
 
 if TYPE_CHECKING:
@@ -194,8 +195,8 @@ def delete(out: Output, *, tenant: str, username: str, confirmation: str | None,
         row = _find(place, username)
         if keep:
             kept_accounts.delete(place.database, row.id, by=OPERATOR)
-            days = place.tenant.settings.deleted_account_retention // 86400
-            done = f"{row.username} is deleted; for {days} days: idp user restore {place.tenant.slug} {row.username}"
+            kept = format_duration(place.tenant.settings.deleted_account_retention)
+            done = f"{row.username} is deleted; for {kept}: idp user restore {place.tenant.slug} {row.username}"
         else:
             warning = f"This deletes the user {row.username} of tenant {place.tenant.slug} for good."
             confirm(row.username, confirmation, warning)

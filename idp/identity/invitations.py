@@ -96,7 +96,7 @@ def send(
         conn, tenant, KIND, PATH, user_id=user.id, address=user.email, lifetime=lifetime, by=by, payload=kept
     )
     claims = user.claims or {}
-    told = {"name": claims.get("name"), "inviter": inviter, "hours": lifetime // 3600}
+    told = {"name": claims.get("name"), "inviter": inviter, "hours": lifetime // 3600, "minutes": lifetime // 60}
     language = claims.get("locale")
     mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
 

@@ -64,7 +64,7 @@ def sender(mailer: Mailer) -> Callable[[JobContext, Row[Any]], Sent]:
             told = {
                 "username": user.username,
                 "minutes": lifetime // 60,
-                "wait_minutes": settings.attempts_window // 60,
+                "wait_minutes": lockout.minutes(settings),
             }
             language = (user.claims or {}).get("locale") or payload.get("language")
             mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
