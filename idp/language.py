@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +31,12 @@ DOMAIN = "idp"
 AVAILABLE: tuple[str, ...] = (DEFAULT, *sorted(found.parts[-3] for found in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.po")))
 # The source is British English; its dates (29 November 2026, 07:03) are read alike everywhere.
 _LOCALES = {DEFAULT: "en-GB"}
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+    ("day", 86_400),
+    ("hour", 3600),
+    ("minute", 60),
+    ("second", 1),
+)
 _PLACEHOLDER = re.compile(r"%(?:%|\(([A-Za-z_]\w*)\)s)")
 
 
