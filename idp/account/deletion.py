@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idp.errors import NotFound
 from idp.flow import browser_state, pages, remembered, session
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from idp.account.visit import Visit
     from idp.feature import Handler
     from idp.oauth.server import TenantServer
-    from idp.store.rows import Connection
+    from idp.store.rows import Connection, Row
     from idp.web.http import Request, Response
 
 LONGEST = 320  # characters of what was typed that are shown again
@@ -44,10 +44,10 @@ def submit(visit: Visit) -> Response:
         sentence = gettext(N_("Type the name of your account exactly as it is shown"))
         return _page(visit, typed[:LONGEST], [("username", sentence)], 400)
 
-    def tell(conn: Connection) -> None:
+    def tell(conn: Connection, user: Row[Any]) -> None:
         notices.tell(conn, server.services.mailer, server.tenant, "account_deleted", user.email, visit.origin)
 
-    accounts.delete_user(server.database, user.id, by=visit.by, also=tell)
+    accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
     server.services.spool.touch(server.tenant.id)
     # Without the switch: its address is nothing to come back to.
     answer = pages.page(server, visit.request, "account_deleted.html", has_switch=False)
