@@ -30,7 +30,17 @@ GOALS = frozenset(
         ROOT,
         *(
             f"{ROOT}/{page}"
-            for page in ("profile", "email", "password", "sessions", "applications", "history", "data", "delete")
+            for page in (
+                "profile",
+                "email",
+                "email/sent",
+                "password",
+                "sessions",
+                "applications",
+                "history",
+                "data",
+                "delete",
+            )
         ),
     ]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from account_world import ADA
+from account_world import ADA, EVE
 from sqlalchemy import select
 
 from idp.store.tenant.sessions import sessions
@@ -31,8 +31,7 @@ def test_the_account_is_gone_with_all_it_had(any_world: World) -> None:
     tokens = any_world.tokens(other)
     user_id = any_world.user().id
     answer = browser.submit(any_world.open(browser, "/delete"), username=f" {ADA.upper()} ")
-    assert answer.status == 200
-    assert "Your account is deleted" in answer.text
+    assert (answer.status, answer.location) == (303, any_world.url("/deleted"))
     assert not any(name.startswith("s-") for name in browser.cookies)
     assert any_world.rp.userinfo(tokens["access_token"]).status == 401
     assert any_world.rp.refresh(tokens["refresh_token"]).status == 400
@@ -44,6 +43,22 @@ def test_the_account_is_gone_with_all_it_had(any_world: World) -> None:
     assert (mail["template"], mail["to"], mail["context"]["what"]) == ("notice", ADA, "account_deleted")
     refused = any_world.log_in(any_world.browser(), "")
     assert 'id="login-submit"' in refused.text
+
+
+def test_the_last_page_needs_no_session_and_no_form(any_world: World) -> None:
+    """RFC 9110 §15.4.4: the form is answered by a redirect, so that a reload sends nothing again; the page works with no session."""
+    any_world.set(account_self_deletion="on")
+    browser, other = any_world.signed_in(), any_world.signed_in(EVE)
+    answer = browser.submit(any_world.open(browser, "/delete"), username=ADA)
+    before = any_world.everything()
+    for one in (browser, browser, any_world.browser()):
+        page = one.get(answer.location)
+        assert (page.status, "Your account is deleted" in page.text) == (200, True)
+    # Who has an account is told nothing about it that is not so.
+    assert other.get(answer.location).location == any_world.url("")
+    assert any_world.everything() == before
+    any_world.set(account_self_deletion="off")
+    assert browser.get(answer.location).status == 404
 
 
 def test_another_name_deletes_nothing(any_world: World) -> None:

@@ -456,6 +456,10 @@ def test_resending_is_bounded(any_server: EchoServer) -> None:
         with shifted(61 * number):
             answer = browser.post(page, {"action": "resend"})
             assert answer.status == (200 if number < 4 else 429)
+            if number < 4:  # the page that the redirect led to (RFC 9110 §15.4.4) sends nothing when it is loaded again
+                assert answer.url.endswith("&sent=yes")
+                assert "on its way" in browser.get(answer.url).text
+                assert len(letters(server)) == number + 1
     assert "No more codes" in answer.text
     assert letters(server) == ["signup_code"] * 4
     with shifted(61 * 4):
