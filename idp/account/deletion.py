@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from idp.account.protocol import ROOT
@@ -50,7 +51,8 @@ def submit(visit: Visit) -> Response:
     def tell(conn: Connection, user: Row[Any]) -> None:
         notices.tell(conn, server.services.mailer, server.tenant, "account_deleted", user.email, visit.origin)
 
-    accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
+    with suppress(NotFound):  # a second click that came while the first was under way
+        accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
     server.services.spool.touch(server.tenant.id)
     answer = redirect(303, f"{server.tenant.base_path}{DONE_PATH}")
     answer.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]

@@ -57,7 +57,7 @@ class NoSignUp(IdpError):
     """The tenant lets nobody sign up."""
 
     code, status = "signup_off", 404
-    title = "Nobody can make an account here. Ask whoever runs this service for one."
+    title = N_("Nobody can make an account here. Ask whoever runs this service for one.")
 
 
 class SignUp:

@@ -214,12 +214,12 @@ def set_password(
 
     def work(conn: Connection) -> None:
         current = locked(conn, user.id)
-        if not lifecycle.of(current.state).password:
-            raise lifecycle.instead(current.state, "active")
         if current.password_hash != user.password_hash:
             raise Conflict(N_("The password has been changed in the meantime. Please try again."))
         if keep_session is not None and sessions.find_open(conn, keep_session) is None:
             raise Conflict(N_("You were signed out in the meantime. Please sign in and try again."))
+        if not lifecycle.of(current.state).password:  # said to operators: who had a session in such a state has none
+            raise lifecycle.instead(current.state, "active")
         ended = write_password(conn, tenant, user.id, password_hash, must_change=must_change, keep_session=keep_session)
         record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
         if also is not None:
@@ -323,7 +323,7 @@ def locked(conn: Connection, user_id: str) -> Row[Any]:
     """Return a user whose row nobody else changes until the transaction ends; raises :class:`NotFound`."""
     found = users.find_locked(conn, user_id)
     if found is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return found
 
 

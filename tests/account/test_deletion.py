@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from account_world import ADA, EVE
+from serving import together
 from sqlalchemy import select
 
 from idp.store.tenant.sessions import sessions
@@ -59,6 +61,20 @@ def test_the_last_page_needs_no_session_and_no_form(any_world: World) -> None:
     assert any_world.everything() == before
     any_world.set(account_self_deletion="off")
     assert browser.get(answer.location).status == 404
+
+
+def test_a_double_click_is_one_deletion(any_world: World) -> None:
+    """RFC 9110 §9.2.2: of two forms at once one deletes; neither ends at an error, and one mail is written."""
+    any_world.set(account_self_deletion="on")
+    browser = any_world.signed_in()
+    action, fields = any_world.open(browser, "/delete").form
+    browsers = [replace(browser, cookies=dict(browser.cookies)) for _ in range(2)]
+    answers = together(2, lambda i: browsers[i].post(action, {**fields, "username": ADA}))
+    # Who came after it was done is asked to sign in, as anybody without a session.
+    assert [answer.status for answer in answers] == [303, 303], [answer.text for answer in answers]
+    assert any(answer.location == any_world.url("/deleted") for answer in answers)
+    assert len(any_world.events("user.deleted")) == 1
+    assert [mail["context"]["what"] for mail in any_world.mails()] == ["account_deleted"]
 
 
 def test_another_name_deletes_nothing(any_world: World) -> None:
