@@ -27,7 +27,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9._:-]{0,62}", re.ASCII)
 _SCOPE = re.compile(r"[a-z][a-z0-9._:/-]{0,99}", re.ASCII)
 # What other specifications or we ourselves give a meaning.
 _TAKEN_SCOPES = frozenset(
-    {"openid", "profile", "email", "address", "phone", "offline_access", "roles", "groups", "permissions", "api"}
+    {"openid", "profile", "email", "address", "phone", "offline_access", "roles", "groups", "permissions", "authsec"}
 )
 
 

@@ -73,6 +73,11 @@ def find_scope(conn: Connection, name: str) -> Row[Any] | None:
     return conn.execute(select(access_scopes).where(access_scopes.c.name == name)).first()
 
 
+def some_scopes(conn: Connection, names: Collection[str]) -> Sequence[Row[Any]]:
+    """Return those of the names that are scopes standing for permissions."""
+    return conn.execute(select(access_scopes).where(access_scopes.c.name.in_(names))).all()
+
+
 def list_scopes(conn: Connection, *, limit: int = 1000) -> Sequence[Row[Any]]:
     """Return the scopes that stand for permissions, by name."""
     return conn.execute(select(access_scopes).order_by(access_scopes.c.name).limit(limit)).all()
