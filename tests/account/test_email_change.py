@@ -223,10 +223,11 @@ def test_an_address_that_somebody_has_beside_another_name(any_world: World) -> N
     database = any_world.house.database(any_world.tenant)
     with database.reading() as conn:
         eve = users.find_by_username(conn, EVE)
-    database.writing(lambda conn: users.change(conn, eve.id, username="eve", username_key="eve"))
+    changed = {"username": "eve", "username_key": "eve", "claims": {"locale": "de"}}
+    database.writing(lambda conn: users.change(conn, eve.id, **changed))
     ask(any_world, any_world.signed_in(), EVE)
     (mail,) = any_world.mails()
-    assert (mail["template"], mail["to"]) == ("email_taken", EVE)
+    assert (mail["template"], mail["to"], mail["language"]) == ("email_taken", EVE, "de")
 
 
 def test_an_address_taken_meanwhile(any_world: World) -> None:
