@@ -8,6 +8,7 @@ from idp.flow.login import REFUSED
 from idp.identity.passwords import check_new_password
 from idp.identity.profile import fields_for
 from idp.identity.profile_schema import DEFAULT, parse
+from idp.language import N_
 from idp.tenancy.settings import TenantSettings
 from idp.web.branding import Brand, check_colours
 
@@ -137,7 +138,10 @@ PREVIEW: dict[str, object] = {
     "sample": {"name": "Ada Lovelace", "username": "ada@example.org"},
     "action": "/t/acme/brand/preview",
     "start_url": "/t/acme/",
-    "mail": {"subject": "Choose a new password for Acme Instruments", "url": "/t/acme/brand/preview/mail"},
+    "mail": {
+        "subject": N_("Choose a new password for %(tenant)s", tenant=ACME.name),
+        "url": "/t/acme/brand/preview/mail",
+    },
     "values": {
         "colour_primary": "#2a56c6",
         "colour_background": "#f5f6f8",
@@ -504,6 +508,10 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         LINKED,
         {
             **PREVIEW,
+            "mail": {
+                "subject": N_("Choose a new password for %(tenant)s", tenant=LINKED.name),
+                "url": "/t/klinik/brand/preview/mail",
+            },
             "errors": [("colour_primary", "Give a colour such as #1f5fd6")],
             "advice": check_colours("#ffd400", "#ffffff"),
         },
