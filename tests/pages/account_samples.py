@@ -6,6 +6,7 @@ from typing import Any
 
 from idp.identity.profile import fields_for
 from idp.identity.profile_schema import DEFAULT, parse
+from idp.language import N_, Sentence
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -149,7 +150,12 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                     "words": "Confirm your address",
                 },
                 {
-                    "text": "Your account is signed in on 3 other devices.",
+                    "text": Sentence(
+                        "Your account is signed in on %(count)s other device.",
+                        {"count": 3},
+                        "Your account is signed in on %(count)s other devices.",
+                        3,
+                    ),
                     "url": "/t/acme/account/sessions",
                     "words": "Look at the devices",
                 },
@@ -177,9 +183,15 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             },
             "errors": [
                 (None, "Your profile was changed meanwhile, in another window or by an administrator."),
-                ("profile_name", "Fill in “Full name”"),
-                ("profile_birthdate", "“Date of birth” must be a date such as 1985-12-10"),
-                ("profile_address-street_address", "“Street and number” has characters that cannot be used"),
+                ("profile_name", N_("Fill in “%(label)s”", label=Sentence("Full name", {}))),
+                (
+                    "profile_birthdate",
+                    N_("“%(label)s” must be a date such as 1985-12-10", label=Sentence("Date of birth", {})),
+                ),
+                (
+                    "profile_address-street_address",
+                    N_("“%(label)s” has characters that cannot be used", label=Sentence("Street and number", {})),
+                ),
             ],
         },
     ),

@@ -12,6 +12,7 @@ import argparse
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,7 @@ from pseudo_language import offered
 
 from idp import language
 from idp.flow import brand_preview
+from idp.identity.profile import Field
 from idp.notify import catalogue, rendering
 from idp.web.branding import Brand, brand_css, mail_colours
 from idp.web.pages import render, static_file
@@ -117,7 +119,10 @@ def _spoken(value: Any) -> Any:
         return {name: _spoken(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(map(_spoken, value))
-    return language.translated(value) if isinstance(value, str) and value[:1].isupper() else value
+    if isinstance(value, Field):
+        spoken = {name: _spoken(getattr(value, name)) for name in ("label", "value", "hint", "parts")}
+        return replace(value, **spoken)
+    return language.translated(value) if isinstance(value, str) and value else value
 
 
 def _brand(base_path: str) -> Brand:
@@ -180,18 +185,19 @@ def _photograph(address: str, folder: Path, names: list[str], tag: str) -> None:
                 page.on("console", lambda message: sys.stderr.write(f"{message.text}\n"))
                 for name in names:
                     page.goto(f"{address}/{name}/?language={tag}")
-                    _paint_frames(page, width, height)
+                    _fit_window(page, width, height)
                     suffix = "" if tag == language.DEFAULT else f"-{tag}"
                     page.screenshot(path=folder / f"{name}{suffix}-{width}-{scheme}.png", full_page=True)
                 page.close()
         browser.close()
 
 
-def _paint_frames(page: Any, width: int, height: int) -> None:
+def _fit_window(page: Any, width: int, height: int) -> None:
     """Make the window as high as the page where a frame is shown, and wait until it is: out of sight, a frame without rights is not drawn."""
     frame = page.locator("iframe:visible")
     shown = frame.count()
-    page.set_viewport_size({"width": width, "height": page.evaluate(HEIGHT) if shown else height})
+    is_behind = page.locator(".backdrop:visible").count()  # a picture that is as high as the window
+    page.set_viewport_size({"width": width, "height": page.evaluate(HEIGHT) if shown or is_behind else height})
     for _ in range(40 if shown else 0):
         if len(frame.first.screenshot()) > EMPTY_FRAME:
             return
