@@ -28,6 +28,11 @@ SCOPES = [
     {"text": "Keep access while you are not there, until you withdraw it", "icon": "clock", "detail": None},
 ]
 
+CHANGED = (
+    "Your profile was changed meanwhile, in another window or by an administrator. What you typed is still here; where it differs, "
+    "the page says what is saved now. Save again to keep yours"
+)
+
 
 def at(text: str) -> dict[str, str]:
     """A time as a page shows it."""
@@ -110,7 +115,7 @@ HIRED: dict[str, Any] = {
 }
 SESSION = {
     "id": "4f2a",
-    "device": "Firefox on Linux",
+    "device": Sentence("%(browser)s on %(system)s", {"browser": "Firefox", "system": "Linux"}),
     "source": "192.0.2.17",
     "signed_in": at("2026-11-29 07:05"),
     "last_seen": at("2026-11-29 07:31"),
@@ -182,7 +187,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 "profile_address-locality": "Ockham",
             },
             "errors": [
-                (None, "Your profile was changed meanwhile, in another window or by an administrator."),
+                (None, CHANGED),
                 ("profile_name", N_("Fill in “%(label)s”", label=Sentence("Full name", {}))),
                 (
                     "profile_birthdate",
@@ -214,7 +219,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "email": LONG,
             "is_verified": False,
             "value": "ada",
-            "errors": [("email", "This is not an email address such as ada@example.org")],
+            "errors": [("email", "This is not an email address such as ada@example.org.")],
         },
     ),
     "account-email-sent": (
@@ -267,7 +272,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 {
                     **SESSION,
                     "id": "5b3c",
-                    "device": "Safari on iPhone",
+                    "device": Sentence("%(browser)s on %(system)s", {"browser": "Safari", "system": "iPhone"}),
                     "source": "2001:db8:1234:5678:9abc:def0:1234:5678",
                     "applications": ["Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik"],
                     "more": 12,

@@ -242,7 +242,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ("confirm_password", "The two passwords are not the same"),
             ],
             "strength": {
-                "word": "very weak",
+                "word": Sentence("very weak", {}),
                 "sentence": "This password would be guessed within minutes: add words.",
             },
             "is_too_old": True,

@@ -122,7 +122,8 @@ def _spoken(value: Any) -> Any:
     if isinstance(value, Field):
         spoken = {name: _spoken(getattr(value, name)) for name in ("label", "value", "hint", "parts")}
         return replace(value, **spoken)
-    return language.translated(value) if isinstance(value, str) and value else value
+    is_sentence = isinstance(value, language.Sentence) or (isinstance(value, str) and value[:1].isupper())
+    return language.translated(value) if is_sentence else value
 
 
 def _brand(base_path: str) -> Brand:

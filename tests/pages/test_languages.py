@@ -58,7 +58,7 @@ class Texts(HTMLParser):
 # Pages whose handlers hand over sentences that are translated already; tests/account and tests/flow prove that they are.
 TRANSLATED_BEFORE = ("account", "signup", "brand-preview", "password-wrong")
 # What they hand over as plain text although a value is filled in.
-PLAIN_TEXT = ("attention", "mail")
+PLAIN_TEXT = ("attention", "mail", "sessions")
 
 
 def as_data(value: object, *, is_said: bool = False) -> object:
