@@ -183,7 +183,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "fields": fields_for(DEFAULT, "user", "en", {**ADA, "name": "", "birthdate": "yesterday"}),
             "saved_now": {
                 "profile_name": LONG,
-                "profile_nickname": "nothing",
+                "profile_nickname": Sentence("nothing", {}),
                 "profile_address-locality": "Ockham",
             },
             "errors": [

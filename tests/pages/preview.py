@@ -198,7 +198,9 @@ def _fit_window(page: Any, width: int, height: int) -> None:
     frame = page.locator("iframe:visible")
     shown = frame.count()
     is_behind = page.locator(".backdrop:visible").count()  # a picture that is as high as the window
-    page.set_viewport_size({"width": width, "height": page.evaluate(HEIGHT) if shown or is_behind else height})
+    page.set_viewport_size({"width": width, "height": height})
+    for _ in range(2 if shown or is_behind else 0):  # the space above the page grows with the window
+        page.set_viewport_size({"width": width, "height": page.evaluate(HEIGHT)})
     for _ in range(40 if shown else 0):
         if len(frame.first.screenshot()) > EMPTY_FRAME:
             return
