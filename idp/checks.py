@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idp.oauth import authorization_request, pkce, request_checks, request_object
+from idp.oauth import authorization_request, pkce, request_checks, request_object, resource_indicators
 from idp.oidc import authentication_request, claims_parameter
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (authentication_request.check_not_supported,    (A,        )),
     (authorization_request.check_response_type,     (A,        )),
     (authorization_request.check_scope,             (A,        )),
+    (resource_indicators.check_resource,            (A, T     )),
     (pkce.check_challenge,                          (A,        )),
     (authentication_request.check_prompt,           (A,        )),
     (authentication_request.check_max_age,          (A,        )),

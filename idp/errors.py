@@ -77,6 +77,12 @@ class Invalid(IdpError):
     """The caller's input cannot be accepted."""
 
 
+class Forbidden(IdpError):
+    """Who asks is known, and may not do this."""
+
+    code, status, title = "forbidden", 403, N_("You may not do this.")
+
+
 class NotFound(IdpError):
     """There is no such thing here; also the answer for a thing of another tenant."""
 

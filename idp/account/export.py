@@ -21,6 +21,7 @@ from idp.store.tenant import (
     audit_events,
     consents,
     grants,
+    groups,
     one_time_links,
     password_history,
     role_bindings,
@@ -175,6 +176,20 @@ def _lists(visit: Visit) -> dict[str, list[dict[str, Any]]]:
                     "revoked_at": _time(row.revoked_at),
                 }
                 for row in one_time_links.list_of_user(conn, user_id, MOST)
+            ],
+            "groups": [
+                {"name": row.name, "member_since": _time(row.member_since)} for row in groups.of_user(conn, user_id)
+            ],
+            "role_bindings": [
+                {
+                    "role": row.role,
+                    "by": row.holder_type,
+                    "resource": row.resource or None,
+                    "expires_at": _time(row.expires_at),
+                    "conditions": row.conditions,
+                    "given_at": _time(row.created_at),
+                }
+                for row in role_bindings.held_by(conn, "user", user_id)[:MOST]
             ],
             "former_passwords": [{"replaced_at": _time(at)} for at in password_history.times_of(conn, user_id, MOST)],
         }

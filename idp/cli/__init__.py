@@ -34,6 +34,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
         ),
         "outbox": ("idp.cli.outbox:outbox", "What waits to be delivered, or could not be: list, show, retry, discard."),
         "mail": ("idp.cli.mail:mail", "Mails of a tenant: preview, word, test, choose the server."),
+        "token": ("idp.cli.token:token", "An access token for the services, with what a user may do."),
         "keys": ("idp.cli.keys:keys", "Signing keys of a tenant, and the master key."),
         "db": ("idp.cli.db:db", "Schemas of the databases: status, upgrade."),
         "audit": ("idp.cli.audit:audit", "Verify the audit log of a tenant."),

@@ -16,12 +16,12 @@ from email_validator import EmailNotValidError, validate_email
 from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
-from idp.identity import lifecycle, password_history, profile, session_end, standard_claims
+from idp.identity import administrators, lifecycle, password_history, profile, session_end, standard_claims
 from idp.identity.password_rules import names_of
 from idp.identity.passwords import check_new_password
 from idp.jobs.outbox import announced
 from idp.language import N_
-from idp.store.tenant import consents, one_time_links, role_bindings, sessions, terms, users
+from idp.store.tenant import consents, groups, one_time_links, role_bindings, sessions, terms, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +43,11 @@ class By:
     actor: str
     source: str | None = None
     correlation_id: str | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it is somebody with a shell on the machine."""
+        return self.actor == "operator"
 
 
 def fold(username: str) -> str:
@@ -253,7 +258,8 @@ def disable_user(database: Database, user_id: str, *, by: By) -> None:
         user = locked(conn, user_id)
         if user.state == "deleted":  # the way back is to restore it, which puts its other columns in order too
             raise lifecycle.instead(user.state, "disabled")
-        ended = lifecycle.enter(conn, user, "disabled", "user_disabled")
+        with administrators.keeping(conn, is_operator=by.is_operator):
+            ended = lifecycle.enter(conn, user, "disabled", "user_disabled")
         record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
 
     with announced(database):
@@ -276,12 +282,14 @@ def enable_user(database: Database, user_id: str, *, by: By) -> None:
 def delete_user(database: Database, user_id: str, *, by: By, also: Callable[[Connection], None] | None = None) -> None:
     """Delete a user for good, with everything that is theirs; sessions and tokens end now, ``also`` runs in the same transaction.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound`, or :class:`idp.identity.administrators.LastAdministrator`.
     """
 
     def work(conn: Connection) -> None:
         locked(conn, user_id)
-        record(conn, "user.deleted", user_id, by, {"sessions_ended": remove(conn, user_id)})
+        with administrators.keeping(conn, is_operator=by.is_operator):
+            ended = remove(conn, user_id)
+        record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
         if also is not None:
             also(conn)
 
@@ -295,6 +303,7 @@ def remove(conn: Connection, user_id: str) -> int:
     consents.delete_of_user(conn, user_id)
     password_history.delete_of(conn, user_id)
     role_bindings.delete_of(conn, user_id)
+    groups.leave_all(conn, user_id)
     terms.delete_of_user(conn, user_id)
     one_time_links.delete_of_user(conn, user_id)
     users.delete(conn, user_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from idp.clock import now
 from idp.errors import Conflict
-from idp.identity import lifecycle
+from idp.identity import administrators, lifecycle
 from idp.identity.accounts import By, locked, record, remove
 from idp.jobs.outbox import announced
 from idp.store.tenant import users
@@ -33,7 +33,8 @@ def delete(database: Database, user_id: str, *, by: By) -> None:
         if user.state == "deleted":
             raise Conflict("This account is deleted already; restore it, or delete it for good without --keep.")
         kept = {"deleted_at": now(), "state_before": user.state}
-        ended = lifecycle.enter(conn, user, "deleted", "user_deleted", **kept)
+        with administrators.keeping(conn, is_operator=by.is_operator):
+            ended = lifecycle.enter(conn, user, "deleted", "user_deleted", **kept)
         record(conn, "user.deleted", user_id, by, {"sessions_ended": ended, "is_kept": True})
 
     with announced(database):

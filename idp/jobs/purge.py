@@ -25,6 +25,7 @@ from idp.store.tenant import (
     refusals,
     replays,
     revoked_tokens,
+    role_bindings,
     sessions,
     signups,
 )
@@ -64,6 +65,7 @@ TENANT_RULES = (
     Rule("sign-ups", signups.purge_expired, 300),  # there are addresses and hashes of passwords in them
     Rule("one-time links", one_time_links.purge_expired, 30 * DAY),
     Rule("initial access tokens", initial_access_tokens.purge_expired, 7 * DAY),
+    Rule("role bindings", role_bindings.purge_expired, 30 * DAY),  # until then a decision says that one has ended
     Rule("sessions", sessions.purge_expired, DAY),
     Rule("grants", grants.purge_expired, 7 * DAY),
     Rule("delivered messages", outbox.purge_finished, 7 * DAY),

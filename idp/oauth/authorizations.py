@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idp.access import claims
+from idp.access.conditions import Context
+from idp.access.policy import Subject
+from idp.clock import now
 from idp.identity.claims import claims_for
 from idp.oauth import response_protection
 from idp.tokens.authorization import Authorization
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
 
@@ -21,13 +27,20 @@ def for_user(
     *,
     nonce: str | None = None,
     without_access_token: bool = False,
+    audience: Sequence[str] = (),
 ) -> Authorization:
     """Return what a client may have tokens for.
 
     ``source`` has the columns of a grant (``grant_id``, ``user_id``, ``session_id``, ``auth_time``, ``acr``, ``amr``,
     ``claims_request``) and of its user. Where no access token is issued, the scopes' claims are the ID token's
-    (OpenID Connect Core §5.4).
+    (OpenID Connect Core §5.4). ``audience`` is the access token's.
     """
+    scopes = frozenset(scope.split())
+    about_access = (
+        {}
+        if scopes.isdisjoint(claims.SCOPES)
+        else access_claims(server, Subject("user", source.user_id), scopes, source.amr)
+    )
     alg = id_token_alg(server, client, scope)
     asked = source.claims_request or {}
     released = frozenset(scope.split()) if without_access_token else frozenset()
@@ -43,12 +56,23 @@ def for_user(
         nonce=nonce,
         id_token_alg=alg,
         id_token_recipient=response_protection.recipient(server, client, "id_token") if alg is not None else None,
-        id_token_claims=claims_for(
-            source, released, asked.get("id_token", ()), asked.get("locales", ()), server.profile.release
-        )
-        if alg is not None and (asked or released)
+        id_token_claims={
+            **claims_for(source, released, asked.get("id_token", ()), asked.get("locales", ()), server.profile.release),
+            **about_access,
+        }
+        if alg is not None and (asked or released or about_access)
         else {},
+        audience=audience,
+        access_claims=about_access,
     )
+
+
+def access_claims(
+    server: TenantServer, subject: Subject, scopes: Collection[str], amr: Collection[str]
+) -> dict[str, Any]:
+    """Return the claims about what a subject may do that the scopes release; bindings to a network are not counted in."""
+    with server.database.reading() as conn:
+        return claims.for_token(conn, subject, scopes, context=Context(now(), amr=amr))
 
 
 def id_token_alg(server: TenantServer, client: Client, scope: str) -> str | None:

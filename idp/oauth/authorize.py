@@ -61,6 +61,7 @@ def _stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
         prompt = [*prompt, "consent"]
     return {
         **validated,
+        "resources": request.resources,
         "prompt": prompt,
         "login_hint": data.get("login_hint"),
         # Without a wish of its own the application is named in the page's language, where it has a name in it.
@@ -180,6 +181,7 @@ def _grant(server: TenantServer, client: Client, asked: Any, session: Any) -> di
         "amr": session.amr,
         "acr": session.acr,
         "claims_request": asked.get("claims_request"),
+        "resources": asked.get("resources") or None,
         "is_offline": "offline_access" in asked["scopes"],
         "created_at": at,
         "expires_at": at + (max(settings.grant_lifetime, short) if is_refreshable else short),
@@ -214,7 +216,13 @@ def _tokens(
     source = SimpleNamespace(**about, **grant, grant_id=grant["id"])
     has_token = "token" in words
     authorization = authorizations.for_user(
-        server, client, source, grant["scope"], nonce=asked["nonce"], without_access_token=words == ["id_token"]
+        server,
+        client,
+        source,
+        grant["scope"],
+        nonce=asked["nonce"],
+        without_access_token=words == ["id_token"],
+        audience=grant["resources"] or (),
     )
     access_token = mint.access_token(authorization) if has_token else None
     fields = []

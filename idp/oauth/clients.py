@@ -18,7 +18,8 @@ from idp.errors import Conflict, Invalid, NotFound
 from idp.oauth import client_metadata, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.outbound import FetchRefused
-from idp.store.tenant import clients, consents, grants, session_clients
+from idp.store.tenant import clients, consents, grants, role_bindings, session_clients
+from idp.tokens.authorization import OPERATOR_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -220,6 +221,7 @@ class ClientRegistry:
             ended = grants.revoke_of_client(conn, client_id, "client_deleted")
             consents.delete_of_client(conn, client_id)
             session_clients.delete_of_client(conn, client_id)
+            role_bindings.delete_of_holder(conn, "client", client_id)
             if not clients.delete(conn, client_id):
                 raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
             _record(conn, "client.deleted", client_id, by, {"grants_ended": ended})
@@ -255,6 +257,8 @@ class ClientRegistry:
             raise InvalidClientMetadata(
                 f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first."
             )
+        if wanted == OPERATOR_CLIENT:
+            raise InvalidClientMetadata(f"{OPERATOR_CLIENT} stands for the command line; take another client_id.")
         # RFC 9700 §4.15: a client must not be able to pass for a user, whose `sub` looks like this.
         if _USER_ID.fullmatch(wanted):
             raise InvalidClientMetadata("client_id must not look like the id of a user; take a name such as acme-web.")

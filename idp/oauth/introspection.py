@@ -107,7 +107,9 @@ def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any
 
 def _access_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
     try:
-        live = verification.find_live(server.database, server.keys, server.tenant.issuer, token)
+        live = verification.find_live(
+            server.database, server.keys, server.tenant.issuer, token, audience=server.audiences
+        )
     except InvalidToken:
         return {"active": False}
     claims = live.claims

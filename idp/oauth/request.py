@@ -67,6 +67,7 @@ class TenantRequest(OAuth2Request):
         self.credential: Any = None
         self.proven_redirect_uri: str | None = None  # once it is proven; errors may be sent there from then on
         self.response_mode = "query"
+        self.resources: list[str] = []  # once they are proven (RFC 8707)
         self.validated: dict[str, Any] = {}  # what the checks of the authorization endpoint have made of the parameters
         self._scope: str | None = None
         self._body = None

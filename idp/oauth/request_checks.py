@@ -9,6 +9,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idp.errors import refused
 from idp.language import N_
+from idp.oauth import resource_indicators
 from idp.oauth.client_auth import check_basic
 from idp.web.ratelimit import Rule
 
@@ -67,7 +68,8 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse a parameter that is sent twice (RFC 6749 §3.1, §3.2)."""
-    _refuse_repeats(request, [name for name, _ in request.payload.pairs])
+    # RFC 8707 §2: resource may stand more than once.
+    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name != resource_indicators.PARAMETER])
 
 
 def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:

@@ -25,6 +25,7 @@ from idp.oauth.client_jws import REQUEST_OBJECT_TYPE, NotVerified, is_moment
 from idp.oauth.profiles import PROFILES
 from idp.oauth.request import Parameters
 from idp.oauth.request_uri import NotFetched
+from idp.oauth.resource_indicators import PARAMETER as RESOURCE
 from idp.oauth.response_types import canonical
 from idp.oauth.token import signing_algorithms
 
@@ -186,6 +187,8 @@ def _pairs(client: Client, signed: Signed, outside: Parameters) -> list[tuple[st
             raise _invalid("the request object contains another one", f"Leave {name} out.", spec="RFC 9101 §4")
         if name == "claims" and isinstance(value, dict):
             pairs.append((name, json.dumps(value)))
+        elif name == RESOURCE and isinstance(value, list) and all(isinstance(each, str) for each in value):
+            pairs += [(name, each) for each in value]  # RFC 8707 §2: several are a JSON array
         elif isinstance(value, str):
             if name not in _JWT_CLAIMS:
                 pairs.append((name, value))
@@ -205,11 +208,10 @@ def _pairs(client: Client, signed: Signed, outside: Parameters) -> list[tuple[st
         is_jar = isinstance(typ, str) and normal_typ(typ) == normal_typ(REQUEST_OBJECT_TYPE)
         is_jar = is_jar or bool(client.metadata.get("require_signed_request_object"))
         wanted = ("client_id", "response_type") if is_jar else tuple(outside.data)
-        pairs += [
-            (name, outside.data[name])
-            for name in wanted
-            if name not in claims and name in outside.data and name not in _OUTSIDE_ONLY
-        ]
+        for name in wanted:
+            if name not in claims and name in outside.data and name not in _OUTSIDE_ONLY:
+                values = outside.datalist[name] if name == RESOURCE else [outside.data[name]]
+                pairs += [(name, value) for value in values]
     return pairs
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import InvalidScopeError
 
+from idp.access import claims
 from idp.errors import refused
 from idp.identity.claims import STANDARD_SCOPES
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 MAX_SCOPES = 100
-_USER_SCOPES = frozenset(STANDARD_SCOPES)
+_USER_SCOPES = frozenset(STANDARD_SCOPES).union(claims.SCOPES)
 
 
 def split(scope: str | None) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
 
+from idp.access.audiences import of_services as services_audiences
 from idp.errors import refused
 from idp.identity import profile, terms
 from idp.keys.signer import TenantKeys
@@ -113,6 +114,8 @@ class TenantServer(AuthorizationServer):
         self.profile = profile_schema
         self.terms = terms_in_force
         self.mint = Mint(tenant, keys)
+        # Whom access tokens may be for: the issuer itself, and the services.
+        self.audiences = (tenant.issuer, *services_audiences(services.settings.public_url))
         self.languages = TenantLanguages(tenant.settings, database)
         self.doors: list[str] = []  # the addresses of those that :class:`Servers` keeps
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idp.access import claims as access_claims
+from idp.access.policy import Subject
 from idp.errors import Refusal
 from idp.feature import Endpoint, Feature
 from idp.identity.claims import claims_for
 from idp.keys.compact import InvalidToken
+from idp.oauth import authorizations
 from idp.oauth.response_protection import encryption_metadata, protected
 from idp.tokens import verification
 from idp.web.http import FORM_TYPE, json_response, jwt_response
@@ -48,7 +51,9 @@ def handle(server: TenantServer, http: Request) -> Response:
             "Send it once, as Authorization: Bearer.",
         )
     try:
-        live = verification.find_live(server.database, server.keys, server.tenant.issuer, presented)
+        live = verification.find_live(
+            server.database, server.keys, server.tenant.issuer, presented, audience=server.tenant.issuer
+        )
     except InvalidToken as error:
         return _challenge(
             server,
@@ -94,7 +99,12 @@ def _answer(server: TenantServer, client: Client, claims: dict[str, Any]) -> Res
 def _claims(server: TenantServer, live: LiveToken) -> dict[str, Any]:
     asked = live.standing.claims_request or {} if live.standing is not None else {}
     wanted, locales = asked.get("userinfo", ()), asked.get("locales", ())
-    return claims_for(live.standing, live.scopes, wanted, locales, server.profile.release)
+    found = claims_for(live.standing, live.scopes, wanted, locales, server.profile.release)
+    if live.standing is not None and not live.scopes.isdisjoint(access_claims.SCOPES):
+        found |= authorizations.access_claims(
+            server, Subject("user", live.standing.user_id), live.scopes, live.claims.get("amr", ())
+        )
+    return found
 
 
 def may_run_inline(server: TenantServer, http: Request) -> bool:

@@ -27,3 +27,9 @@ class Authorization:
     id_token_alg: str | None = None  # None: no ID token
     id_token_recipient: Recipient | None = None  # None: it is not encrypted
     id_token_claims: Mapping[str, Any] = field(default_factory=dict)  # about the user, beside the protocol's own
+    audience: Sequence[str] = ()  # of the access token; empty: the issuer (RFC 9068 §3)
+    access_claims: Mapping[str, Any] = field(default_factory=dict)  # in the access token, beside the protocol's own
+
+
+# The client_id of tokens that an operator with a shell is given; no client has it.
+OPERATOR_CLIENT = "idp-command"

@@ -13,12 +13,19 @@ from idp.clock import now
 from idp.keys.algorithms import left_half_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from idp.keys.signer import TenantKeys
     from idp.tenancy.tenant import Tenant
     from idp.tokens.authorization import Authorization
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 ID_TOKEN_TYPE = "JWT"
+
+
+def _audience(of: Sequence[str]) -> str | list[str] | None:
+    """Return the claim ``aud`` (RFC 7519 §4.1.3): a text where there is one value only."""
+    return of[0] if len(of) == 1 else list(of) or None
 
 
 class Mint:
@@ -54,7 +61,7 @@ class Mint:
             "iss": self.issuer,
             "sub": authorization.subject,
             # RFC 9068 §3: without a resource indicator the audience is a default the server chooses; here its own endpoints.
-            "aud": self.issuer,
+            "aud": _audience(authorization.audience) or self.issuer,
             "client_id": authorization.client_id,
             "iat": at,
             "exp": at + self.access_token_lifetime,
@@ -66,8 +73,11 @@ class Mint:
             # RFC 9068 §2.2.1: how the person was authenticated when the grant was made.
             claims["grant_id"] = authorization.grant_id
             claims["auth_time"] = authorization.auth_time
-            claims["acr"] = authorization.acr
-            claims["amr"] = list(authorization.amr)
+            if authorization.acr:  # nobody was authenticated for a token that an operator makes
+                claims["acr"] = authorization.acr
+                claims["amr"] = list(authorization.amr)
+        if authorization.access_claims:
+            claims = {**authorization.access_claims, **claims}
         return self.keys.sign(claims, alg=self.access_token_alg, typ=ACCESS_TOKEN_TYPE)
 
     def id_token(

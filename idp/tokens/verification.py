@@ -13,6 +13,8 @@ from idp.store.tenant import grants, revoked_tokens
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from idp.keys.signer import TenantKeys
     from idp.store.db import Database
     from idp.store.rows import Row
@@ -35,9 +37,12 @@ class LiveToken:
         return frozenset(self.claims.get("scope", "").split())
 
 
-def verified_claims(keys: TenantKeys, issuer: str, token: str) -> dict[str, Any]:
-    """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`."""
-    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=issuer, leeway=LEEWAY)
+def verified_claims(keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str]) -> dict[str, Any]:
+    """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`.
+
+    ``audience`` is who is asked to accept it, or all that there are where it is only talked about.
+    """
+    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=audience, leeway=LEEWAY)
     grant_id = claims.get("grant_id", "-")
     # RFC 9068 §2.2: these are required; their types the keys have judged.
     if not claims.keys() >= _REQUIRED or not isinstance(grant_id, str) or not grant_id.isprintable():
@@ -46,9 +51,14 @@ def verified_claims(keys: TenantKeys, issuer: str, token: str) -> dict[str, Any]
     return claims
 
 
-def find_live(database: Database, keys: TenantKeys, issuer: str, token: str) -> LiveToken:
-    """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason."""
-    claims = verified_claims(keys, issuer, token)
+def find_live(
+    database: Database, keys: TenantKeys, issuer: str, token: str, *, audience: str | Collection[str]
+) -> LiveToken:
+    """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason.
+
+    ``audience`` as of :func:`verified_claims`.
+    """
+    claims = verified_claims(keys, issuer, token, audience)
     grant_id, jti = claims.get("grant_id"), claims["jti"]
     with database.reading() as conn:
         if grant_id is None:

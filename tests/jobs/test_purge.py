@@ -25,6 +25,7 @@ from idp.store.tenant import (
     refusals,
     replays,
     revoked_tokens,
+    role_bindings,
     session_clients,
     sessions,
     signups,
@@ -120,6 +121,8 @@ def fill(conn: Any) -> None:
         refusals.add(conn, [REFUSAL | {"at": ends}])
         link = {"kind": "recovery", "user_id": "u", "address": "a", "payload": {}, "created_by": "u"}
         one_time_links.create(conn, id=name, token_hash=name, expires_at=ends, **link)
+        binding = {"holder_type": "user", "holder_id": "u", "resource": "", "conditions": None, "created_by": "u"}
+        role_bindings.insert_one(conn, id=name, role=name, expires_at=ends, created_at=at, **binding)
         signups.create(
             conn,
             id=name,
@@ -192,8 +195,8 @@ def fill(conn: Any) -> None:
         ),
         (7 * DAY + 10, {"grants": 1, "authorization_codes": 1, "refresh_tokens": 1, "refusals": 1, "sessions": 1}),
         (7 * DAY + 20, {"outbox": 2, "outbox_attempts": 2}),
-        (30 * DAY - 10, {"one_time_links": 2}),
-        (30 * DAY + 10, {"outbox": 1, "outbox_attempts": 1, "one_time_links": 1}),
+        (30 * DAY - 10, {"one_time_links": 2, "role_bindings": 2}),
+        (30 * DAY + 10, {"outbox": 1, "outbox_attempts": 1, "one_time_links": 1, "role_bindings": 1}),
     ],
 )
 def test_each_kind_goes_when_its_time_has_come(house: Any, later: int, left: dict[str, int]) -> None:
@@ -223,6 +226,7 @@ def test_counts_are_returned_and_a_second_purge_finds_nothing(house: Any) -> Non
             "one-time links": 0,
             "sign-ups": 1,
             "initial access tokens": 0,
+            "role bindings": 0,
             "sessions": 4,
             "grants": 3,
             "delivered messages": 4,

@@ -23,9 +23,15 @@ from cast import SigningKey, asserted
 from house import CALLBACK, Answer, Browser, Grant, House, RelyingParty, basic, decoded
 from serving import rows, scalar
 
+from idp.access.bindings import Bindings, Wanted
+from idp.access.conditions import Context
+from idp.access.granting import Granter
+from idp.access.groups import Groups
+from idp.access.policy import Subject, permitted
+from idp.access.roles import Roles
 from idp.clock import now
+from idp.identity.accounts import By
 from idp.keys.signer import TenantKeys
-from idp.store.tenant import role_bindings
 from idp.web import cookies
 
 if TYPE_CHECKING:
@@ -455,20 +461,35 @@ def _client_works(a: Side, client: RelyingParty) -> None:
     assert client.post("/token", {"grant_type": "client_credentials"}).status == 200
 
 
+OPERATOR = Granter(By("operator"))
+
+
 def _role(a: Side, _b: Side) -> str:
     role = f"role-{secrets.token_hex(3)}"
-    user = a.house.user_id(a.tenant)
-    a.house.database(a.tenant).writing(lambda conn: role_bindings.create(conn, user, role))
+    database, user = a.house.database(a.tenant), a.house.user_id(a.tenant)
+    permissions = Roles(database)
+    permissions.create_permission(f"{role}:use", "", by=OPERATOR.by)
+    permissions.create(role, "", [f"{role}:use"], granter=OPERATOR)
+    group = Groups(database).create(role, granter=OPERATOR)
+    Groups(database).add(group.id, [user], granter=OPERATOR)
+    Bindings(database).create(Wanted("group", group.id, role), granter=OPERATOR)
     return role
 
 
+def _may_use(side: Side, role: str) -> bool:
+    subject = Subject("user", side.house.user_id(side.tenant))
+    with side.house.database(side.tenant).reading() as conn:
+        return permitted(conn, subject, f"{role}:use", context=Context(now())).allowed
+
+
 def _role_unknown(b: Side, role: str) -> None:
+    assert not _may_use(b, role)
     assert b.count("SELECT count(*) FROM role_bindings WHERE role = ?", role) == 0
+    assert b.count("SELECT count(*) FROM groups WHERE name = ?", role) == 0
 
 
 def _role_known(a: Side, role: str) -> None:
-    with a.house.database(a.tenant).reading() as conn:
-        assert role in role_bindings.roles_of(conn, a.house.user_id(a.tenant))
+    assert _may_use(a, role)
 
 
 def _event(a: Side, _b: Side) -> str:
@@ -535,7 +556,7 @@ ARTEFACTS = (
     Artefact("user of one tenant", _only_user, _only_user_refused, _only_user_works, ("users",)),
     Artefact("lock of an account", _locked, _lock_unknown, _lock_known, ("attempts",)),
     Artefact("client of one tenant, its redirect URI", _client_of_one, _client_refused, _client_works, ("clients",), ("authorize",)),
-    Artefact("role", _role, _role_unknown, _role_known, ("role_bindings",)),
+    Artefact("role", _role, _role_unknown, _role_known, ("role_bindings", "roles", "role_permissions", "permissions", "groups", "group_members")),
     Artefact("links in mails", mailed.tokens, mailed.tokens_refused, mailed.tokens_work, ("one_time_links",), ("pages",)),
     Artefact("initial access token", joining.initial_token, joining.initial_token_refused, joining.initial_token_works, ("initial_access_tokens",), ("registration",)),
     Artefact("registration access token", joining.registration, joining.registration_refused, joining.registration_works, ("clients",), ("registration",)),
@@ -546,6 +567,7 @@ ARTEFACTS = (
 NOT_PRESENTED = {
     "mail_templates": "how a tenant words its mails; operators write it by `idp mail set`",
     "password_history": "hashes of former passwords, compared with by the one who chooses a new one",
+    "access_scopes": "which permissions a scope stands for; nobody presents one",
     "texts": "what a tenant's pages say; nobody presents one",
     "outbox_attempts": "the ledger of the outbox, read by operators by `idp outbox show`",
     "audit_checkpoints": "signed with the tenant's key over the tenant's id; tests/audit moves one to another tenant",

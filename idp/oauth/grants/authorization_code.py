@@ -77,7 +77,11 @@ class AuthorizationCode(TenantGrant, AuthorizationCodeGrant):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Make the tokens, then consume the code and store what belongs to them in one transaction."""
         row, client = self.request.authorization_code.row, self.request.client
-        response = self.generate_token(authorizations.for_user(self.server, client, row, row.scope, nonce=row.nonce))
+        response = self.generate_token(
+            authorizations.for_user(
+                self.server, client, row, row.scope, nonce=row.nonce, audience=self.audience(row.resources)
+            )
+        )
         refresh_token = new_refresh_token() if client.check_grant_type("refresh_token") else None
         if refresh_token is not None:
             response["refresh_token"] = refresh_token

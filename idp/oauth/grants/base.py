@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import InvalidGrantError, UnauthorizedClientError
 
 from idp.errors import refused
+from idp.oauth import resource_indicators
 from idp.oauth.client_auth import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
@@ -38,6 +39,10 @@ class TenantGrant:
     def generate_token(self, authorization: Authorization) -> dict[str, Any]:
         """Return the token response of the one mint."""
         return self.server.mint.token_response(authorization)
+
+    def audience(self, granted: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the audience of the access token; raises ``invalid_target`` for one that was not granted."""
+        return resource_indicators.narrowed(self.request, granted, self.server.tenant.issuer)
 
     def check_source(self, source: Row[Any], client: Client) -> None:
         """Refuse a code or refresh token whose grant, user or owner is not (or no longer) right."""

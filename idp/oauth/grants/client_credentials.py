@@ -24,7 +24,10 @@ class ClientCredentials(TenantGrant, ClientCredentialsGrant):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Mint the access token; there is no refresh token (RFC 6749 §4.4.3)."""
         client_id, http = self.request.client.client_id, self.request.http
-        response = self.generate_token(Authorization(client_id=client_id, subject=client_id, scope=self.request.scope))
+        scope, audience = self.request.scope, tuple(self.request.resources)
+        response = self.generate_token(
+            Authorization(client_id=client_id, subject=client_id, scope=scope, audience=audience)
+        )
         self.server.services.spool.audit(
             self.server.tenant.id,
             "token.issued",

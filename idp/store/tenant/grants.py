@@ -32,6 +32,7 @@ grants = db.Table(
     document("amr"),
     text("acr"),
     document("claims_request", nullable=True),  # what was asked for beyond the scopes (OIDC Core §5.5, §5.2)
+    document("resources", nullable=True),  # the audiences of its access tokens (RFC 8707); none: the issuer
     db.Column("is_offline", Boolean, nullable=False),
     moment("created_at"),
     moment("expires_at", index=True),

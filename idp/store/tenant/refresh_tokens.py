@@ -51,6 +51,7 @@ _BY_HASH = Prepared(
         grants.c.amr,
         grants.c.acr,
         grants.c.claims_request,
+        grants.c.resources,
         grants.c.is_offline,
         grants.c.expires_at.label("grant_expires_at"),
         grants.c.revoked_at,

@@ -13,7 +13,7 @@ from idp.store.mixins import document, identifier, moment, text, upsert
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -67,6 +67,12 @@ def find_locked(conn: Connection, user_id: str) -> Row[Any] | None:
 def find_by_username(conn: Connection, username_key: str) -> Row[Any] | None:
     """Return a user by folded username, or None."""
     return _BY_KEY.execute(conn, {"username_key": username_key}).first()
+
+
+def known(conn: Connection, user_ids: Collection[str]) -> frozenset[str]:
+    """Return those of the ids that are users', deleted ones that are kept left out."""
+    here = users.c.id.in_(user_ids) & (users.c.state != "deleted")
+    return frozenset(conn.execute(select(users.c.id).where(here)).scalars())
 
 
 def find_id(conn: Connection, username_key: str) -> str | None:

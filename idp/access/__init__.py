@@ -1,0 +1,1 @@
+"""Who may do what: permissions, roles, groups, bindings, and the decision with its reason."""

@@ -1,0 +1,142 @@
+"""The claims roles, groups and permissions, and the scopes that stand for permissions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from access_world import OPERATOR
+from house import decoded
+
+from idp.access.bindings import Wanted
+from idp.access.claims import covers, stands_for
+from idp.access.permissions import PERMISSIONS
+from idp.errors import Conflict, Invalid, NotFound
+from idp.identity.accounts import By
+
+if TYPE_CHECKING:
+    from access_world import World
+    from house import RelyingParty
+
+SCOPES = "openid email roles groups permissions docs"
+ABOUT_ACCESS = ("roles", "groups", "permissions")
+
+
+@pytest.fixture
+def rp(world: World) -> RelyingParty:
+    """An application that may ask for all of it; ada, who signs in, is an editor by a group."""
+    world.role("editor", "document:read", "document:write")
+    group = world.groups.create("Staff", granter=OPERATOR)
+    world.people["ada"] = world.house.user_id(world.tenant)
+    world.groups.add(group.id, [world.people["ada"]], granter=OPERATOR)
+    world.bindings.create(Wanted("group", group.id, "editor"), granter=OPERATOR)
+    world.give("ada", "auditor", conditions={"networks": ["192.0.2.0/24"]})
+    world.give("ada", "tenant-admin", resource="document:1")
+    world.roles.create_scope("docs", "Documents", ["document:read"], by=By("operator"))
+    return world.house.client(world.tenant, scope=SCOPES)
+
+
+def tokens_of(world: World, rp: RelyingParty, scope: str) -> dict[str, Any]:
+    answer = rp.redeem(world.house.browser(world.tenant).sign_in(rp, scope=scope))
+    assert answer.status == 200, answer.text
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def test_where_the_scope_asks_for_them(world: World, rp: RelyingParty) -> None:
+    """Issue 6 (claims): in the access token, the ID token and at userinfo; what holds in the whole tenant and surely."""
+    tokens = tokens_of(world, rp, "openid roles groups permissions")
+    expected = {
+        "roles": ["editor"],
+        "groups": ["Staff"],
+        "permissions": ["document:read", "document:write", "profile:read"],
+    }
+    for found in (
+        decoded(tokens["access_token"])[1],
+        decoded(tokens["id_token"])[1],
+        rp.userinfo(tokens["access_token"]).json,
+    ):
+        assert {name: found[name] for name in ABOUT_ACCESS} == expected
+
+
+def test_only_there(world: World, rp: RelyingParty) -> None:
+    """Issue 6 (claims): each by its scope, and none without one."""
+    tokens = tokens_of(world, rp, "openid email groups")
+    for found in (decoded(tokens["access_token"])[1], decoded(tokens["id_token"])[1]):
+        assert [name for name in ABOUT_ACCESS if name in found] == ["groups"]
+    tokens = tokens_of(world, rp, "openid email")
+    found = (
+        decoded(tokens["access_token"])[1] | decoded(tokens["id_token"])[1] | rp.userinfo(tokens["access_token"]).json
+    )
+    assert not found.keys() & set(ABOUT_ACCESS)
+
+
+def test_a_scope_that_stands_for_permissions_narrows(world: World, rp: RelyingParty) -> None:
+    """Issue 6 (scopes map to permissions): a token carries what its scopes stand for, of what the person holds."""
+    claims = decoded(tokens_of(world, rp, "openid permissions docs")["access_token"])[1]
+    assert claims["permissions"] == ["document:read"]
+    world.roles.change_scope("docs", stands_for=["document:write", "users:read"], by=By("operator"))
+    claims = decoded(tokens_of(world, rp, "openid permissions docs")["access_token"])[1]
+    assert claims["permissions"] == ["document:write"], "a scope gives nobody what they do not hold"
+
+
+def test_a_refresh_says_how_it_is_now(world: World, rp: RelyingParty) -> None:
+    """Issue 6 (claims): a role that was taken away is not in the next token."""
+    tokens = tokens_of(world, rp, "openid roles")
+    world.roles.delete("editor", granter=OPERATOR, with_bindings=True)
+    assert decoded(rp.refresh(tokens["refresh_token"]).json["access_token"])[1]["roles"] == []
+
+
+def test_a_client_that_did_not_register_the_scope(world: World, rp: RelyingParty) -> None:
+    """Issue 6 (claims, "where client and scope ask for them"): an application without the scope is refused it."""
+    other = world.house.client(world.tenant, "other", scope="openid email")
+    answer = world.house.browser(world.tenant).authorize(other, scope="openid roles")
+    assert answer.params["error"] == "invalid_scope"
+    assert rp.tenant.slug == "acme"
+
+
+def test_a_client_for_itself_gets_none_of_a_person(world: World, rp: RelyingParty) -> None:
+    """RFC 6749 §4.4: client credentials never carry scopes that are about a person."""
+    answer = rp.post("/token", {"grant_type": "client_credentials", "scope": "roles"})
+    assert (answer.status, answer.json["error"]) == (400, "invalid_scope")
+    assert rp.post("/token", {"grant_type": "client_credentials"}).json["scope"] == "docs"
+
+
+def test_what_scopes_stand_for(world: World) -> None:
+    """Issue 6 (scopes map to permissions): a permission's name stands for itself, `authsec` for all of the product's."""
+    world.role("editor", "document:read")
+    world.roles.create_scope("docs", "", ["document:read"], by=By("operator"))
+    with world.database.reading() as conn:
+        assert stands_for(conn, ["openid", "email"]) is None
+        assert stands_for(conn, ["openid", "users:read"]) == {"users:read"}
+        assert stands_for(conn, ["authsec", "docs"]) == PERMISSIONS.keys() | {"document:read"}
+        assert covers(conn, ["authsec"], "users:write")
+        assert not covers(conn, ["authsec"], "document:read")
+        assert covers(conn, ["docs"], "document:read")
+        assert not covers(conn, ["docs", "openid", "users:read"], "users:write")
+
+
+@pytest.mark.parametrize("name", ["openid", "authsec", "users:read", "roles", "permissions"])
+def test_names_that_mean_something_already(world: World, name: str) -> None:
+    """Issue 6 (scopes): nobody gives a scope of the specifications or of the product another meaning."""
+    with pytest.raises(Conflict):
+        world.roles.create_scope(name, "", [], by=By("operator"))
+
+
+@pytest.mark.parametrize("name", ["users:read", "document", "Document:Read", "a:b:c", "*:*", "document:", ""])
+def test_what_is_no_permission_of_ones_own(world: World, name: str) -> None:
+    """Issue 6 (permissions): `resource:action`, and none of the product's."""
+    with pytest.raises((Conflict, Invalid)):
+        world.roles.create_permission(name, "", by=By("operator"))
+    assert world.roles.list_permissions() == []
+
+
+def test_a_permission_that_goes_takes_itself_along(world: World) -> None:
+    """Issue 6 (permissions): deleted, it is in no role and in no scope any more."""
+    world.role("editor", "document:read", "document:write")
+    world.roles.create_scope("docs", "", ["document:read", "document:write"], by=By("operator"))
+    world.roles.delete_permission("document:write", by=By("operator"))
+    assert world.roles.get("editor").permissions == ("document:read",)
+    assert world.roles.list_scopes()[0].permissions == ["document:read"]
+    with pytest.raises(NotFound):
+        world.roles.delete_permission("document:write", by=By("operator"))
