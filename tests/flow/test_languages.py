@@ -88,7 +88,7 @@ def test_a_sign_in_in_german(house: House, acme: Tenant) -> None:
     assert "Von Acme abmelden?" in german(page)
     assert "Sie sind abgemeldet" in german(browser.post(page.form[0], {**page.form[1], "action": "logout"}, GERMAN))
     assert "Anwendungen" in german(get(f"{acme.base_path}/start"))
-    assert "Unter dieser Adresse gibt es nichts." in german(get("/nowhere"))
+    assert "Unter dieser Adresse gibt es nichts" in german(get("/nowhere"))
     assert "Ein Anmeldedienst" in german(get("/"))
 
 
