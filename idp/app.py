@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
     from idp.web.server import Front
 
-_INSERTED = "/.well-known/oauth-authorization-server/t/"
+# The well-known part stands before the issuer's path: RFC 8414 §3.1, AuthZEN §9.2.
+_INSERTED = ("/.well-known/oauth-authorization-server", "/.well-known/authzen-configuration")
 PLATFORM = Brand("AuthSec")
 
 
@@ -103,8 +104,9 @@ class Router:
 
     def _tenant_response(self, http: Request) -> Response | None:
         path = http.path
-        if path.startswith(_INSERTED):  # RFC 8414 §3.1: the well-known part stands before the issuer's path
-            path = f"/t/{path.removeprefix(_INSERTED)}/.well-known/oauth-authorization-server"
+        known = next((each for each in _INSERTED if path.startswith(f"{each}/t/")), None)
+        if known is not None:
+            path = f"{path.removeprefix(known)}{known}"
         found = self.installation.resolver.resolve(http.host, path)
         if found is None:
             return None

@@ -9,7 +9,7 @@ from idp.account.protocol import AccountProtocol
 from idp.account.routes import ACCOUNT
 from idp.feature import Endpoint, Feature
 from idp.flow import own_sign_in, routes
-from idp.oauth import authorize, introspection, registration, request_object, revocation, token
+from idp.oauth import access_evaluation, authorize, introspection, registration, request_object, revocation, token
 from idp.oidc import (
     authentication_request,
     backchannel_logout,
@@ -45,6 +45,7 @@ FEATURES: tuple[Feature, ...] = (
     introspection.INTROSPECTION,
     revocation.REVOCATION,
     registration.REGISTRATION,
+    access_evaluation.ACCESS_EVALUATION,
     logout.LOGOUT,
     backchannel_logout.BACKCHANNEL_LOGOUT,
     frontchannel_logout.FRONTCHANNEL_LOGOUT,

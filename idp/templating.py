@@ -7,6 +7,7 @@ own sentence has. Must not know a template.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -58,10 +59,19 @@ def _ngettext(context: jinja2.nodes.EvalContext, one: str, many: str, number: in
 def _written(context: jinja2.nodes.EvalContext, source: str, text: str, values: dict[str, object]) -> str:
     if not context.autoescape:
         return language.filled(text, values)
+    html = _escaped(source, text)
+    if not values and "%" not in text:
+        return html
+    return Markup(language.filled(html, {name: escape(value) for name, value in values.items()}))  # noqa: S704 - both are escaped
+
+
+@lru_cache(maxsize=4096)
+def _escaped(source: str, text: str) -> Markup:
+    """Return a sentence as HTML, with those plain tags that the template's own has; a page has dozens, always the same."""
     html = str(escape(text))
     for tag in set(_TAG.findall(source)):
         html = html.replace(str(escape(tag)), tag)
-    return Markup(language.filled(html, {name: escape(value) for name, value in values.items()}))  # noqa: S704 - both are escaped
+    return Markup(html)  # noqa: S704 - escaped but for the tags
 
 
 def _unfolded(function: Callable[..., str]) -> Callable[..., str]:

@@ -6,11 +6,11 @@ everybody's. It does not know tokens: whoever asks narrows the answer by a token
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from idp.access import permissions
-from idp.access.conditions import unmet
+from idp.access.conditions import needs_properties, unmet
 from idp.store.tenant import clients, role_bindings, roles, users
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Decision:
         return found | {name: value for name, value in more.items() if value is not None}
 
 
-_NO_SUBJECT = Decision(False, "subject_unknown", "There is no such user or application in the tenant.")
+NO_SUBJECT = Decision(False, "subject_unknown", "There is no such user or application in the tenant.")
 _NOT_ACTIVE = Decision(False, "subject_not_active", "The user or application is disabled, or not active yet.")
 _CONDITION = {
     "mfa": "a second factor",
@@ -74,7 +74,8 @@ def permitted(
 
     Of the bindings that grant it, the first that holds decides: those for the whole tenant come before those for a resource.
     """
-    refusal = standing(conn, subject)
+    found = _find(conn, subject)
+    refusal = _refusal(found)
     if refusal is not None:
         return refusal
     if subject.type == "user" and permission in permissions.BUILT_IN[permissions.EVERYBODY]:
@@ -83,6 +84,8 @@ def permitted(
     rows = role_bindings.for_decision(conn, subject.type, subject.id, permission, resource, within)
     granting = [row for row in rows if (row.role in built_in if row.role in permissions.BUILT_IN else row.grants)]
     granting.sort(key=lambda row: (row.resource != "", row.created_at, row.id))
+    if any(needs_properties(row.conditions) for row in granting):
+        context = _with_stored(context, subject, found)
     refused = Decision(False, "not_bound", f"No role that the subject holds here grants {permission}.")
     for row in granting:
         decision = _judge(row, context)
@@ -95,13 +98,27 @@ def permitted(
 
 def standing(conn: Connection, subject: Subject) -> Decision | None:
     """Return why a subject may do nothing at all, None when it is there and active."""
+    return _refusal(_find(conn, subject))
+
+
+def _find(conn: Connection, subject: Subject) -> Row[Any] | None:
     if subject.type == "user":
-        user = users.find(conn, subject.id)
-        return _NO_SUBJECT if user is None else _NOT_ACTIVE if user.state != "active" else None
-    if subject.type == "client":
-        client = clients.find(conn, subject.id)
-        return _NO_SUBJECT if client is None else _NOT_ACTIVE if client.state != "active" else None
-    return _NO_SUBJECT
+        return users.find(conn, subject.id)
+    return clients.find(conn, subject.id) if subject.type == "client" else None
+
+
+def _refusal(found: Row[Any] | None) -> Decision | None:
+    return NO_SUBJECT if found is None else _NOT_ACTIVE if found.state != "active" else None
+
+
+def _with_stored(context: Context, subject: Subject, found: Any) -> Context:
+    """Return the context with what is known of a user, where whoever asks does not state it: claims, e-mail address, username."""
+    if subject.type != "user":
+        return context
+    known = {**(found.claims or {}), "username": found.username, "email": found.email, "sub": found.id}
+    known = {name: value for name, value in known.items() if value is not None}
+    stated = context.properties.get("subject", {})
+    return replace(context, properties={**context.properties, "subject": {**known, **stated}})
 
 
 def held(conn: Connection, subject: Subject, *, context: Context, within: str = "") -> frozenset[str]:
@@ -135,6 +152,7 @@ def _judge(row: Row[Any], context: Context) -> Decision:
         return Decision(False, "expired", f"The role {row.role}{where} has ended.", **facts)
     condition = unmet(row.conditions, context)
     if condition is not None:
-        wants = f"The role {row.role}{where} would allow it with {_CONDITION[condition]}."
+        wish = _CONDITION.get(condition, f"another {condition}")
+        wants = f"The role {row.role}{where} would allow it with {wish}."
         return Decision(False, "condition", wants, **facts, condition=condition)
     return Decision(True, "granted", f"The role {row.role} is held by {by}{where}.", **facts)

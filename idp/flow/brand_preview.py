@@ -10,11 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from idp.access import policy
+from idp.access.conditions import Context
+from idp.access.policy import Subject
+from idp.clock import now
 from idp.errors import Invalid, NotFound
 from idp.flow import landing, languages, pages, session
 from idp.language import N_
 from idp.notify import catalogue, rendering, wording
-from idp.store.tenant import mail_templates, role_bindings
+from idp.store.tenant import mail_templates
 from idp.tenancy import settings as tenant_settings
 from idp.web.branding import check_colours, mail_colours
 from idp.web.http import Response
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 PATH = "/brand/preview"
 STYLESHEET = "/brand/preview.css"
 MAIL = "/brand/preview/mail"
-ADMINISTRATOR = "tenant-admin"  # the role that sees it
+PERMISSION = "branding:read"  # what it takes to see it
 FIELDS = ("colour_primary", "colour_background", "welcome_text", *tenant_settings.LINKS)
 SAMPLE = "recovery"  # the mail that is shown: it has a button, and everybody may get it
 # A mail has its look in its own markup, and its wording may be the tenant's HTML: it is nobody's page, has no rights and loads nothing.
@@ -99,8 +103,9 @@ def _mail(server: FlowServer, request: Request, tried: TenantSettings) -> Writte
 def _require_administrator(server: FlowServer, request: Request) -> None:
     live = session.current(server, request)
     if live is not None:
+        context = Context(now(), request.remote_addr, live.amr)
         with server.database.reading() as conn:
-            if ADMINISTRATOR in role_bindings.roles_of(conn, live.user_id):
+            if policy.permitted(conn, Subject("user", live.user_id), PERMISSION, context=context).allowed:
                 return
     raise NotFound
 

@@ -19,6 +19,10 @@ _WORDS = {  # scope → (icon, sentence), in the order of the page
     "email": ("mail", N_("See your email address")),
     "phone": ("phone", N_("See your telephone number")),
     "address": ("pin", N_("See your postal address")),
+    "roles": ("id", N_("See your roles here")),
+    "groups": ("id", N_("See which groups you are in")),
+    "permissions": ("id", N_("See what you may do")),
+    "authsec": ("key", N_("Administer this service with everything that you may do here")),
     "offline_access": ("clock", N_("Keep access while you are not there, until you withdraw it")),
 }
 

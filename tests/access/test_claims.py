@@ -140,3 +140,21 @@ def test_a_permission_that_goes_takes_itself_along(world: World) -> None:
     assert world.roles.list_scopes()[0].permissions == ["document:read"]
     with pytest.raises(NotFound):
         world.roles.delete_permission("document:write", by=By("operator"))
+
+
+def test_the_consent_page_says_what_they_are(world: World, rp: RelyingParty) -> None:
+    """OIDC Core §3.1.2.4: what is asked for is said in words, the power over the service too."""
+    powerful = world.house.client(world.tenant, "powerful", scope="openid roles groups permissions authsec users:read")
+    browser = world.house.browser(world.tenant)
+    browser.sign_in(rp)
+    page = browser.follow(
+        browser.authorize(powerful, scope="openid roles groups permissions authsec users:read", verifier="v" * 43)
+    )
+    for sentence in (
+        "See your roles here",
+        "See which groups you are in",
+        "See what you may do",
+        "Administer this service with everything that you may do here",
+        "Use the permission",
+    ):
+        assert sentence in page.text

@@ -492,6 +492,29 @@ def _role_known(a: Side, role: str) -> None:
     assert _may_use(a, role)
 
 
+def _decides(side: Side, role: str, token: str) -> Answer:
+    body = {"subject": {"type": "user", "id": side.house.user_id(side.tenant)}, "action": {"name": "use"}}
+    body["resource"] = {"type": role, "id": "1"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    url = f"{side.tenant.base_path}/access/v1/evaluation"
+    return side.house.send("POST", url, body=json.dumps(body).encode(), headers=headers, host=side.tenant.host)
+
+
+def _point(a: Side, b: Side) -> tuple[str, str]:
+    """A role that somebody holds at A, and a token of A's that may ask about it."""
+    client = a.house.client(a.tenant, f"pep-{secrets.token_hex(3)}", scope="policy:check")
+    Bindings(a.house.database(a.tenant)).create(Wanted("client", client.client_id, "tenant-admin"), granter=OPERATOR)
+    return _role(a, b), client.post("/token", {"grant_type": "client_credentials"}).json["access_token"]
+
+
+def _point_refused(b: Side, made: tuple[str, str]) -> None:
+    assert _decides(b, *made).status == 401
+
+
+def _point_works(a: Side, made: tuple[str, str]) -> None:
+    assert _decides(a, *made).json["decision"] is True
+
+
 def _event(a: Side, _b: Side) -> str:
     return str(decoded(a.tokens()["access_token"])[1]["grant_id"])
 
@@ -557,6 +580,7 @@ ARTEFACTS = (
     Artefact("lock of an account", _locked, _lock_unknown, _lock_known, ("attempts",)),
     Artefact("client of one tenant, its redirect URI", _client_of_one, _client_refused, _client_works, ("clients",), ("authorize",)),
     Artefact("role", _role, _role_unknown, _role_known, ("role_bindings", "roles", "role_permissions", "permissions", "groups", "group_members")),
+    Artefact("decision about a role", _point, _point_refused, _point_works, (), ("access_evaluation",)),
     Artefact("links in mails", mailed.tokens, mailed.tokens_refused, mailed.tokens_work, ("one_time_links",), ("pages",)),
     Artefact("initial access token", joining.initial_token, joining.initial_token_refused, joining.initial_token_works, ("initial_access_tokens",), ("registration",)),
     Artefact("registration access token", joining.registration, joining.registration_refused, joining.registration_works, ("clients",), ("registration",)),

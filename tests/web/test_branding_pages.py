@@ -8,7 +8,11 @@ from urllib.parse import urlencode
 import pytest
 from house import Browser, House
 
+from idp.access.bindings import Bindings, Wanted
+from idp.access.granting import Granter
+from idp.access.groups import Groups
 from idp.errors import Invalid
+from idp.identity.accounts import By
 from idp.tenancy import settings
 from idp.web.branding import contrast
 
@@ -243,3 +247,22 @@ def test_an_address_of_the_tenant_with_nothing_at_it(house: House, acme: Tenant)
     assert platform.status == 404
     assert 'href="/"' in platform.text
     assert acme.name not in platform.text
+
+
+def test_the_preview_is_for_who_holds_the_permission(house: House, acme: Tenant) -> None:
+    """Issue 6 (RBAC): by a group or an auditor's role as well as an administrator's, and no longer than the role is held."""
+    database, shell = house.database(acme), Granter(By("operator"))
+    user = house.user(acme, "designer@example.com")
+    browser = signed_in(house, acme, "designer@example.com")
+    preview = f"{acme.base_path}/brand/preview"
+    assert browser.get(preview).status == 404
+    group = Groups(database).create("Designers", granter=shell)
+    Groups(database).add(group.id, [user], granter=shell)
+    binding = Bindings(database).create(Wanted("group", group.id, "auditor"), granter=shell)
+    assert browser.get(preview).status == 200
+    Bindings(database).change(binding.id, given={"networks": ["192.0.2.0/24"]}, granter=shell)
+    assert browser.get(preview).status == 404, "the person sits elsewhere"
+    Bindings(database).change(binding.id, given={"networks": ["127.0.0.0/8"]}, granter=shell)
+    assert browser.get(preview).status == 200
+    Groups(database).remove(group.id, user, granter=shell)
+    assert browser.get(preview).status == 404

@@ -68,14 +68,11 @@ def _held(*columns: Any, here: Any = None) -> Any:
         (role_bindings.c.holder_type == bindparam("holder_type"))
         & (role_bindings.c.holder_id == bindparam("holder_id"))
     )
-    of_groups = (
-        select(*columns)
-        .join(
-            group_members,
-            (role_bindings.c.holder_type == "group") & (role_bindings.c.holder_id == group_members.c.group_id),
-        )
-        .where((group_members.c.user_id == bindparam("holder_id")) & (bindparam("holder_type") == "user"))
+    # Not a join: SQLite would go through the bindings of every group.
+    mine = select(group_members.c.group_id).where(
+        (group_members.c.user_id == bindparam("holder_id")) & (bindparam("holder_type") == "user")
     )
+    of_groups = select(*columns).where((role_bindings.c.holder_type == "group") & role_bindings.c.holder_id.in_(mine))
     return union_all(own, of_groups) if here is None else union_all(own.where(here), of_groups.where(here))
 
 
@@ -165,6 +162,42 @@ def _filters(role: str | None, holder: tuple[str, str] | None, resource: str | N
     if resource is not None:
         found.append(role_bindings.c.resource == resource)
     return found
+
+
+def users_who_may_hold(
+    conn: Connection, roles: Collection[str], resource: str, *, after: str, limit: int
+) -> Sequence[Row[Any]]:
+    """Return active users to whom one of the roles is bound, by groups too, in the whole tenant or for a resource.
+
+    By folded username, those after one; whether a binding holds now is not looked at.
+    """
+    c = role_bindings.c
+    here = c.role.in_(roles) & c.resource.in_(["", resource])
+    direct = select(c.holder_id).where(here & (c.holder_type == "user"))
+    by_group = (
+        select(group_members.c.user_id)
+        .join(role_bindings, (c.holder_type == "group") & (c.holder_id == group_members.c.group_id))
+        .where(here)
+    )
+    query = select(users).where((users.c.state == "active") & users.c.id.in_(union_all(direct, by_group)))
+    return conn.execute(query.where(users.c.username_key > after).order_by(users.c.username_key).limit(limit)).all()
+
+
+def clients_who_may_hold(
+    conn: Connection, roles: Collection[str], resource: str, *, after: str, limit: int
+) -> list[str]:
+    """Return the ids of clients to which one of the roles is bound, in order, those after one."""
+    c = role_bindings.c
+    here = c.role.in_(roles) & c.resource.in_(["", resource]) & (c.holder_type == "client") & (c.holder_id > after)
+    return list(conn.execute(select(c.holder_id).where(here).distinct().order_by(c.holder_id).limit(limit)).scalars())
+
+
+def known_resources(conn: Connection, kind: str, *, after: str, limit: int) -> list[str]:
+    """Return the resources of a type that a role is bound for, in order, those after one."""
+    c = role_bindings.c
+    first, last = max(f"{kind}:", after), f"{kind};"  # the character after the colon
+    here = (c.resource > first) & (c.resource < last) & (c.resource != "")
+    return list(conn.execute(select(c.resource).where(here).distinct().order_by(c.resource).limit(limit)).scalars())
 
 
 def insert_one(conn: Connection, **values: Any) -> None:
