@@ -247,6 +247,7 @@ def test_every_refusal_is_kept(shared: World) -> None:
     ):
         record = record_of(shared.house, answer.json["request_id"])
         assert record["path"].startswith("/clientms/tenants/acme/clients")
+        assert record["tenant"] == shared.tenants["acme"].id
         assert token not in json.dumps(record)
 
 
