@@ -235,19 +235,19 @@ def test_a_lost_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.dump() == before
 
 
-def test_every_refusal_is_kept(shared: World) -> None:
+def test_every_refusal_is_kept(world: World) -> None:
     """Interfaces §2 (`idp explain`): a record with check, section, reason and fix under the request_id, without the token."""
-    token = shared.token()
+    token = world.token()
     for answer in (
-        shared.clients("GET", "/nothing", token=token),
-        shared.clients("POST", "", {"client_name": 5}, token=token),
-        shared.clients("GET", token="ey" + token),
-        shared.clients("GET", token=shared.token("acme", "nobody")),
-        shared.clients("POST", "", raw=b"{", token=token),
+        world.clients("GET", "/nothing", token=token),
+        world.clients("POST", "", {"client_name": 5}, token=token),
+        world.clients("GET", token="ey" + token),
+        world.clients("GET", token=world.token("acme", "nobody")),
+        world.clients("POST", "", raw=b"{", token=token),
     ):
-        record = record_of(shared.house, answer.json["request_id"])
+        record = record_of(world.house, answer.json["request_id"])
         assert record["path"].startswith("/clientms/tenants/acme/clients")
-        assert record["tenant"] == shared.tenants["acme"].id
+        assert record["tenant"] == world.tenants["acme"].id
         assert token not in json.dumps(record)
 
 
