@@ -14,7 +14,7 @@ from idp.identity.administrators import keeping
 from idp.store.tenant import clients, groups, role_bindings, roles, users
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from idp.access.granting import Granter
     from idp.store.db import Database
@@ -52,29 +52,23 @@ class Bindings:
         """Take the tenant's database."""
         self._database = database
 
-    def list_some(
-        self,
-        *,
-        limit: int,
-        offset: int = 0,
-        role: str | None = None,
-        holder: tuple[str, str] | None = None,
-        resource: str | None = None,
-    ) -> tuple[list[Row[Any]], int]:
-        """Return bindings in the order in which they were made, and how many there are."""
+    def search(self, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of bindings, and how many there are; parameters of :func:`idp.store.tenant.role_bindings.search`."""
         with self._database.reading() as conn:
-            found = role_bindings.list_some(
-                conn, limit=limit, offset=offset, role=role, holder=holder, resource=resource
-            )
-            return list(found), role_bindings.count(conn, role=role, holder=holder, resource=resource)
+            return role_bindings.search(conn, **window)
 
     def get(self, binding_id: str) -> Row[Any]:
         """Return a binding; raises :class:`NotFound`."""
         with self._database.reading() as conn:
             return _get(conn, binding_id)
 
-    def create(self, wanted: Wanted, *, granter: Granter) -> Row[Any]:
-        """Give a role; raises :class:`Invalid`, :class:`Conflict` for what is given already, or ``MoreThanHeld``."""
+    def create(
+        self, wanted: Wanted, *, granter: Granter, finish: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> Row[Any]:
+        """Give a role; raises :class:`Invalid`, :class:`Conflict` for what is given already, or ``MoreThanHeld``.
+
+        ``finish`` runs in the same transaction.
+        """
         stored = conditions.check(wanted.conditions)
         check_resource(wanted.resource)
         _check_end(wanted.expires_at)
@@ -102,6 +96,8 @@ class Bindings:
             )
             made = _get(conn, binding_id)
             _record(conn, "role_binding.created", granter, made)
+            if finish is not None:
+                finish(conn, made)
             return made
 
         return self._database.writing(work)
@@ -113,8 +109,12 @@ class Bindings:
         granter: Granter,
         expires_at: int | Unchanged | None = UNCHANGED,
         given: Mapping[str, Any] | Unchanged | None = UNCHANGED,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change until when a role is given, or on what conditions (``given``); the rest of a binding is what it is."""
+        """Change until when a role is given, or on what conditions (``given``); the rest of a binding is what it is.
+
+        ``require`` judges it as it is before, in the same transaction.
+        """
         values: dict[str, Any] = {}
         if not isinstance(expires_at, Unchanged):
             _check_end(expires_at)
@@ -123,7 +123,7 @@ class Bindings:
             values["conditions"] = conditions.check(given)
 
         def work(conn: Connection) -> Row[Any]:
-            row = _get(conn, binding_id)
+            row = _locked(conn, binding_id, require)
             granter.require_role(conn, row.role)
             if values:
                 with keeping(conn, is_operator=granter.by.is_operator):
@@ -134,11 +134,13 @@ class Bindings:
 
         return self._database.writing(work)
 
-    def delete(self, binding_id: str, *, granter: Granter) -> None:
-        """Take a role back; raises :class:`NotFound`, ``LastAdministrator`` or ``MoreThanHeld``."""
+    def delete(
+        self, binding_id: str, *, granter: Granter, require: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> None:
+        """Take a role back; raises :class:`NotFound`, ``LastAdministrator`` or ``MoreThanHeld``. ``require`` as of :meth:`change`."""
 
         def work(conn: Connection) -> None:
-            row = _get(conn, binding_id)
+            row = _locked(conn, binding_id, require)
             granter.require_role(conn, row.role)
             with keeping(conn, is_operator=granter.by.is_operator):
                 role_bindings.delete_one(conn, binding_id)
@@ -157,6 +159,15 @@ def _get(conn: Connection, binding_id: str) -> Row[Any]:
     found = role_bindings.find(conn, binding_id)
     if found is None:
         raise NotFound("There is no such role binding.")
+    return found
+
+
+def _locked(conn: Connection, binding_id: str, require: Callable[[Connection, Row[Any]], None] | None) -> Row[Any]:
+    found = role_bindings.find_locked(conn, binding_id)
+    if found is None:
+        raise NotFound("There is no such role binding.")
+    if require is not None:
+        require(conn, found)
     return found
 
 

@@ -206,7 +206,7 @@ def test_a_role_that_is_taken_away_is_gone_at_once(world: World) -> None:
     token = world.token("acme", "apps")
     assert world.clients("GET", token=token).status == 200
     bindings = Bindings(world.database())
-    (row,), _ = bindings.list_some(limit=10, holder=("user", world.people["acme", "apps"]))
+    (row,), _ = bindings.search(limit=10, filters={"holder_type": "user", "holder_id": world.people["acme", "apps"]})
     bindings.delete(row.id, granter=Granter(By("operator")))
     refused(world.clients("GET", token=token), 403, "permission_required")
 
