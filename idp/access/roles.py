@@ -181,14 +181,20 @@ class Roles:
         return self._database.writing(work)
 
     def change_permission(
-        self, name: str, description: str, *, by: By, require: Callable[[Connection, Row[Any]], None] | None = None
+        self,
+        name: str,
+        description: str | None,
+        *,
+        by: By,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change what is said of a permission; raises :class:`NotFound`."""
-        _check_description(description)
+        """Change what is said of a permission, where that is not None; raises :class:`NotFound`."""
+        _check_description(description or "")
 
         def work(conn: Connection) -> Row[Any]:
             _judge(conn, lambda: _get_permission(conn, name), require)
-            own_permissions.change(conn, name, description)
+            if description is not None:
+                own_permissions.change(conn, name, description)
             _record(conn, "permission.updated", by, {"permission": name})
             return _get_permission(conn, name)
 
