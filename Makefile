@@ -37,8 +37,9 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 bench: $(VENV)/.installed-test  ## throughput and latency beside other servers, as ratios of one run
 	$(BIN)/python -m bench $(ARGS)
 
-soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at random, then an audit of the database
+soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at random, an audit of the database, then ten of fuzzing
 	$(BIN)/python -m pytest tests/soak -m soak -s $(ARGS)
+	IDP_TEST_FUZZ_EXAMPLES=800 $(BIN)/python -m pytest tests/api/test_fuzzed.py $(ARGS)
 
 docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
 	$(BIN)/python docs/generate_settings.py

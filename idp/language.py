@@ -12,10 +12,10 @@ import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +31,12 @@ DOMAIN = "idp"
 AVAILABLE: tuple[str, ...] = (DEFAULT, *sorted(found.parts[-3] for found in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.po")))
 # The source is British English; its dates (29 November 2026, 07:03) are read alike everywhere.
 _LOCALES = {DEFAULT: "en-GB"}
+_UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+    ("day", 86_400),
+    ("hour", 3600),
+    ("minute", 60),
+    ("second", 1),
+)
 _PLACEHOLDER = re.compile(r"%(?:%|\(([A-Za-z_]\w*)\)s)")
 
 
@@ -186,6 +192,19 @@ def format_date(moment: int, tz: tzinfo = UTC) -> str:
     from babel import dates
 
     return dates.format_date(datetime.fromtimestamp(moment, tz), "long", locale=_locale(_current.get().tag))
+
+
+def format_duration(seconds: int) -> str:
+    """Return how long something lasts, in the largest unit that says it exactly: 1 day, 90 minutes, 7 days."""
+    from babel import dates
+
+    unit, _ = next(each for each in _UNITS if seconds % each[1] == 0)
+    return dates.format_timedelta(
+        timedelta(seconds=seconds),
+        granularity=unit,
+        threshold=float("inf"),  # Babel would round up to a larger unit
+        locale=_locale(_current.get().tag),
+    )
 
 
 def format_number(number: float) -> str:

@@ -18,6 +18,7 @@ from idp import language
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_END_OF_SENTENCE = re.compile(r"(?<=[^\W\d_]{2})\.\s+(?=[^\W\d_])")  # not that of an abbreviation
 _TAG = re.compile(r"</?(?:strong|em|bdi|code)>")
 
 
@@ -32,7 +33,21 @@ def install(environment: jinja2.Environment) -> None:
         format_datetime=_unfolded(language.format_datetime),
         format_date=_unfolded(language.format_date),
         format_number=_unfolded(language.format_number),
+        duration=_unfolded(duration),
+        parted=parted,
     )
+
+
+def duration(minutes: int) -> str:
+    """Return a number of minutes as people say how long something lasts."""
+    return language.format_duration(60 * minutes)
+
+
+def parted(text: str) -> tuple[str, str]:
+    """Return an error's words as a heading, which ends without a full stop, and what follows its first sentence."""
+    heading, *more = _END_OF_SENTENCE.split(text.strip(), maxsplit=1)
+    rest = more[0].rstrip(".") + "." if more else ""
+    return heading if heading.endswith("..") else heading.removesuffix("."), rest
 
 
 def bdi(name: object) -> Markup:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from idp.account.protocol import ROOT
 from idp.errors import NotFound
 from idp.flow import browser_state, pages, remembered, session
 from idp.identity import accounts, notices
 from idp.identity.accounts import fold
 from idp.language import N_, gettext
+from idp.web.http import redirect
 
 if TYPE_CHECKING:
     from idp.account.visit import Visit
     from idp.feature import Handler
     from idp.oauth.server import TenantServer
-    from idp.store.rows import Connection
+    from idp.store.rows import Connection, Row
     from idp.web.http import Request, Response
 
+PATH, DONE_PATH = f"{ROOT}/delete", f"{ROOT}/deleted"
 LONGEST = 320  # characters of what was typed that are shown again
 
 
@@ -44,16 +48,23 @@ def submit(visit: Visit) -> Response:
         sentence = gettext(N_("Type the name of your account exactly as it is shown"))
         return _page(visit, typed[:LONGEST], [("username", sentence)], 400)
 
-    def tell(conn: Connection) -> None:
+    def tell(conn: Connection, user: Row[Any]) -> None:
         notices.tell(conn, server.services.mailer, server.tenant, "account_deleted", user.email, visit.origin)
 
-    accounts.delete_user(server.database, user.id, by=visit.by, also=tell)
+    with suppress(NotFound):  # a second click that came while the first was under way
+        accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
     server.services.spool.touch(server.tenant.id)
-    # Without the switch: its address is nothing to come back to.
-    answer = pages.page(server, visit.request, "account_deleted.html", has_switch=False)
+    answer = redirect(303, f"{server.tenant.base_path}{DONE_PATH}")
     answer.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]
     answer.headers += remembered.renamed(server, visit.request, user.username, None)
     return answer
+
+
+def done(server: TenantServer, request: Request) -> Response:
+    """Answer the last page, which needs no session, for there is none any more; who has one has an account, and is led there."""
+    if session.current(server, request) is not None:
+        return redirect(303, f"{server.tenant.base_path}{ROOT}")
+    return pages.page(server, request, "account_deleted.html")
 
 
 def _page(visit: Visit, value: str | None, errors: list[tuple[str | None, str]], status: int = 200) -> Response:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 PATH = "/account/email"
+SENT_PATH = f"{PATH}/sent"
 CONFIRM_PATH = email_change.PATH
 LONGEST = 320  # characters of what was typed that are shown again
 
@@ -31,7 +32,7 @@ def show(visit: Visit) -> Response:
 
 
 def submit(visit: Visit) -> Response:
-    """Send a link to the address; whether it belongs to somebody is not said."""
+    """Send a link to the address; whether it belongs to somebody is not said, and nothing is sent again by a reload."""
     typed = visit.field("email").strip()
     server = visit.server
     if not typed or len(typed) > LONGEST:
@@ -54,8 +55,15 @@ def submit(visit: Visit) -> Response:
         return answer
     except Invalid as error:
         return _page(visit, typed, [("email", gettext(error.title).rstrip("."))], 400)
-    server.services.spool.touch(server.tenant.id)
-    return visit.page("account_email_sent.html", address=wanted, minutes=email_change.LIFETIME // 60)
+    return visit.leading_to(SENT_PATH, email=wanted)
+
+
+def show_sent(visit: Visit) -> Response:
+    """Answer the page that follows every request, as often as it is loaded; opened by itself it leads to the form."""
+    form, address = f"{visit.server.tenant.base_path}{PATH}", visit.typed.get("email")
+    if address is None:
+        return redirect(303, form, visit.set_cookies)
+    return visit.page("account_email_sent.html", address=address, minutes=email_change.LIFETIME // 60, another_url=form)
 
 
 def show_link(server: TenantServer, request: Request) -> Response:

@@ -75,7 +75,7 @@ def _change(visit: Visit, current: str, new: str) -> Response:
             also=tell,
         )
     except Invalid as error:
-        return _page(visit, [("new_password", error.title.rstrip("."))], 400)
+        return _page(visit, [("new_password", error.errors.get("password", error.title))], 400)
     return visit.done("password")
 
 

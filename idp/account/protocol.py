@@ -23,12 +23,24 @@ if TYPE_CHECKING:
 
 ROOT = "/account"
 AGAIN = "again"  # the parameter that names the interaction whose typed texts a page shows once more
+# What is not kept behind the tenant's terms: whoever does not accept new ones may take the data along, and leave.
+BEFORE_TERMS = frozenset([f"{ROOT}/data", f"{ROOT}/delete"])
 GOALS = frozenset(
     [
         ROOT,
         *(
             f"{ROOT}/{page}"
-            for page in ("profile", "email", "password", "sessions", "applications", "history", "data", "delete")
+            for page in (
+                "profile",
+                "email",
+                "email/sent",
+                "password",
+                "sessions",
+                "applications",
+                "history",
+                "data",
+                "delete",
+            )
         ),
     ]
 )
@@ -73,6 +85,7 @@ def asked(goal: str, *, max_age: int | None, user: Row[Any] | None, typed: Mappi
         "return_host": "",
         "restart": goal,
         "goal": goal,
+        "before_terms": goal in BEFORE_TERMS,
         "typed": dict(typed),
     }
 

@@ -19,6 +19,7 @@ _PAGES: tuple[tuple[str, Page, Page | None, bool], ...] = (
     ("", overview.show, None, False),
     ("/profile", profile.show, profile.submit, False),
     ("/email", email.show, email.submit, True),
+    ("/email/sent", email.show_sent, None, False),
     ("/password", password.show, password.submit, True),
     ("/sessions", sessions.show, sessions.submit, False),
     ("/applications", applications.show, applications.submit, False),
@@ -29,7 +30,7 @@ _PAGES: tuple[tuple[str, Page, Page | None, bool], ...] = (
 
 
 def _endpoint(path: str, methods: tuple[str, ...], handle: Handler) -> Endpoint:
-    if path == f"{ROOT}/delete":
+    if path in (deletion.PATH, deletion.DONE_PATH):
         handle = deletion.where_allowed(handle)
     return Endpoint("account", path, methods, answered(handle), is_hot=True, audience="person")
 
@@ -45,6 +46,7 @@ def _endpoints() -> tuple[Endpoint, ...]:
     ]
     return (
         *found,
+        _endpoint(deletion.DONE_PATH, ("GET",), deletion.done),
         _endpoint(email.CONFIRM_PATH, ("GET",), email.show_link),
         _endpoint(email.CONFIRM_PATH, ("POST",), email.submit_link),
     )

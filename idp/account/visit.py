@@ -111,7 +111,7 @@ class Visit:
             {
                 "url": f"{base}{protocol.ROOT}{path}",
                 "words": gettext(words),
-                "is_current": self.path == f"{protocol.ROOT}{path}",
+                "is_current": self.path.removesuffix("/sent") == f"{protocol.ROOT}{path}",
             }
             for path, words in _NAVIGATION
             if path != "/delete" or settings.account_self_deletion
@@ -132,6 +132,17 @@ class Visit:
         )
         answer.headers += self.set_cookies
         return answer
+
+    def leading_to(self, path: str, **typed: str) -> Response:
+        """Answer a form that was followed: on to a page that shows some of what was typed, which no address has to carry."""
+        server = self.server
+        asked = protocol.asked(path, max_age=None, user=self.session, typed=typed)
+        made = interactions.new(protocol.AccountProtocol.name, "", asked)
+        lifetime = server.tenant.settings.interaction_lifetime
+        made = interactions.store(server.database, made, browser=self.browser, lifetime=lifetime)
+        server.database.writing(lambda conn: interactions.finish(conn, made, self.session.id))
+        server.services.spool.touch(server.tenant.id)
+        return redirect(303, f"{server.tenant.base_path}{path}?{protocol.AGAIN}={made.id}", self.set_cookies)
 
     def done(self, what: str, path: str | None = None) -> Response:
         """Answer a form that was followed: back to a page, which says what was done."""

@@ -19,6 +19,7 @@ from idp.errors import IdpError, Invalid, NotFound, Refusal, refusal_of
 from idp.tenancy.context import entered
 from idp.tenancy.tenant import SYSTEM
 from idp.web import cors
+from idp.web.headers import json_headers
 from idp.web.http import Response
 from idp.web.logs import get_logger
 from idp.web.problems import InternalError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from idp.api.operations import Operation, Reply, Service, Surroundings
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Request
+    from idp.web.ratelimit import Verdict
 
 _EXPOSED = (
     "x-correlation-id", "www-authenticate", "retry-after", "etag", "location", "allow", "idempotency-replayed",
@@ -89,6 +91,7 @@ class ServiceApi:
 
     def _respond(self, http: Request, rest: str) -> Response:
         tenant: Tenant | None = None
+        verdict: Verdict | None = None
         try:
             operation, path = self._found(http, rest)
             http.endpoint = f"{self.service.name}.{operation.name}"
@@ -111,13 +114,13 @@ class ServiceApi:
                     self._around,
                 )
                 response = self._done(call, operation.handle)
-            response.headers += verdict.headers if verdict is not None else []
         except IdpError as error:
             self._record(http, rest, tenant, error)
             response = answered(error, http.correlation_id, self._around.settings.public_url)
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=http.correlation_id, endpoint=http.endpoint)
             response = answered(InternalError(), http.correlation_id, self._around.settings.public_url)
+        response.headers += verdict.headers if verdict is not None else []
         return response
 
     def _found(self, http: Request, rest: str) -> tuple[Operation, dict[str, str]]:
@@ -190,10 +193,13 @@ def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
     if is_repeated:
         headers.append(idempotency.REPLAYED)
     if reply.etag is not None and operation.method == "GET" and preconditions.is_unchanged(call.http, reply.etag):
-        return Response(304, [*headers, ("cache-control", "no-store")])
+        return Response(304, [*json_headers(), *headers])
     if operation.answer is None:
-        return Response(operation.status, [*headers, ("cache-control", "no-store")])
+        return Response(operation.status, [*json_headers(), *headers])
     # What leaves is what the document says: a model that does not fit is a defect, and never sent.
     shown = operation.answer.model_validate(reply.document)
-    mine = [("content-type", JSON), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
-    return Response(operation.status, [*mine, *headers], shown.model_dump_json(exclude_none=True).encode())
+    return Response(
+        operation.status,
+        [("content-type", JSON), *json_headers(), *headers],
+        shown.model_dump_json(exclude_none=True).encode(),
+    )

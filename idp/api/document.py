@@ -49,7 +49,12 @@ _HEADERS: Mapping[str, dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds until there are more.", "schema": {"type": "integer"}},
 }
 _RATE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-_OF_STATUS = {401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_OF_STATUS = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After", *_RATE),
+    503: ("Retry-After",),
+}
 
 
 def error_codes(operation: Operation) -> list[Code]:

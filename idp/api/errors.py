@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from idp.api.codes import CODES, doc_url
-from idp.errors import Conflict, Forbidden, IdpError, Invalid, NotFound
+from idp.errors import Conflict, Forbidden, IdpError, Invalid, NotFound, TooManyRequests
 from idp.web.problems import problem
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class MethodNotAllowed(ApiError):
     """RFC 9110 §15.5.6."""
 
     code, status, title = "method_not_allowed", 405, "This address does not take requests of this method."
+
+
+class TooOften(ApiError, TooManyRequests):
+    """A limit of rate; the answer says which, and when there is room again."""
 
 
 class OwnClient(Conflict):

@@ -13,7 +13,7 @@ from idp.access import audiences, claims, policy
 from idp.access.conditions import Context
 from idp.access.granting import Granter
 from idp.access.policy import Subject
-from idp.api.errors import PermissionRequired, TokenMissing, TokenRefused, nothing_here
+from idp.api.errors import PermissionRequired, TokenMissing, TokenRefused, TooOften, nothing_here
 from idp.api.operations import Caller
 from idp.clock import now
 from idp.errors import refused
@@ -61,19 +61,24 @@ class Guard:
         tenant = find_tenant(self._around, path["tenant_id"])
         is_limited = tenant is None or tenant.settings.rate_limits != "off"
         if is_limited:
-            self._around.limiter.hit(f"{self._service.name} {http.remote_addr}", RATE_OF_ADDRESS).require()
+            self._allowed(f"{self._service.name} {http.remote_addr}", RATE_OF_ADDRESS)
         home, live = self._authenticated(http, tenant)
         caller, context = self._caller(http, tenant, home, live)
         verdict = None
         if is_limited:
             name = f"{self._service.name} {home.tenant.id} {caller.subject.type}:{caller.subject.id}"
-            verdict = self._around.limiter.hit(name, RATE_OF_CALLER)
-            verdict.require()
+            verdict = self._allowed(name, RATE_OF_CALLER)
         # Before it is said whether there is such a tenant: who has no power over tenants does not learn which there are.
         self._require_permission(operation, path, tenant, caller, live, context)
         if tenant is None:
             raise nothing_here()
         return caller, tenant, verdict
+
+    def _allowed(self, key: str, rule: Rule) -> Verdict:
+        verdict = self._around.limiter.hit(key, rule)
+        if not verdict.allowed:
+            raise TooOften(headers=verdict.headers, retry_after=verdict.reset_after)
+        return verdict
 
     # -- the token ------------------------------------------------------------------------------------------------
 

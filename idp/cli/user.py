@@ -20,10 +20,12 @@ from idp.cli.invite import COMMANDS
 from idp.cli.opening import OPERATOR, opened_tenant
 from idp.cli.user_import import import_users
 from idp.identity import accounts, kept_accounts, lifecycle, notices, unlocking
+from idp.language import format_duration
 from idp.store.tenant import role_bindings, users
 
 if TYPE_CHECKING:
     from idp.cli.opening import Place
+    from idp.identity.notices import Tell
     from idp.store.rows import Connection, Row
 
 MOST_LISTED = 1000
@@ -159,10 +161,10 @@ def set_password(out: Output, *, tenant: str, username: str, password_stdin: boo
 @click.argument("username")
 @json_option
 def disable(out: Output, tenant: str, username: str) -> None:
-    """Keep a user from signing in; sessions and tokens end now."""
+    """Keep a user from signing in and tell the user by mail; sessions and tokens end now."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        accounts.disable_user(place.database, row.id, by=OPERATOR)
+        accounts.disable_user(place.database, row.id, by=OPERATOR, tell=_tell(place, "account_disabled"))
         out.result(
             _document(place, _by_id(place, row.id)), f"{row.username} is disabled; sessions and tokens have ended."
         )
@@ -173,10 +175,10 @@ def disable(out: Output, tenant: str, username: str) -> None:
 @click.argument("username")
 @json_option
 def enable(out: Output, tenant: str, username: str) -> None:
-    """Let a disabled user sign in again."""
+    """Let a disabled user sign in again and tell the user by mail."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        accounts.enable_user(place.database, row.id, by=OPERATOR)
+        accounts.enable_user(place.database, row.id, by=OPERATOR, tell=_tell(place, "account_enabled"))
         out.result(_document(place, _by_id(place, row.id)), f"{row.username} can sign in again.")
 
 
@@ -189,17 +191,17 @@ def enable(out: Output, tenant: str, username: str) -> None:
 )
 @json_option
 def delete(out: Output, *, tenant: str, username: str, confirmation: str | None, keep: bool) -> None:
-    """Delete a user for good, with consents and roles; sessions and tokens end now."""
+    """Delete a user for good, with consents and roles, and tell the user by mail; sessions and tokens end now."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
         if keep:
-            kept_accounts.delete(place.database, row.id, by=OPERATOR)
-            days = place.tenant.settings.deleted_account_retention // 86400
-            done = f"{row.username} is deleted; for {days} days: idp user restore {place.tenant.slug} {row.username}"
+            kept_accounts.delete(place.database, row.id, by=OPERATOR, tell=_tell(place, "account_removed"))
+            kept = format_duration(place.tenant.settings.deleted_account_retention)
+            done = f"{row.username} is deleted; for {kept}: idp user restore {place.tenant.slug} {row.username}"
         else:
             warning = f"This deletes the user {row.username} of tenant {place.tenant.slug} for good."
             confirm(row.username, confirmation, warning)
-            accounts.delete_user(place.database, row.id, by=OPERATOR)
+            accounts.delete_user(place.database, row.id, by=OPERATOR, tell=_tell(place, "account_removed"))
             done = f"{row.username} is deleted."
         out.result({"id": row.id, "username": row.username, "state": "deleted", "is_kept": keep}, done)
 
@@ -209,10 +211,10 @@ def delete(out: Output, *, tenant: str, username: str, confirmation: str | None,
 @click.argument("username")
 @json_option
 def restore(out: Output, tenant: str, username: str) -> None:
-    """Give a user that was deleted with --keep its account back; it must sign in again."""
+    """Give a user that was deleted with --keep its account back and tell the user by mail; it must sign in again."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        state = kept_accounts.restore(place.database, row.id, by=OPERATOR)
+        state = kept_accounts.restore(place.database, row.id, by=OPERATOR, tell=_tell(place, "account_restored"))
         out.result(_document(place, _by_id(place, row.id)), f"{row.username} is restored and {state}.")
 
 
@@ -221,15 +223,21 @@ def restore(out: Output, tenant: str, username: str) -> None:
 @click.argument("username")
 @json_option
 def unlock(out: Output, tenant: str, username: str) -> None:
-    """End a lock that too many failed sign-ins have begun."""
+    """End a lock that too many failed sign-ins have begun and tell the user by mail."""
     with opened_tenant(tenant) as place:
         row = _find(place, username)
-        unlocking.unlock(place.database, row.id, by=OPERATOR)
+        unlocking.unlock(
+            place.database, place.tenant.settings, row.id, by=OPERATOR, tell=_tell(place, "account_unlocked")
+        )
         out.result(_document(place, _by_id(place, row.id)), f"{row.username} is not locked.")
 
 
 for command in COMMANDS:
     user.add_command(command)
+
+
+def _tell(place: Place, what: str) -> Tell:
+    return notices.by_operator(place.installation.services.mailer, place.tenant, what)
 
 
 def _find(place: Place, username: str) -> Row[Any]:

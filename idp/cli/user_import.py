@@ -47,9 +47,12 @@ class _Import:
     created: int = 0
     there: int = 0
     bad: int = 0
+    shared: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
-    waiting: list[tuple[Row, Person]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[tuple[Row, Person, int | None]] = field(default_factory=list)  # the line before with the same address
     seen: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, int] = field(default_factory=dict)
 
     def take(self, row: Row) -> None:
         """Judge a row, and store the batch that it fills."""
@@ -66,7 +69,9 @@ class _Import:
             self.complain(row.line, f"Line {self.seen[who.key]} has the same username.")
             return
         self.seen[who.key] = row.line
-        self.waiting.append((row, who))
+        before = next((self.addresses[each] for each in sorted(who.addresses) if each in self.addresses), None)
+        self.addresses |= dict.fromkeys(who.addresses - self.addresses.keys(), row.line)
+        self.waiting.append((row, who, before))
         if len(self.waiting) >= BATCH:
             self.store()
 
@@ -75,7 +80,8 @@ class _Import:
         batch, self.waiting = self.waiting, []
         if not batch:
             return
-        people = [who for _, who in batch]
+        people = [who for _, who, _ in batch]
+        is_shared = user_import.are_shared(self.place.database, people)
         if self.is_dry:
             outcomes = user_import.look_up(self.place.database, people)
         else:
@@ -84,9 +90,17 @@ class _Import:
             outcomes = user_import.store(self.place.database, people, by=OPERATOR, details=details)
         self.created += outcomes.count(CREATED)
         self.there += outcomes.count(THERE)
-        for (row, _), said in zip(batch, outcomes, strict=True):
+        for (row, _, before), is_known, said in zip(batch, is_shared, outcomes, strict=True):
+            if said == CREATED and (before is not None or is_known):
+                self.warn(row.line, f"Line {before}" if before is not None else "An account that was there before")
             if said not in (CREATED, THERE):
                 self.complain(row.line, said)
+
+    def warn(self, line: int, who: str) -> None:
+        """Note a row that was taken, but whose address is not its own."""
+        self.shared += 1
+        if len(self.warnings) < MOST_NAMED:
+            self.warnings.append({"line": line, "warning": f"{who} has the same email address."})
 
     def complain(self, line: int, sentence: str) -> None:
         """Note a bad row."""
@@ -138,6 +152,11 @@ def import_users(
             out.note(f"Line {problem['line']}: {problem['problem']}")
         if work.bad > MOST_SHOWN:
             out.note(f"{work.bad - MOST_SHOWN} more bad rows; --json names up to {MOST_NAMED}.")
+    if work.shared > 0 and not out.is_json:
+        for warning in work.warnings[:MOST_SHOWN]:
+            out.note(f"Warning, line {warning['line']}: {warning['warning']}")
+        if work.shared > MOST_SHOWN:
+            out.note(f"{work.shared - MOST_SHOWN} more warnings; --json names up to {MOST_NAMED}.")
     document = {
         "tenant": place.tenant.slug,
         "file": file,
@@ -149,6 +168,8 @@ def import_users(
         "already_there": work.there,
         "bad": work.bad,
         "problems": work.problems,
+        "shared_addresses": work.shared,
+        "warnings": work.warnings,
     }
     out.result(document, _summary(document))
     if work.bad:
@@ -176,6 +197,7 @@ def _summary(report: Mapping[str, Any]) -> str:
         f"{report['created']} users {made}",
         f"{report['already_there']} already there",
         f"{report['bad']} bad rows",
+        *([f"{report['shared_addresses']} with an address that another account has"] if report["warnings"] else []),
     ]
     begun = f"After line {report['began_after_line']}: " if report["began_after_line"] else ""
     ended = " Stopped at a bad row." if report["stopped"] else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from idp.errors import TooManyRequests, refusal_of
 from idp.flow import pages, plain_forms
 from idp.flow.preamble import PARAMETER
-from idp.identity import recovery
+from idp.identity import lockout, recovery
 from idp.identity.accounts import LONGEST_USERNAME
 from idp.language import N_, gettext
 from idp.web.http import redirect
@@ -65,6 +65,7 @@ def sent(server: FlowServer, request: Request) -> Response:
         request,
         "recovery_sent.html",
         minutes=server.tenant.settings.recovery_lifetime // 60,
+        wait_minutes=lockout.minutes(server.tenant.settings),
         again_url=_address(server, PATH, _interaction(request)),
         **found,
     )

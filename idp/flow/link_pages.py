@@ -13,7 +13,7 @@ from idp import opaque
 from idp.errors import Invalid, Refusal, Unavailable
 from idp.flow import pages, plain_forms
 from idp.flow.preamble import PARAMETER
-from idp.identity import invitations, link_use, password_history, recovery, unlocking
+from idp.identity import invitations, link_use, lockout, password_history, recovery, unlocking
 from idp.identity.accounts import By
 from idp.identity.link_use import Gone, Opened
 from idp.identity.password_rules import names_of
@@ -153,6 +153,7 @@ class LinkPage:
             "link_gone.html",
             status=error.status,
             kind=self.kind,
+            wait_minutes=lockout.minutes(server.tenant.settings),
             recover_url=f"{server.tenant.base_path}/recover",
             applications_url=f"{server.tenant.base_path}/start",
         )

@@ -12,7 +12,7 @@ from idp.errors import Invalid, Unavailable
 from idp.flow import pages
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
-from idp.identity import accounts
+from idp.identity import accounts, notices
 from idp.identity.password_rules import names_of
 from idp.identity.password_strength import strength
 from idp.identity.passwords import check_new_password, normalised
@@ -66,6 +66,7 @@ class PasswordChange:
         if errors:
             return self._page(context, errors, 400, strength(new, names))
         by = accounts.By(user.id, request.remote_addr, request.correlation_id)
+        origin = notices.Origin(request.remote_addr, request.headers.get("user-agent"))
         try:
             if (
                 not server.tenant.settings.password_history
@@ -73,7 +74,16 @@ class PasswordChange:
             ):
                 return self._page(context, [("new_password", N_("The new password is the one you have now"))], 400)
             accounts.set_password(
-                server.database, server.services.hasher, server.tenant, user, new, by=by, keep_session=live.id
+                server.database,
+                server.services.hasher,
+                server.tenant,
+                user,
+                new,
+                by=by,
+                keep_session=live.id,
+                also=lambda conn: notices.tell(
+                    conn, server.services.mailer, server.tenant, "password_changed", user.email, origin
+                ),
             )
         except Invalid as refused:  # it was one before
             errors = [("new_password", refused.errors.get("password", refused.title))]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from idp.web.http import Request
 
 CODE_PATH = f"{PATH}/code"
+SENT = "sent"  # the parameter that says that another mail has just been sent
 _LONGEST_EMAIL = 254
 _BUSY = N_("Too many people are signing up. Please try again in a moment")
 _TOO_MANY = N_("There were too many sign-ups from here or for this address. Please try again in an hour")
@@ -56,7 +57,7 @@ class NoSignUp(IdpError):
     """The tenant lets nobody sign up."""
 
     code, status = "signup_off", 404
-    title = "Nobody can make an account here. Ask whoever runs this service for one."
+    title = N_("Nobody can make an account here. Ask whoever runs this service for one.")
 
 
 class SignUp:
@@ -182,7 +183,9 @@ class SignUpCode:
     def show(self, context: Context) -> Response:
         """Answer the form for the code."""
         row = _pending(context)
-        return redirect(303, context.url_of(PATH)) if row is None else self._page(context, row, [])
+        if row is None:
+            return redirect(303, context.url_of(PATH))
+        return self._page(context, row, [], is_sent=(SENT, "yes") in context.request.args)
 
     def submit(self, context: Context) -> Response:
         """Judge the code, send another, or go to the sign-in."""
@@ -245,7 +248,7 @@ class SignUpCode:
         with announced(server.database):
             is_sent = context.write(lambda conn: signup.send_again(conn, server, row))
         if is_sent:
-            return self._page(context, row, [], is_sent=True)
+            return redirect(303, f"{context.url_of(CODE_PATH)}&{SENT}=yes", context.set_cookies)
         is_early = row.sendings < signup.SENDINGS and row.sent_at > now() - signup.PAUSE
         return self._page(context, row, [(None, gettext(_WAIT if is_early else _SENT_ENOUGH))], status=429)
 

@@ -1,6 +1,7 @@
 """The step in which a person accepts the tenant's terms when there are new ones.
 
-A tenant without terms costs nothing: which version is in force is kept with the tenant's server.
+Whoever does not accept them goes on with nothing, but keeps what is theirs by law: the page leads to one's own data and, where the
+tenant has it, to the deletion of the account, and neither is kept behind the terms (GDPR Articles 17, 20 and 7(3)). A tenant without terms costs nothing: which version is in force is kept with the tenant's server.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class TermsStep:
         """Say whether there are terms that the signed-in person has not accepted."""
         wanted, live = context.server.terms, context.session
         if wanted is None or live is None:
+            return False
+        if context.interaction.request.get("before_terms"):
             return False
         if context.interaction.state.get("terms") == [live.user_id, wanted.version]:
             return False
@@ -69,6 +72,8 @@ class TermsStep:
         wanted = context.server.terms
         if wanted is None:
             return proceed(context)
+        account = f"{context.server.tenant.base_path}/account"
+        may_delete = context.server.tenant.settings.account_self_deletion
         return pages.interaction_page(
             context.server,
             context.request,
@@ -77,6 +82,8 @@ class TermsStep:
             status=status,
             action=context.url_of(self.path),
             csrf=form_token(context, self),
+            data_url=f"{account}/data",
+            delete_url=f"{account}/delete" if may_delete else None,
             terms={"version": wanted.version, "url": wanted.url_for(language.current().tag)},
             errors=errors,
         )

@@ -26,6 +26,7 @@ from idp.store.tenant import consents, groups, one_time_links, role_bindings, se
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from idp.identity.notices import Tell
     from idp.identity.passwords import Hasher
     from idp.identity.profile_schema import Schema
     from idp.store.db import Database
@@ -213,12 +214,12 @@ def set_password(
 
     def work(conn: Connection) -> None:
         current = locked(conn, user.id)
-        if not lifecycle.of(current.state).password:
-            raise lifecycle.instead(current.state, "active")
         if current.password_hash != user.password_hash:
             raise Conflict(N_("The password has been changed in the meantime. Please try again."))
         if keep_session is not None and sessions.find_open(conn, keep_session) is None:
             raise Conflict(N_("You were signed out in the meantime. Please sign in and try again."))
+        if not lifecycle.of(current.state).password:  # said to operators: who had a session in such a state has none
+            raise lifecycle.instead(current.state, "active")
         ended = write_password(conn, tenant, user.id, password_hash, must_change=must_change, keep_session=keep_session)
         record(conn, "user.password_changed", user.id, by, {"sessions_ended": ended}, session_id=keep_session)
         if also is not None:
@@ -251,8 +252,11 @@ def write_password(
     return session_end.end_all_of(conn, user_id, "password_changed", but=keep_session)
 
 
-def disable_user(database: Database, user_id: str, *, by: By) -> None:
-    """Keep a user from signing in; sessions, tokens and links end now. Raises :class:`NotFound` or :class:`Conflict`."""
+def disable_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+    """Keep a user from signing in; sessions, tokens and links end now. Raises :class:`NotFound` or :class:`Conflict`.
+
+    ``tell`` is called, here as below, where something changes, with the user's row as it was before.
+    """
 
     def work(conn: Connection) -> None:
         user = locked(conn, user_id)
@@ -261,12 +265,14 @@ def disable_user(database: Database, user_id: str, *, by: By) -> None:
         with administrators.keeping(conn, is_operator=by.is_operator):
             ended = lifecycle.enter(conn, user, "disabled", "user_disabled")
         record(conn, "user.disabled", user_id, by, {"sessions_ended": ended})
+        if tell is not None and user.state != "disabled":
+            tell(conn, user)
 
     with announced(database):
         database.writing(work)
 
 
-def enable_user(database: Database, user_id: str, *, by: By) -> None:
+def enable_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
     """Let a disabled user sign in again; what was ended stays ended. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
@@ -275,23 +281,26 @@ def enable_user(database: Database, user_id: str, *, by: By) -> None:
             raise lifecycle.instead(user.state, "active")
         lifecycle.enter(conn, user, "active", "user_enabled")
         record(conn, "user.enabled", user_id, by)
+        if tell is not None and user.state != "active":
+            tell(conn, user)
 
-    database.writing(work)
+    with announced(database):
+        database.writing(work)
 
 
-def delete_user(database: Database, user_id: str, *, by: By, also: Callable[[Connection], None] | None = None) -> None:
-    """Delete a user for good, with everything that is theirs; sessions and tokens end now, ``also`` runs in the same transaction.
+def delete_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+    """Delete a user for good, with everything that is theirs; sessions and tokens end now.
 
-    Raises :class:`NotFound`, or :class:`idp.identity.administrators.LastAdministrator`.
+    Who was told of a deletion already, after which the account was kept, is not told again. Raises :class:`NotFound`, or :class:`idp.identity.administrators.LastAdministrator`.
     """
 
     def work(conn: Connection) -> None:
-        locked(conn, user_id)
+        user = locked(conn, user_id)
         with administrators.keeping(conn, is_operator=by.is_operator):
             ended = remove(conn, user_id)
         record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
-        if also is not None:
-            also(conn)
+        if tell is not None and user.state != "deleted":
+            tell(conn, user)
 
     with announced(database):
         database.writing(work)
@@ -314,7 +323,7 @@ def locked(conn: Connection, user_id: str) -> Row[Any]:
     """Return a user whose row nobody else changes until the transaction ends; raises :class:`NotFound`."""
     found = users.find_locked(conn, user_id)
     if found is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return found
 
 

@@ -81,7 +81,16 @@ def _send(
     owner = users.find_with_address(conn, fold(wanted), wanted, but=user.id)
     if owner is not None:
         if owner.state == "active":
-            mailer.enqueue(conn, tenant, "email_taken", owner.email or wanted, lifetime=LIFETIME, address=wanted)
+            language = (owner.claims or {}).get("locale")  # not that of whoever asks, who is somebody else
+            mailer.enqueue(
+                conn,
+                tenant,
+                "email_taken",
+                owner.email or wanted,
+                language=language,
+                lifetime=LIFETIME,
+                address=wanted,
+            )
         return
     payload = {"address": wanted, "old": user.email, "session": session_id}
     link = links.make(

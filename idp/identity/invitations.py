@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 KIND = lifecycle.INVITATION
 PATH = "/invitation"
+_MOST_BEFORE = 100  # links that are looked through for who invited
+_NOBODY = "recovery"  # who invited is kept no longer: the person has asked for the link
 _EXISTS = {
     "invited": "This person is invited already; to send the invitation again: idp user resend-invitation",
     "deleted": "The account of this address is deleted and kept; bring it back: idp user restore",
@@ -96,9 +98,26 @@ def send(
         conn, tenant, KIND, PATH, user_id=user.id, address=user.email, lifetime=lifetime, by=by, payload=kept
     )
     claims = user.claims or {}
-    told = {"name": claims.get("name"), "inviter": inviter, "hours": lifetime // 3600}
+    told = {"name": claims.get("name"), "inviter": inviter, "hours": lifetime // 3600, "minutes": lifetime // 60}
     language = claims.get("locale")
     mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
+
+
+def send_again(
+    conn: Connection,
+    mailer: Mailer,
+    tenant: Tenant,
+    user: Row[Any],
+    *,
+    by: str | None = None,
+    lifetime: int | None = None,
+    interaction: str | None = None,
+) -> None:
+    """Send an invited person a new link, as from whoever invited them; ``by`` is who sends it, None whoever sent the last."""
+    before = [row for row in one_time_links.list_of_user(conn, user.id, _MOST_BEFORE) if row.kind == KIND]
+    inviter = next((row.payload["inviter"] for row in before if row.payload.get("inviter")), None)
+    by = by or (before[0].created_by if before else _NOBODY)
+    send(conn, mailer, tenant, user, by=by, inviter=inviter, lifetime=lifetime, interaction=interaction)
 
 
 def resend(
@@ -108,9 +127,7 @@ def resend(
 
     def work(conn: Connection) -> None:
         user = _invited(conn, user_id)
-        before = next((row for row in one_time_links.list_of_kind(conn, KIND) if row.user_id == user_id), None)
-        inviter = before.payload.get("inviter") if before is not None else None
-        send(conn, mailer, tenant, user, by=by.actor, inviter=inviter, lifetime=lifetime)
+        send_again(conn, mailer, tenant, user, by=by.actor, lifetime=lifetime)
         record(conn, "invitation.sent", user_id, by, {"again": True})
 
     with announced(database):

@@ -16,13 +16,14 @@ from idp.jobs.outbox import announced
 from idp.store.tenant import users
 
 if TYPE_CHECKING:
+    from idp.identity.notices import Tell
     from idp.store.db import Database
     from idp.store.rows import Connection
 
 MOST = 100  # accounts that one transaction of the purge removes
 
 
-def delete(database: Database, user_id: str, *, by: By) -> None:
+def delete(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
     """Delete a user, but keep the account for the tenant's ``deleted_account_retention``, in which it can be restored.
 
     Raises :class:`NotFound` or :class:`Conflict`.
@@ -36,12 +37,14 @@ def delete(database: Database, user_id: str, *, by: By) -> None:
         with administrators.keeping(conn, is_operator=by.is_operator):
             ended = lifecycle.enter(conn, user, "deleted", "user_deleted", **kept)
         record(conn, "user.deleted", user_id, by, {"sessions_ended": ended, "is_kept": True})
+        if tell is not None:
+            tell(conn, user)
 
     with announced(database):
         database.writing(work)
 
 
-def restore(database: Database, user_id: str, *, by: By) -> str:
+def restore(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> str:
     """Give a deleted user that was kept its account back, in the state it had, which is returned; what was ended stays ended.
 
     Raises :class:`NotFound` or :class:`Conflict`.
@@ -54,9 +57,12 @@ def restore(database: Database, user_id: str, *, by: By) -> str:
         before: str = user.state_before or "disabled"
         lifecycle.enter(conn, user, before, "user_restored", deleted_at=None, state_before=None)
         record(conn, "user.restored", user_id, by, {"state": before})
+        if tell is not None:
+            tell(conn, user)
         return before
 
-    return database.writing(work)
+    with announced(database):
+        return database.writing(work)
 
 
 def purge(conn: Connection, before: int, limit: int) -> int:

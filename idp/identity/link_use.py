@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.errors import IdpError
 from idp.identity import lifecycle, links
+from idp.language import N_
 from idp.store.tenant import one_time_links, users
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Gone(IdpError):
     """The link was used, revoked or never made, or it is too old: nobody is told which."""
 
-    code, status, title = "link_gone", 410, "This link does not work any more."
+    code, status, title = "link_gone", 410, N_("This link does not work any more.")
 
 
 @dataclass(frozen=True, slots=True)

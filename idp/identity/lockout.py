@@ -67,6 +67,11 @@ def source_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
+def minutes(settings: TenantSettings) -> int:
+    """Return the minutes after which a lock has ended for sure."""
+    return -(-settings.attempts_window // 60)
+
+
 def count(conn: Connection, who: Subjects, settings: TenantSettings) -> Verdict:
     """Count one attempt in a write transaction and say whether it may be judged."""
     window = settings.attempts_window

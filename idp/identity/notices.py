@@ -15,9 +15,13 @@ from idp.identity import lifecycle
 from idp.language import current
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from idp.notify.mailer import Mailer
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
+
+    Tell = Callable[[Connection, Row[Any]], None]  # tells whose row it is what is done to the account
 
 ACCOUNT_PATH = "/account"
 _LONGEST_AGENT = 256  # characters
@@ -47,7 +51,7 @@ def tell(
 ) -> None:
     """Put a notice into the outbox; an account without an address is told nothing.
 
-    ``what`` is a constant: ``password_changed``, ``password_set``, ``email_changed``, ``sessions_ended`` or ``account_deleted``;
+    ``what`` is one of :data:`idp.notify.words.NOTICES`;
     ``language`` is that of the account, else the page's is meant.
     """
     if to is None:
@@ -67,11 +71,25 @@ def tell(
 
 
 def tell_owner(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, user: Row[Any]) -> None:
-    """Put a notice of what an operator did into the outbox, where the account's state is told anything.
+    """Put a notice of what an operator did into the outbox, where the account's state is told anything."""
+    if lifecycle.of(user.state).notices:
+        _tell_owner(conn, mailer, tenant, what, user)
 
-    There is no page whose language it could have: it is that of the account, else the tenant's.
+
+def by_operator(mailer: Mailer, tenant: Tenant, what: str) -> Tell:
+    """Return what tells a person that an operator moves the account from one state to another.
+
+    Everybody is told who has an account, a disabled one too; who is only invited has none.
     """
-    if not lifecycle.of(user.state).notices:
-        return
+
+    def tell_(conn: Connection, user: Row[Any]) -> None:
+        if user.state != "invited":
+            _tell_owner(conn, mailer, tenant, what, user)
+
+    return tell_
+
+
+def _tell_owner(conn: Connection, mailer: Mailer, tenant: Tenant, what: str, user: Row[Any]) -> None:
+    # There is no page whose language it could have: it is that of the account, else the tenant's.
     language = (user.claims or {}).get("locale") or tenant.settings.default_language
     tell(conn, mailer, tenant, what, user.email, Origin(None, None), language)

@@ -13,6 +13,7 @@ import threading
 import time
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from argon2.exceptions import InvalidHashError
@@ -86,6 +87,8 @@ class Hasher:
             if known is not None and foreign_hashes.is_foreign(known):
                 return self._judge_foreign(known, password, text)
             if not self._matches(known or self._dummy, text) or known is None:
+                if known is not None:
+                    self._make_up(known, text)
                 return False, None
             return True, None if self._argon2.is_current(known) else self._argon2.hash(text.encode())
 
@@ -103,6 +106,11 @@ class Hasher:
             return self._argon2.verify(stored, text.encode())
         except InvalidHashError:
             return stored != self._dummy and self._matches(self._dummy, text) and False
+
+    def _make_up(self, stored: str, text: str) -> None:
+        """Let a wrong password take as long with a hash of a lower cost, which an account keeps until its next sign-in."""
+        with suppress(InvalidHashError):  # it was taken for the dummy, which has today's cost
+            self._argon2.make_up(stored, text.encode())
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         with self._guard:

@@ -126,7 +126,7 @@ def sender(mailer: Mailer) -> Callable[[JobContext, Row[Any]], Sent]:
             if payload["is_over"]:
                 return "no mail: the account has had enough of them"
             if kind == lifecycle.INVITATION:
-                invitations.send(conn, mailer, tenant, user, by="recovery", interaction=payload["interaction"])
+                invitations.send_again(conn, mailer, tenant, user, interaction=payload["interaction"])
             else:
                 _send(conn, mailer, tenant, user, payload)
             by = By(user.id, payload["source"], payload["correlation_id"])

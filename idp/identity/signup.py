@@ -130,7 +130,7 @@ def begin(conn: Connection, server: SignUpServer, wanted: Wanted) -> None:
         code_expires_at=now() + CODE_LIFETIME,
         expires_at=now() + LIFETIME,
     )
-    _send(conn, server, wanted.address, wanted.language, code, is_known=owner is not None)
+    _send(conn, server, wanted.address, wanted.language, code, owner)
     _record(conn, "signup.requested", wanted, owner.id if owner is not None else None)
 
 
@@ -146,7 +146,7 @@ def send_again(conn: Connection, server: SignUpServer, row: Row[Any]) -> bool:
     )
     if not is_sent:
         return False
-    _send(conn, server, row.address, row.language, code, is_known=owner is not None)
+    _send(conn, server, row.address, row.language, code, owner)
     return True
 
 
@@ -230,12 +230,14 @@ def _hash(server: SignUpServer, signup_id: str, code: str) -> str:
 
 
 def _send(
-    conn: Connection, server: SignUpServer, address: str, language: str | None, code: str, *, is_known: bool
+    conn: Connection, server: SignUpServer, address: str, language: str | None, code: str, owner: Row[Any] | None
 ) -> None:
-    template, lifetime = ("signup_known", LIFETIME) if is_known else ("signup_code", CODE_LIFETIME)
+    template, lifetime = ("signup_known", LIFETIME) if owner is not None else ("signup_code", CODE_LIFETIME)
+    # Whoever signs up may be somebody else than the owner of the account.
+    language = ((owner.claims or {}).get("locale") if owner is not None else None) or language
     context: dict[str, Any] = (
         {"link": f"{server.tenant.issuer}/"}
-        if is_known
+        if owner is not None
         else {"code": f"{code[: DIGITS // 2]} {code[DIGITS // 2 :]}", "minutes": CODE_LIFETIME // 60}
     )
     server.services.mailer.enqueue(

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from idp.identity.link_use import Opened
+    from idp.identity.notices import Tell
     from idp.jobs.schedule import JobContext
     from idp.notify.mailer import Mailer
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
+    from idp.tenancy.settings import TenantSettings
 
 KIND = lifecycle.UNLOCK
 PATH = "/unlock"
@@ -64,7 +66,7 @@ def sender(mailer: Mailer) -> Callable[[JobContext, Row[Any]], Sent]:
             told = {
                 "username": user.username,
                 "minutes": lifetime // 60,
-                "wait_minutes": settings.attempts_window // 60,
+                "wait_minutes": lockout.minutes(settings),
             }
             language = (user.claims or {}).get("locale") or payload.get("language")
             mailer.enqueue(conn, tenant, KIND, user.email, language=language, lifetime=lifetime, link=link.url, **told)
@@ -86,15 +88,18 @@ def complete(database: Database, opened: Opened, *, by: By) -> None:
     database.writing(work)
 
 
-def unlock(database: Database, user_id: str, *, by: By) -> None:
-    """End a lock without a link; raises :class:`~idp.errors.NotFound`."""
+def unlock(database: Database, settings: TenantSettings, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+    """End a lock without a link, and ``tell`` whose account was locked; raises :class:`~idp.errors.NotFound`."""
 
     def work(conn: Connection) -> None:
         user = locked(conn, user_id)
         one_time_links.revoke_of_user(conn, user_id, KIND)
+        if tell is not None and lifecycle.state_of(conn, user, settings) == "locked":
+            tell(conn, user)
         _unlock(conn, user, by)
 
-    database.writing(work)
+    with announced(database):
+        database.writing(work)
 
 
 def _unlock(conn: Connection, user: Row[Any], by: By) -> None:

@@ -39,6 +39,12 @@ class Person:
     columns: Mapping[str, Any]
     roles: Sequence[str]
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses that mails to them go to or that they sign in by, folded."""
+        email = self.columns["email"]
+        return frozenset([*([accounts.fold(email)] if email else []), *([self.key] if "@" in self.key else [])])
+
     def __repr__(self) -> str:
         """Show no hash."""
         return f"Person({self.key!r})"
@@ -86,6 +92,19 @@ def look_up(database: Database, people: Sequence[Person]) -> list[str]:
     """Return for each person what :func:`store` would: CREATED, THERE, or a sentence that says why not. Writes nothing."""
     with database.reading() as conn:
         return _outcomes(conn, people)
+
+
+def are_shared(database: Database, people: Sequence[Person]) -> list[bool]:
+    """Say for each person whether somebody of another name is there who has one of the addresses, or signs in by it."""
+    wanted = {address for who in people for address in who.addresses}
+    spelt = {who.columns[name] for who in people for name in ("email", "username") if who.columns[name]}
+    with database.reading() as conn:
+        there = users.with_addresses(conn, wanted, spelt | wanted)
+    owners: dict[str, set[str]] = {}
+    for key, email in there:
+        for address in {key, accounts.fold(email or "")}:
+            owners.setdefault(address, set()).add(key)
+    return [any(owners.get(address, set()) - {who.key} for address in who.addresses) for who in people]
 
 
 def store(database: Database, people: Sequence[Person], *, by: By, details: Mapping[str, Any]) -> list[str]:

@@ -48,7 +48,13 @@ MAILS = (
     Mail(
         "invitation",
         "Invites somebody to an account; the link leads to the choice of a password.",
-        {"name": "Ada Lovelace", "inviter": "Grace Hopper", "hours": 168, "link": "{issuer}/invitation?token=sample"},
+        {
+            "name": "Ada Lovelace",
+            "inviter": "Grace Hopper",
+            "hours": 168,
+            "minutes": 168 * 60,
+            "link": "{issuer}/invitation?token=sample",
+        },
     ),
     Mail(
         "recovery",

@@ -15,6 +15,7 @@ import nh3
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from idp import templating
 from idp.errors import Invalid
 from idp.notify import words
 
@@ -40,7 +41,20 @@ _ALLOWED = (
     nodes.Call,
     nodes.Concat,
 )
-_FILTERS = ("default", "e", "escape", "lower", "upper", "capitalize", "title", "trim", "moment", "notice", "browser")
+_FILTERS = (
+    "default",
+    "e",
+    "escape",
+    "lower",
+    "upper",
+    "capitalize",
+    "title",
+    "trim",
+    "moment",
+    "notice",
+    "browser",
+    "duration",
+)
 _TESTS = ("defined", "undefined", "none")
 _TAGS = {
     "a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "hr", "i", "li", "ol", "p",
@@ -69,7 +83,12 @@ def _environment(*, is_html: bool) -> jinja2.Environment:
         autoescape=is_html, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.globals.clear()
-    made.filters |= {"moment": words.moment, "notice": words.notice, "browser": words.browser}
+    made.filters |= {
+        "moment": words.moment,
+        "notice": words.notice,
+        "browser": words.browser,
+        "duration": templating.duration,
+    }
     made.filters = {name: made.filters[name] for name in _FILTERS}
     made.tests = {name: made.tests[name] for name in _TESTS}
     return made

@@ -18,6 +18,12 @@ NOTICES = {
     "email_changed": N_("The email address of your account was changed."),
     "sessions_ended": N_("You were signed out in all your browsers."),
     "account_deleted": N_("Your account was deleted."),
+    # What the people who run the service do.
+    "account_disabled": N_("The people who run this service have disabled your account. You cannot sign in to it now."),
+    "account_enabled": N_("The people who run this service have enabled your account again. You can sign in to it."),
+    "account_unlocked": N_("The people who run this service have ended the lock of your account."),
+    "account_removed": N_("The people who run this service have deleted your account."),
+    "account_restored": N_("The people who run this service have brought back your account, which had been deleted."),
 }
 _OTHER = N_("Something about the security of your account was changed.")
 

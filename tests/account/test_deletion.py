@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from account_world import ADA
+from account_world import ADA, EVE
+from serving import together
 from sqlalchemy import select
 
 from idp.store.tenant.sessions import sessions
@@ -31,8 +33,7 @@ def test_the_account_is_gone_with_all_it_had(any_world: World) -> None:
     tokens = any_world.tokens(other)
     user_id = any_world.user().id
     answer = browser.submit(any_world.open(browser, "/delete"), username=f" {ADA.upper()} ")
-    assert answer.status == 200
-    assert "Your account is deleted" in answer.text
+    assert (answer.status, answer.location) == (303, any_world.url("/deleted"))
     assert not any(name.startswith("s-") for name in browser.cookies)
     assert any_world.rp.userinfo(tokens["access_token"]).status == 401
     assert any_world.rp.refresh(tokens["refresh_token"]).status == 400
@@ -44,6 +45,36 @@ def test_the_account_is_gone_with_all_it_had(any_world: World) -> None:
     assert (mail["template"], mail["to"], mail["context"]["what"]) == ("notice", ADA, "account_deleted")
     refused = any_world.log_in(any_world.browser(), "")
     assert 'id="login-submit"' in refused.text
+
+
+def test_the_last_page_needs_no_session_and_no_form(any_world: World) -> None:
+    """RFC 9110 §15.4.4: the form is answered by a redirect, so that a reload sends nothing again; the page works with no session."""
+    any_world.set(account_self_deletion="on")
+    browser, other = any_world.signed_in(), any_world.signed_in(EVE)
+    answer = browser.submit(any_world.open(browser, "/delete"), username=ADA)
+    before = any_world.everything()
+    for one in (browser, browser, any_world.browser()):
+        page = one.get(answer.location)
+        assert (page.status, "Your account is deleted" in page.text) == (200, True)
+    # Who has an account is told nothing about it that is not so.
+    assert other.get(answer.location).location == any_world.url("")
+    assert any_world.everything() == before
+    any_world.set(account_self_deletion="off")
+    assert browser.get(answer.location).status == 404
+
+
+def test_a_double_click_is_one_deletion(any_world: World) -> None:
+    """RFC 9110 §9.2.2: of two forms at once one deletes; neither ends at an error, and one mail is written."""
+    any_world.set(account_self_deletion="on")
+    browser = any_world.signed_in()
+    action, fields = any_world.open(browser, "/delete").form
+    browsers = [replace(browser, cookies=dict(browser.cookies)) for _ in range(2)]
+    answers = together(2, lambda i: browsers[i].post(action, {**fields, "username": ADA}))
+    # Who came after it was done is asked to sign in, as anybody without a session.
+    assert [answer.status for answer in answers] == [303, 303], [answer.text for answer in answers]
+    assert any(answer.location == any_world.url("/deleted") for answer in answers)
+    assert len(any_world.events("user.deleted")) == 1
+    assert [mail["context"]["what"] for mail in any_world.mails()] == ["account_deleted"]
 
 
 def test_another_name_deletes_nothing(any_world: World) -> None:

@@ -187,7 +187,7 @@ def test_s014_pages_are_not_framed_or_cached(world: World) -> None:
     world.set(account_self_deletion="on")
     browser = world.signed_in()
     for path in sorted(GOALS):
-        answer = browser.get(f"{world.tenant.base_path}{path}")
+        answer = browser.follow(browser.get(f"{world.tenant.base_path}{path}"))
         assert answer.status == 200, path
         assert "frame-ancestors 'none'" in (answer.header("content-security-policy") or "")
         assert answer.header("x-frame-options") == "DENY"

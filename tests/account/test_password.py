@@ -42,6 +42,28 @@ def test_s092_a_changed_password(any_world: World) -> None:
     assert any_world.signed_in(password=NEW)
 
 
+def test_a_password_that_had_to_be_changed_is_told_too(any_world: World) -> None:
+    """ASVS 5.0 §6.3.7: the address is told of every new password, one that is chosen within a sign-in included, in the same transaction."""
+    any_world.house.user(any_world.tenant, "new@example.com", must_change=True)
+    browser = any_world.browser()
+    page = any_world.log_in(browser, "", "new@example.com")
+    assert any_world.mails() == []
+    done = browser.follow(browser.submit(page, new_password=NEW, confirm_password=NEW))
+    assert "<h1>Your account</h1>" in done.text
+    (mail,) = any_world.mails()
+    assert (mail["to"], mail["context"]["what"]) == ("new@example.com", "password_changed")
+
+
+def test_a_refused_password_is_explained_in_german(world: World) -> None:
+    """Issue 5, part 6: why a new password cannot be used is said in the language of the page."""
+    browser = world.signed_in()
+    browser.get(f"{world.tenant.base_path}/language?language=de&to={world.tenant.base_path}/account")
+    answer = change(world, browser, new_password="short", confirm_password="short")
+    assert answer.status == 400
+    assert "Das neue Passwort ist zu kurz" in answer.text
+    assert "too short" not in answer.text
+
+
 def test_the_tenant_may_keep_other_sessions(world: World) -> None:
     """Issue 5, `password_change_ends_sessions`: where it is off, other sessions stay."""
     world.set(password_change_ends_sessions="off")

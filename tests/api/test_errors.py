@@ -193,6 +193,7 @@ def test_too_many_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     answer = world.clients("GET")
     problem(answer, 429, "too_many_requests")
     assert int(answer.header("retry-after") or 0) >= 1
+    assert (answer.header("ratelimit-limit"), answer.header("ratelimit-remaining")) == ("3", "0")
     assert world.clients("GET", token=world.token("acme", "auditor")).status == 200
     monkeypatch.setattr(guard, "RATE_OF_ADDRESS", Rule("api", 1, 60))
     assert world.clients("GET", token="nonsense").status == 401

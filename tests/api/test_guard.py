@@ -12,6 +12,7 @@ from refusals import record_of
 from idp.api.services import SERVICES
 from idp.clock import now
 from idp.store.tenant import grants, revoked_tokens, users
+from idp.tokens.authorization import OPERATOR_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,6 +300,18 @@ def test_a_token_is_presented_once_and_in_the_header(shared: World, headers: lis
         "GET", "/clientms/tenants/acme/clients", headers=[("authorization", f"bearer {token}")], host=HOST
     )
     assert scheme.status == 200  # RFC 9110 §11.1: a scheme's case does not matter
+
+
+def test_a_token_that_an_operator_made(world: World) -> None:
+    """Interfaces §2 (`idp token`): it has no application behind it, and no factor: what asks for a second one stays closed."""
+    made = world.token(
+        "system", client_id=OPERATOR_CLIENT, grant_id=world.grant("system", "admin", OPERATOR_CLIENT), amr=None
+    )
+    assert world.clients("GET", token=made).status == 200
+    world.bind_user("acme", "nobody", "client-admin", conditions={"mfa": True})
+    grant_id = world.grant("acme", "nobody", OPERATOR_CLIENT)
+    other = world.token("acme", "nobody", client_id=OPERATOR_CLIENT, grant_id=grant_id, amr=None)
+    refused(world.clients("GET", token=other), 403, "permission_required")
 
 
 def test_a_real_sign_in_gives_a_token_that_works(world: World) -> None:

@@ -11,10 +11,15 @@ from command import PASSWORD
 
 from idp.cli import pictures
 from idp.cli.opening import opened_tenant
+from idp.identity import lockout
+from idp.identity.accounts import fold
+from idp.store.tenant import attempts
 from idp.store.tenant.outbox import outbox
 
 if TYPE_CHECKING:
     from command import Idp
+
+    from idp.store.rows import Connection
 
 WEB = {"redirect_uris": ["https://acme.example/callback"], "client_name": "Acme web"}
 
@@ -203,20 +208,70 @@ def test_a_password_that_an_operator_sets_is_told(
     def set_password() -> int:
         return idp("user", "set-password", "acme", "ada@example.com", "--password-stdin", given=PASSWORD).status
 
-    def mails() -> list[dict[str, Any]]:
-        with opened_tenant("acme") as place, place.database.reading() as conn:
-            found = conn.execute(outbox.select().where(outbox.c.kind == "mail")).all()
-            return [place.installation.services.mailer.opened(place.tenant, row.payload) for row in found]
-
     assert set_password() == 0
-    (mail,) = mails()
+    (mail,) = _mails("acme")
     assert (mail["template"], mail["to"], mail["language"]) == ("notice", "ada@example.com", language)
     assert mail["context"]["what"] == "password_set"
     assert PASSWORD not in str(mail)
     assert idp("user", "set-password", "acme", "ada@example.com", "--password-stdin", given="short").status == 1
     idp("user", "disable", "acme", "ada@example.com")
     assert set_password() == 0
-    assert len(mails()) == 1
+    assert [mail["context"]["what"] for mail in _mails("acme")] == ["password_set", "account_disabled"]
+
+
+def test_what_an_operator_does_to_an_account_is_told(idp: Idp) -> None:
+    """ASVS 5.0 §6.3.7: each move of an account brings its owner one mail, a command that changes nothing brings none."""
+    idp("user", "create", "acme", "ada@example.com", "--claims", json.dumps({"locale": "de"}))
+    told: list[str] = []
+    for what, arguments in (
+        ("account_disabled", ("disable", "acme", "ada@example.com")),
+        (None, ("disable", "acme", "ada@example.com")),
+        ("account_enabled", ("enable", "acme", "ada@example.com")),
+        (None, ("enable", "acme", "ada@example.com")),
+        (None, ("unlock", "acme", "ada@example.com")),
+        ("account_unlocked", ("unlock", "acme", "ada@example.com")),
+        ("account_removed", ("delete", "acme", "ada@example.com", "--keep")),
+        ("account_restored", ("restore", "acme", "ada@example.com")),
+        ("account_disabled", ("disable", "acme", "ada@example.com")),
+        ("account_removed", ("delete", "acme", "ada@example.com", "--yes", "ada@example.com")),
+    ):
+        if what == "account_unlocked":
+            _lock("acme", "ada@example.com")
+        assert idp("user", *arguments).status == 0, arguments
+        told += [what] if what else []
+        found = _mails("acme")
+        assert [mail["context"]["what"] for mail in found] == told, arguments
+    assert {(mail["template"], mail["to"], mail["language"]) for mail in found} == {("notice", "ada@example.com", "de")}
+    assert {(mail["context"]["source"], mail["context"]["user_agent"]) for mail in found} == {(None, "")}
+
+
+def test_a_deletion_is_told_once(idp: Idp) -> None:
+    """ASVS 5.0 §6.3.7: who was told when the account was deleted and kept is not told when it is removed, nor who was only invited."""
+    idp("user", "create", "acme", "ada@example.com")
+    idp("user", "delete", "acme", "ada@example.com", "--keep")
+    idp("user", "delete", "acme", "ada@example.com", "--yes", "ada@example.com")
+    assert [mail["context"]["what"] for mail in _mails("acme")] == ["account_removed"]
+    idp("user", "invite", "acme", "grace@example.com")
+    idp("user", "delete", "acme", "grace@example.com", "--yes", "grace@example.com")
+    assert [mail["template"] for mail in _mails("acme")] == ["notice", "invitation"]
+
+
+def _mails(tenant: str) -> list[dict[str, Any]]:
+    """What waits to be mailed, the oldest first."""
+    with opened_tenant(tenant) as place, place.database.reading() as conn:
+        found = conn.execute(outbox.select().where(outbox.c.kind == "mail").order_by(outbox.c.id)).all()
+        return [place.installation.services.mailer.opened(place.tenant, row.payload) for row in found]
+
+
+def _lock(tenant: str, username: str) -> None:
+    with opened_tenant(tenant) as place:
+        settings = place.tenant.settings
+
+        def count(conn: Connection) -> None:
+            for _ in range(settings.account_attempts):
+                attempts.count_one(conn, lockout.account(fold(username)), settings.attempts_window)
+
+        place.database.writing(count)
 
 
 # -- clients ----------------------------------------------------------------------------------------------------------

@@ -178,6 +178,36 @@ def test_a_second_run_changes_nothing(idp: Idp, place: Path) -> None:
     assert found["created"] == 1
 
 
+def test_an_address_of_several_accounts_is_a_warning(idp: Idp, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 5: who shares an address with another row, or an account that is there, is taken and named; a second run is silent."""
+    monkeypatch.setattr(user_import, "BATCH", 3)
+    bring(idp, written(place, "username,email", "family,ada@example.org", "eve,eve@example.org", name="before.csv"))
+    rows = (
+        "ada@example.org,",  # 2: the address of an account that is there
+        "bob,team@example.org",
+        "carol,Team@Example.org",  # 4: in the same batch
+        "dan,dan@example.org",
+        "team@example.org,",  # 6: a name, in another batch
+        "eve,eve@example.org",
+        "erin,",
+        "frank,",
+    )
+    file = written(place, "username,email", *rows)
+    tried = bring(idp, file, "--dry-run")
+    found = bring(idp, file)
+    before, line = "An account that was there before", "Line 3"
+    expected = {2: before, 4: line, 6: line}
+    for report in (tried, found):
+        warned = {each["line"]: each["warning"].partition(" has the same")[0] for each in report["warnings"]}
+        assert warned == expected
+        assert (report["shared_addresses"], report["created"], report["already_there"]) == (3, 7, 1)
+    again = bring(idp, file)
+    assert (again["warnings"], again["already_there"]) == ([], 8)
+    shown = idp("user", "import", "acme", written(place, "username,email", "gus,eve@example.org", name="more.csv"))
+    assert "Warning, line 2: An account that was there before has the same email address." in shown.err
+    assert "1 with an address that another account has" in shown.out
+
+
 def test_an_import_goes_on_where_it_stopped(idp: Idp, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 5: --resume begins after the last batch of this very file that is stored; another file begins at its top."""
     monkeypatch.setattr(user_import, "BATCH", 10)

@@ -14,10 +14,12 @@ from flow_world import BASE, HANDLERS, Browser
 from house import PASSWORD
 from pseudo_language import PSEUDO, bare, offered
 
+from idp import language
 from idp.app import Router
 from idp.clock import now
-from idp.errors import Invalid, NotFound
+from idp.errors import IdpError, Invalid, NotFound
 from idp.flow import texts
+from idp.identity import accounts
 from idp.identity.accounts import By
 from idp.installation import Installation
 
@@ -50,6 +52,37 @@ def switched(answer: Answer, tag: str) -> str:
     found = re.search(rf'<a lang="{tag}" hreflang="{tag}" href="([^"]+)"', answer.text)
     assert found is not None
     return html.unescape(found[1])
+
+
+def test_an_error_page_of_ours_is_in_german(house: House) -> None:
+    """Issue 5, part 6, and WCAG 2.2 §2.4.2: the heading is German, one sentence without a full stop; what follows it is below."""
+    tenant = house.tenant("acme")
+    page = house.browser(tenant).get(f"{tenant.base_path}/signup", GERMAN)
+    assert page.status == 404
+    assert heading(page.text) == "Hier kann sich niemand registrieren"
+    assert "Bitten Sie die Betreiber dieses Dienstes um ein Konto. Es wurde nichts geändert." in german(page)
+
+
+@pytest.mark.parametrize("package", ["errors", "web", "identity", "flow", "account"])
+def test_every_error_that_a_page_can_show_is_translated(package: str) -> None:
+    """Issue 5, part 6: the title of an error that reaches people is a sentence of the catalogue."""
+    waiting, found = list(IdpError.__subclasses__()), [IdpError]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += found[-1].__subclasses__()
+    mine = [each for each in found if each.__module__.startswith(f"idp.{package}")]
+    assert mine or package == "account"
+    known = language.read_catalogue("de")
+    assert [each.__name__ for each in mine if each.title not in known] == []
+
+
+def test_an_account_that_is_gone_is_said_in_german(house: House) -> None:
+    """Issue 5, part 6: what :func:`idp.identity.accounts.locked` raises is read by people too, for instance after a deletion."""
+    tenant = house.tenant("acme")
+    with pytest.raises(NotFound) as told:
+        accounts.delete_user(house.database(tenant), "0" * 32, by=BY)
+    with language.spoken(language.load("de")):
+        assert language.translated(told.value.title) == "Dieses Konto gibt es nicht."
 
 
 @pytest.fixture
@@ -88,7 +121,7 @@ def test_a_sign_in_in_german(house: House, acme: Tenant) -> None:
     assert "Von Acme abmelden?" in german(page)
     assert "Sie sind abgemeldet" in german(browser.post(page.form[0], {**page.form[1], "action": "logout"}, GERMAN))
     assert "Anwendungen" in german(get(f"{acme.base_path}/start"))
-    assert "Unter dieser Adresse gibt es nichts." in german(get("/nowhere"))
+    assert "Unter dieser Adresse gibt es nichts" in german(get("/nowhere"))
     assert "Ein Anmeldedienst" in german(get("/"))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flow_world import BASE, Browser
 from identity_world import BY, PASSWORD
+from postbox import mails
 from signup_world import EVE, FORM, NEW, letters, newest_code, opening, to_code, to_form, wrong
 
 from idp.clock import now, shifted
@@ -456,6 +457,10 @@ def test_resending_is_bounded(any_server: EchoServer) -> None:
         with shifted(61 * number):
             answer = browser.post(page, {"action": "resend"})
             assert answer.status == (200 if number < 4 else 429)
+            if number < 4:  # the page that the redirect led to (RFC 9110 §15.4.4) sends nothing when it is loaded again
+                assert answer.url.endswith("&sent=yes")
+                assert "on its way" in browser.get(answer.url).text
+                assert len(letters(server)) == number + 1
     assert "No more codes" in answer.text
     assert letters(server) == ["signup_code"] * 4
     with shifted(61 * 4):
@@ -566,6 +571,20 @@ def test_known_and_unknown_addresses_are_answered_alike(
     sent = {name: letters(server, address) for name, address in _people_addresses().items()}
     assert sent["unknown"] == ["signup_code"] * 2
     assert sent["known"] == sent["disabled"] == sent["invited"] == sent["by address"] == ["signup_known"] * 2
+
+
+def test_the_owner_of_an_account_reads_the_account_s_language(server: EchoServer) -> None:
+    """Issue 5, part 6: a mail that somebody else's sign-up causes is in the owner's language; one to a new address in the page's."""
+    server = opening(server)
+    ada = server.rows("SELECT id FROM users WHERE username = 'ada@acme.example'")[0].id
+    server.database.writing(lambda conn: users.change(conn, ada, claims={"locale": "fr"}))
+    for address, language in (("ada@acme.example", "fr"), (EVE, "en")):
+        browser = Browser(server)
+        page = to_code(browser, address)
+        with shifted(61):
+            browser.post(page, {"action": "resend"})
+        found = mails(server.services, server.tenant, server.database, address)
+        assert [mail["language"] for mail in found] == [language] * 2
 
 
 def _people_addresses() -> dict[str, str]:

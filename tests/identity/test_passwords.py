@@ -98,6 +98,21 @@ def test_unknown_account_costs_what_a_known_one_costs() -> None:
     assert 0.8 < broken / known < 1.25
 
 
+@pytest.mark.parametrize(("memory_kib", "passes"), [(7168, 1), (19456, 1)])
+def test_a_hash_of_a_lower_cost_takes_as_long(memory_kib: int, passes: int) -> None:
+    """Security rule 7: after the cost was raised, an account that has not signed in since costs what an unknown one costs."""
+    hasher = Hasher(Settings())
+    stored = cheap(argon2_memory_kib=memory_kib, argon2_time_cost=passes).hash("a long enough password")
+    times: dict[str, list[float]] = {"older": [], "unknown": []}
+    for _ in range(9):
+        for name, value in (("older", stored), ("unknown", None)):
+            begun = time.thread_time()
+            assert hasher.verify(value, "some wrong password") == (False, None)
+            times[name].append(time.thread_time() - begun)
+    older, unknown = (sorted(found)[4] for found in times.values())
+    assert 0.6 < older / unknown < 1.3  # without it 0.1 and 0.3
+
+
 def test_the_dummy_hash_opens_nothing() -> None:
     """Security rule 7: no password, not even the dummy's own text, is right for an account without one."""
     hasher = cheap()

@@ -14,10 +14,10 @@ from serving import rows
 
 from idp import clock
 from idp.errors import Conflict, Invalid
-from idp.identity import accounts, invitations, kept_accounts, lifecycle, links, recovery, unlocking
+from idp.identity import accounts, invitations, kept_accounts, lifecycle, links, lockout, recovery, unlocking
 from idp.identity.accounts import By
 from idp.jobs import purge
-from idp.store.tenant import one_time_links, users
+from idp.store.tenant import attempts, one_time_links, users
 from idp.work import _purge_rules
 
 if TYPE_CHECKING:
@@ -304,3 +304,43 @@ def test_a_password_must_still_be_one(house: House) -> None:
     hasher = house.installation.services.hasher
     with pytest.raises(Invalid):
         accounts.set_password(account.database, hasher, account.tenant, account.row, "short", by=BY)
+
+
+@pytest.mark.parametrize("what", ["disable", "enable", "delete", "keep", "restore", "unlock"])
+def test_a_change_and_its_notice_are_one_transaction(any_house: House, what: str) -> None:
+    """Architecture §4, ASVS 5.0 §6.3.7: where the mail cannot be written the account is as it was, its events too."""
+    tenant = any_house.tenant("acme")
+    database, user_id = any_house.database(tenant), any_house.user_id(tenant)
+    if what in ("enable", "restore"):
+        prepare = accounts.disable_user if what == "enable" else kept_accounts.delete
+        prepare(database, user_id, by=BY)
+
+    def fail(conn: Any, user: Any) -> None:
+        assert user.id == user_id
+        raise RuntimeError("no mail")
+
+    def tried() -> None:
+        if what == "unlock":
+            key = lockout.account(ADA)
+            database.writing(lambda conn: [attempts.count_one(conn, key, 900) for _ in range(100)])
+            unlocking.unlock(database, tenant.settings, user_id, by=BY, tell=fail)
+        else:
+            change = {
+                "disable": accounts.disable_user,
+                "enable": accounts.enable_user,
+                "delete": accounts.delete_user,
+                "keep": kept_accounts.delete,
+                "restore": kept_accounts.restore,
+            }[what]
+            change(database, user_id, by=BY, tell=fail)
+
+    with database.reading() as conn:
+        before = users.find(conn, user_id)
+    events = "SELECT count(*) AS n FROM audit_events"
+    (count,) = rows(tenant.database_url, events)
+    with pytest.raises(RuntimeError):
+        tried()
+    with database.reading() as conn:
+        assert users.find(conn, user_id) == before
+        assert what != "unlock" or lifecycle.is_locked(conn, ADA, tenant.settings)
+    assert rows(tenant.database_url, events) == [count]

@@ -228,6 +228,23 @@ def test_forgotten_password_of_who_was_invited(any_house: House) -> None:
     assert accept(any_house.browser(tenant), newest(any_house, tenant, "invitation").path).status == 303
 
 
+@pytest.mark.parametrize("inviter", ["Ada Lovelace", None])
+def test_an_expired_invitation_that_is_asked_for_is_the_same_one(any_house: House, inviter: str | None) -> None:
+    """Issue 5, invitations: the mail and the page still say who invites, the list who sent it; it lasts as the tenant wants it."""
+    tenant = any_house.tenant("acme", invitation_lifetime="7200")
+    invite(any_house, tenant, inviter=inviter, lifetime=3600)
+    with clock.shifted(4000):
+        for _ in range(2):
+            ask(any_house, tenant, GRACE)
+            answer_requests(any_house, tenant)
+        letter = newest(any_house, tenant, "invitation")
+        assert (letter.context["inviter"], letter.context["hours"]) == (inviter, 2)
+        assert (inviter or "") in any_house.browser(tenant).get(letter.path).text
+        with any_house.database(tenant).reading() as conn:
+            (found,) = invitations.list_all(conn)
+    assert (found.state, found.invited_by, found.expires_at - found.sent_at) == ("waiting", "operator", 7200)
+
+
 def test_an_invitation_of_another_tenant_is_nothing(house: House) -> None:
     """Isolation, S037: A's link at B is gone, and works at A afterwards."""
     acme, globex = house.tenant("acme"), house.tenant("globex")

@@ -100,7 +100,7 @@ def test_a_lock_that_is_over_is_not_told(any_house: House) -> None:
     tenant = any_house.tenant("acme", account_attempts="3")
     rp = any_house.client(tenant)
     guess(any_house, rp, 4)
-    unlocking.unlock(any_house.database(tenant), any_house.user_id(tenant), by=By("operator"))
+    unlocking.unlock(any_house.database(tenant), tenant.settings, any_house.user_id(tenant), by=By("operator"))
     answer_requests(any_house, tenant)
     assert letters(any_house, tenant) == []
     assert guess(any_house, rp, 1, password=PASSWORD) == [303]
@@ -110,7 +110,7 @@ def test_an_operator_ends_a_lock(locked: tuple[House, Tenant, RelyingParty]) -> 
     """S089: no permanent lockout: the operator's word ends it, and the mail's link with it."""
     house, tenant, rp = locked
     path = newest(house, tenant, "unlock").path
-    unlocking.unlock(house.database(tenant), house.user_id(tenant), by=By("operator"))
+    unlocking.unlock(house.database(tenant), tenant.settings, house.user_id(tenant), by=By("operator"))
     assert guess(house, rp, 1, password=PASSWORD) == [303]
     assert house.browser(tenant).get(path).status == 410
 

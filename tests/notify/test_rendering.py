@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from idp.language import Language
+from idp.language import Language, load
 from idp.notify import catalogue, rendering, words
 from idp.notify.rendering import Look, Sender, write
 from idp.web.branding import contrast, mail_colours
@@ -135,3 +135,38 @@ def test_the_direction_of_the_language():
     """WCAG 2.2 §3.1.1: the HTML part says its language and which way it is written."""
     written = write("test", {}, ACME, Language("ar", direction="rtl"))
     assert '<html lang="ar" dir="rtl">' in (written.html or "")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "english", "german"),
+    [
+        (1, "1 minute", "1 Minute"),
+        (30, "30 minutes", "30 Minuten"),
+        (60, "1 hour", "1 Stunde"),
+        (90, "90 minutes", "90 Minuten"),
+        (1440, "1 day", "1 Tag"),
+        (2160, "36 hours", "36 Stunden"),
+        (10080, "7 days", "7 Tage"),
+    ],
+)
+@pytest.mark.parametrize("name", ["recovery", "invitation", "unlock"])
+def test_how_long_a_link_works_is_said_as_people_do(name, minutes, english, german):
+    """Issue 5, mail: a duration is exact, in the unit and the plural that people use, in the mail's language."""
+    context = sample(name, minutes=minutes, wait_minutes=15)
+    for language, expected in ((ENGLISH, f"for {english}"), (load("de"), f"{german} lang")):
+        written = write(name, context, ACME, language)
+        assert expected in written.text
+        assert expected in (written.html or "")
+
+
+def test_an_invitation_of_an_earlier_release_is_still_sent():
+    """Architecture §4 (release N serves what N-1 wrote): a mail that was put into the box with hours alone says them."""
+    context = sample("invitation", hours=72)
+    del context["minutes"]
+    assert "for 3 days" in write("invitation", context, ACME, ENGLISH).text
+
+
+def test_a_wording_of_the_tenant_may_use_numbers_or_words():
+    """Issue 5, mail: `minutes` and `hours` stay names that a tenant's own wording may use; `duration` says them in words."""
+    own = {"subject": "{{ hours }} h, {{ minutes }} min, {{ minutes|duration }}"}
+    assert write("invitation", sample("invitation"), ACME, load("de"), own).subject == "168 h, 10080 min, 7 Tage"

@@ -208,7 +208,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
     "account-email-sent": (
         "account_email_sent.html",
         ACME,
-        {**frame("/email"), "address": LONG, "minutes": 60},
+        {**frame("/email"), "address": LONG, "minutes": 60, "another_url": "/t/acme/account/email"},
     ),
     "account-email-confirm": (
         "account_email_confirm.html",

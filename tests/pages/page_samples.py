@@ -42,7 +42,7 @@ SIGNED_OUT: dict[str, object] = {
 GOES_ON: dict[str, object] = {"client": CLIENT, "continue_url": "/t/acme/continue?interaction=4f2a", "goes_on": True}
 ENDS_HERE: dict[str, object] = {"client": None, "continue_url": "/t/acme/start", "goes_on": False}
 OF_LINK = {"token": "l_c2FtcGxl", "username": "ada@acme.example", "inviter": None, "min_length": 15, "errors": []}
-LINK_GONE = {"recover_url": "/t/acme/recover", "applications_url": "/t/acme/start"}
+LINK_GONE = {"recover_url": "/t/acme/recover", "applications_url": "/t/acme/start", "wait_minutes": 15}
 UNKNOWN: dict[str, object] = {"remembered": False, "remember": False}
 LINKED = Brand(
     "Universitätsklinikum Süd-Ostniedersachsen",
@@ -78,6 +78,7 @@ LANGUAGES = [
     {"tag": "de", "name": "Deutsch", "url": "/t/acme/language?language=de&to=%2Ft%2Facme%2F"},
 ]
 TERMS = {"version": "2026-03", "url": "https://acme.example/terms/2026-03"}
+OWN = {"data_url": "/t/acme/account/data", "delete_url": "/t/acme/account/delete"}
 CODE: dict[str, object] = {
     "address": "ada@acme.example",
     "again_url": "/t/acme/signup?i=4f2a",
@@ -262,8 +263,16 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             ],
         },
     ),
-    "recovery_sent": ("recovery_sent.html", ACME, {**GOES_ON, "minutes": 30, "again_url": "/t/acme/recover"}),
-    "recovery_sent-plain": ("recovery_sent.html", ACME, {**ENDS_HERE, "minutes": 1440, "again_url": "/t/acme/recover"}),
+    "recovery_sent": (
+        "recovery_sent.html",
+        ACME,
+        {**GOES_ON, "minutes": 30, "wait_minutes": 15, "again_url": "/t/acme/recover"},
+    ),
+    "recovery_sent-plain": (
+        "recovery_sent.html",
+        ACME,
+        {**ENDS_HERE, "minutes": 1440, "wait_minutes": 90, "again_url": "/t/acme/recover"},
+    ),
     "new_password": ("new_password.html", ACME, {**FORM, **OF_LINK, "kind": "recovery"}),
     "new_password-wrong": (
         "new_password.html",
@@ -353,12 +362,14 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "errors": [(None, "This code cannot be used any more. Begin the sign-up again to get a new one")],
         },
     ),
-    "terms": ("terms.html", ACME, {**FORM, "client": CLIENT, "terms": TERMS, "errors": []}),
+    "terms": ("terms.html", ACME, {**FORM, **OWN, "client": CLIENT, "terms": TERMS, "errors": []}),
     "terms-wrong": (
         "terms.html",
         ACME,
         {
             **FORM,
+            **OWN,
+            "delete_url": None,
             "client": None,
             "terms": {"version": "2026-03-allgemeine-nutzungsbedingungen-der-verbundverwaltung", "url": TERMS["url"]},
             "errors": [("terms", "Tick that you accept the terms, or choose not to go on")],

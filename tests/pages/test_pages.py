@@ -19,6 +19,26 @@ HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
 VOID = {"meta", "link", "input", "img", "br", "hr", "path", "rect", "circle"}
 
 
+@pytest.mark.parametrize(
+    ("title", "heading", "below"),
+    [
+        ("There is nothing at this address.", "There is nothing at this address", "It is gone."),
+        ("Too many requests. Please wait.", "Too many requests", "Please wait. It is gone."),
+        ("This link is used. Ask for a new one", "This link is used", "Ask for a new one. It is gone."),
+        ("Geben Sie z. B. eine Adresse an.", "Geben Sie z. B. eine Adresse an", "It is gone."),
+        ("Please wait...", "Please wait...", "It is gone."),
+        ("A version 1.2 is too old", "A version 1.2 is too old", "It is gone."),
+    ],
+)
+def test_a_heading_is_one_sentence_without_a_full_stop(title, heading, below):
+    """WCAG 2.2 §2.4.2 and §2.4.6: an error's heading and the page's title are no paragraph; nothing of its words is lost."""
+    _, brand, context = SAMPLES["error-plain"]
+    page = render("error.html", brand, CORRELATION_ID, **(context | {"title": title, "explanation": "It is gone."}))
+    assert f"<h1>{heading}</h1>" in page
+    assert f'<p class="lead">{below}</p>' in page
+    assert f"<title>{heading} " in page
+
+
 class Document(HTMLParser):
     """The elements of a page as (tag, attributes), its text, and whether every element is closed where it should be."""
 

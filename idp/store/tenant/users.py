@@ -131,6 +131,15 @@ def emails_of(conn: Connection, username_keys: Sequence[str]) -> dict[str, str |
     return {row.username_key: row.email for row in conn.execute(query)}
 
 
+def with_addresses(
+    conn: Connection, username_keys: Collection[str], emails: Collection[str]
+) -> Sequence[tuple[str, str | None]]:
+    """Return folded username and e-mail address of every user who signs in by one of the names or has one of the addresses."""
+    here = users.c.username_key.in_(username_keys) | users.c.email.in_(emails)
+    query = select(users.c.username_key, users.c.email).where(here)
+    return [(row.username_key, row.email) for row in conn.execute(query)]
+
+
 def create_new(conn: Connection, **values: Any) -> bool:
     """Insert a user unless the name is taken, also by somebody who takes it this moment; says whether it was inserted."""
     at = now()
