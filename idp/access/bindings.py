@@ -75,7 +75,7 @@ class Bindings:
 
         def work(conn: Connection) -> Row[Any]:
             _check_holder(conn, wanted.holder_type, wanted.holder_id)
-            if roles.find_locked(conn, wanted.role) is None:
+            if not wanted.role.isprintable() or roles.find_locked(conn, wanted.role) is None:
                 raise _invalid("role", f"a role that there is; {wanted.role[:100]} is none")
             granter.require_role(conn, wanted.role)
             same = (wanted.holder_type, wanted.holder_id, wanted.role, wanted.resource)
@@ -174,7 +174,9 @@ def _locked(conn: Connection, binding_id: str, require: Callable[[Connection, Ro
 def _check_holder(conn: Connection, holder_type: str, holder_id: str) -> None:
     if holder_type not in HOLDER_TYPES:
         raise _invalid("holder_type", f"one of {', '.join(HOLDER_TYPES)}")
-    if holder_type == "user":
+    if not holder_id.isprintable():  # the databases cannot even look for some of what is not
+        is_there = False
+    elif holder_type == "user":
         user = users.find_locked(conn, holder_id)
         is_there = user is not None and user.state != "deleted"
     elif holder_type == "group":

@@ -127,7 +127,7 @@ class Groups:
         def work(conn: Connection) -> int:
             _locked(conn, group_id)
             granter.require_over(conn, "group", group_id)
-            known = users.known(conn, wanted)
+            known = users.known(conn, [each for each in wanted if each.isprintable()])
             missing = [user_id for user_id in wanted if user_id not in known]
             if missing:
                 raise Invalid(

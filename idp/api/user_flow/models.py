@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from idp.access.roles import Role as AccessRole
     from idp.store.rows import Row
 
-Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION, description="What it is for; people read it.")]
+_WHAT_FOR = "What it is for; people read it."
+Description = Annotated[str, Field(max_length=LONGEST_DESCRIPTION, description=_WHAT_FOR)]
+NewDescription = Annotated[Description | None, Field(description=_WHAT_FOR)]
 PermissionName = Annotated[str, Field(max_length=130, pattern=r"^[a-z][a-z0-9_.-]{0,62}:[a-z][a-z0-9_.-]{0,62}$")]
-Permissions = Annotated[
-    list[PermissionName],
-    Field(
-        max_length=MOST_PERMISSIONS, description="Permissions `resource:action`, of this product or the tenant's own."
-    ),
-]
+_GRANTED = "Permissions `resource:action`, of this product or the tenant's own."
+Permissions = Annotated[list[PermissionName], Field(max_length=MOST_PERMISSIONS, description=_GRANTED)]
+NewPermissions = Annotated[Permissions | None, Field(description=_GRANTED)]
 HolderType = Literal["user", "group", "client"]
 _ORDER = "The order, `-` for descending."
 ByName = Annotated[Literal["name", "-name", "created_at", "-created_at"], Field(description=_ORDER)]
@@ -55,8 +54,8 @@ class NewRole(Given):
 class RolePatch(Given):
     """A JSON merge patch (RFC 7396): what is left out stays; null empties it."""
 
-    description: Description | None = None
-    permissions: Permissions | None = None
+    description: NewDescription = None
+    permissions: NewPermissions = None
 
 
 class Role(Dated):
@@ -113,7 +112,7 @@ class NewPermission(Given):
 class Described(Given):
     """A JSON merge patch (RFC 7396) of what may be changed of a permission."""
 
-    description: Description | None = None
+    description: NewDescription = None
 
 
 class Permission(Dated):
@@ -151,7 +150,7 @@ class NewScope(Given):
 class ScopePatch(Described):
     """A JSON merge patch (RFC 7396): what is left out stays; null empties it."""
 
-    permissions: Permissions | None = None
+    permissions: NewPermissions = None
 
 
 class Scope(Permission):
@@ -186,8 +185,8 @@ class NewGroup(Given):
 class GroupPatch(Given):
     """A JSON merge patch (RFC 7396): what is left out stays; a name cannot be removed."""
 
-    name: GroupName | None = None
-    description: Description | None = None
+    name: Annotated[GroupName | None, Field(description="Its name; people read it.")] = None
+    description: NewDescription = None
 
 
 class Group(Permission):
@@ -275,16 +274,28 @@ class NewRoleBinding(Given):
     holder_type: Annotated[HolderType, Field(description="Who is to hold it: a user, a group or a client.")]
     holder_id: Annotated[str, Field(min_length=1, max_length=255, description="The id of the user, group or client.")]
     role: Annotated[str, Field(min_length=1, max_length=63, description="The role's name.")]
-    resource: Resource | None = None
-    expires_at: End | None = None
-    conditions: Conditions | None = None
+    resource: Annotated[
+        Resource | None, Field(description="The resource `type:id` for which it holds; left out, the whole tenant.")
+    ] = None
+    expires_at: Annotated[End | None, Field(description="When it ends; left out, never.")] = None
+    conditions: Annotated[
+        Conditions | None,
+        Field(
+            description="What must hold for the role to be held: `mfa`, `networks`, `hours`, `properties` (docs/access.md). All of them."
+        ),
+    ] = None
 
 
 class RoleBindingPatch(Given):
     """A JSON merge patch (RFC 7396): what is left out stays; null takes the end, or all conditions, away."""
 
-    expires_at: End | None = None
-    conditions: Conditions | None = None
+    expires_at: Annotated[End | None, Field(description="When it ends; left out, never.")] = None
+    conditions: Annotated[
+        Conditions | None,
+        Field(
+            description="What must hold for the role to be held: `mfa`, `networks`, `hours`, `properties` (docs/access.md). All of them."
+        ),
+    ] = None
 
 
 class RoleBinding(Shown):
