@@ -362,7 +362,7 @@ def test_s096_the_current_account_ends_and_the_others_stay(any_cast: Cast) -> No
     assert name in page.text
     assert 'id="logout-all"' in page.text
     done = browser.submit(page, action="logout")
-    assert "One other account stays signed in" in done.text
+    assert "One other account in this browser stays signed in" in done.text
     _assert_answers(any_cast, browser, "account_selection_required")
     assert "ada@example.com" in browser.get(f"{any_cast.acme.base_path}/accounts").text
 

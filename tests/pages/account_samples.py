@@ -6,6 +6,7 @@ from typing import Any
 
 from idp.identity.profile import fields_for
 from idp.identity.profile_schema import DEFAULT, parse
+from idp.language import N_, Sentence
 from idp.web.branding import Brand
 
 ACME = Brand("Acme Instruments", base_path="/t/acme")
@@ -26,6 +27,11 @@ SCOPES = [
     {"text": "See your name and profile", "icon": "id", "detail": "Ada Lovelace"},
     {"text": "Keep access while you are not there, until you withdraw it", "icon": "clock", "detail": None},
 ]
+
+CHANGED = (
+    "Your profile was changed meanwhile, in another window or by an administrator. What you typed is still here; where it differs, "
+    "the page says what is saved now. Save again to keep yours"
+)
 
 
 def at(text: str) -> dict[str, str]:
@@ -109,7 +115,7 @@ HIRED: dict[str, Any] = {
 }
 SESSION = {
     "id": "4f2a",
-    "device": "Firefox on Linux",
+    "device": Sentence("%(browser)s on %(system)s", {"browser": "Firefox", "system": "Linux"}),
     "source": "192.0.2.17",
     "signed_in": at("2026-11-29 07:05"),
     "last_seen": at("2026-11-29 07:31"),
@@ -149,7 +155,12 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                     "words": "Confirm your address",
                 },
                 {
-                    "text": "Your account is signed in on 3 other devices.",
+                    "text": Sentence(
+                        "Your account is signed in on %(count)s other device.",
+                        {"count": 3},
+                        "Your account is signed in on %(count)s other devices.",
+                        3,
+                    ),
                     "url": "/t/acme/account/sessions",
                     "words": "Look at the devices",
                 },
@@ -172,14 +183,20 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "fields": fields_for(DEFAULT, "user", "en", {**ADA, "name": "", "birthdate": "yesterday"}),
             "saved_now": {
                 "profile_name": LONG,
-                "profile_nickname": "nothing",
+                "profile_nickname": Sentence("nothing", {}),
                 "profile_address-locality": "Ockham",
             },
             "errors": [
-                (None, "Your profile was changed meanwhile, in another window or by an administrator."),
-                ("profile_name", "Fill in “Full name”"),
-                ("profile_birthdate", "“Date of birth” must be a date such as 1985-12-10"),
-                ("profile_address-street_address", "“Street and number” has characters that cannot be used"),
+                (None, CHANGED),
+                ("profile_name", N_("Fill in “%(label)s”", label=Sentence("Full name", {}))),
+                (
+                    "profile_birthdate",
+                    N_("“%(label)s” must be a date such as 1985-12-10", label=Sentence("Date of birth", {})),
+                ),
+                (
+                    "profile_address-street_address",
+                    N_("“%(label)s” has characters that cannot be used", label=Sentence("Street and number", {})),
+                ),
             ],
         },
     ),
@@ -202,7 +219,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "email": LONG,
             "is_verified": False,
             "value": "ada",
-            "errors": [("email", "This is not an email address such as ada@example.org")],
+            "errors": [("email", "This is not an email address such as ada@example.org.")],
         },
     ),
     "account-email-sent": (
@@ -255,7 +272,7 @@ ACCOUNT_SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 {
                     **SESSION,
                     "id": "5b3c",
-                    "device": "Safari on iPhone",
+                    "device": Sentence("%(browser)s on %(system)s", {"browser": "Safari", "system": "iPhone"}),
                     "source": "2001:db8:1234:5678:9abc:def0:1234:5678",
                     "applications": ["Verbundverwaltung für Forschungsdatenmanagement und Probenlogistik"],
                     "more": 12,

@@ -8,6 +8,7 @@ from idp.flow.login import REFUSED
 from idp.identity.passwords import check_new_password
 from idp.identity.profile import fields_for
 from idp.identity.profile_schema import DEFAULT, parse
+from idp.language import N_, Sentence
 from idp.tenancy.settings import TenantSettings
 from idp.web.branding import Brand, check_colours
 
@@ -138,7 +139,10 @@ PREVIEW: dict[str, object] = {
     "sample": {"name": "Ada Lovelace", "username": "ada@example.org"},
     "action": "/t/acme/brand/preview",
     "start_url": "/t/acme/",
-    "mail": {"subject": "Choose a new password for Acme Instruments", "url": "/t/acme/brand/preview/mail"},
+    "mail": {
+        "subject": N_("Choose a new password for %(tenant)s", tenant=ACME.name),
+        "url": "/t/acme/brand/preview/mail",
+    },
     "values": {
         "colour_primary": "#2a56c6",
         "colour_background": "#f5f6f8",
@@ -239,7 +243,7 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
                 ("confirm_password", "The two passwords are not the same"),
             ],
             "strength": {
-                "word": "very weak",
+                "word": Sentence("very weak", {}),
                 "sentence": "This password would be guessed within minutes: add words.",
             },
             "is_too_old": True,
@@ -330,10 +334,13 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             "min_length": 15,
             "errors": [
                 ("email", "Accounts cannot be made with addresses of this domain"),
-                ("profile_name", "Fill in “Full name”"),
-                ("profile_team", "Choose one of the values of “Abteilung oder Forschungsgruppe”"),
-                ("profile_agreed", "“Ich bin mindestens sechzehn Jahre alt” must be ticked"),
-                ("password", "The new password is too short; it needs at least 15 characters"),
+                ("profile_name", N_("Fill in “%(label)s”", label=Sentence("Full name", {}))),
+                (
+                    "profile_team",
+                    N_("Choose one of the values of “%(label)s”", label="Abteilung oder Forschungsgruppe"),
+                ),
+                ("profile_agreed", N_("“%(label)s” must be ticked", label="Ich bin mindestens sechzehn Jahre alt")),
+                *(("password", each) for each in check_new_password("short", TenantSettings(password_min_length=15))),
                 ("terms", "Accept the terms to go on"),
             ],
         },
@@ -348,7 +355,15 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
             **CODE,
             "client": CLIENT,
             "address": "maximiliane.von-und-zu-hohenlohe-langenburg@forschungsverbund.example",
-            "errors": [("code", "This code is not right. Compare it with the newest mail; you can try 3 more times")],
+            "errors": [
+                (
+                    "code",
+                    N_(
+                        "This code is not right. Compare it with the newest mail; you can try %(left)s more times",
+                        left=3,
+                    ),
+                )
+            ],
         },
     ),
     "signup-code-over": (
@@ -515,6 +530,10 @@ SAMPLES: dict[str, tuple[str, Brand, dict[str, object]]] = {
         LINKED,
         {
             **PREVIEW,
+            "mail": {
+                "subject": N_("Choose a new password for %(tenant)s", tenant=LINKED.name),
+                "url": "/t/klinik/brand/preview/mail",
+            },
             "errors": [("colour_primary", "Give a colour such as #1f5fd6")],
             "advice": check_colours("#ffd400", "#ffffff"),
         },

@@ -12,11 +12,12 @@ import argparse
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -25,8 +26,9 @@ from pseudo_language import offered
 
 from idp import language
 from idp.flow import brand_preview
+from idp.identity.profile import Field
 from idp.notify import catalogue, rendering
-from idp.web.branding import brand_css
+from idp.web.branding import Brand, brand_css, mail_colours
 from idp.web.pages import render, static_file
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ POLICY = (
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
 CORRELATION_ID = "7Q2M4ZK9X1VB3NTC"
+EMPTY_FRAME = 8192  # bytes: the picture of a frame with nothing in it has fewer
+HEIGHT = "document.documentElement.scrollHeight"
 SAMPLE_LOGO = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect x="4" y="4" width="32" height="32" rx="7" fill="#e8643c"/>'
     b'<path d="m8 30 8-10 6 6 5-4 6 8z" fill="#fff"/><circle cx="27" cy="14" r="3.5" fill="#fff"/></svg>'
@@ -71,20 +75,19 @@ class _Pages(BaseHTTPRequestHandler):
         if path.startswith("/static/") and (found := static_file(path.removeprefix("/static/"))):
             self._answer(found.content_type, found.body)
         elif path.endswith("/brand.css"):
-            brand = next(brand for _, brand, _ in SAMPLES.values() if f"{brand.base_path}/brand.css" == path)
-            self._answer("text/css", brand_css(brand).encode())
+            self._answer("text/css", brand_css(_brand(path.removesuffix("/brand.css"))).encode())
         elif path.endswith("/sample-frame"):
             self._answer("text/html; charset=utf-8", b"<!doctype html><title>frame</title>")
         elif path.endswith(brand_preview.MAIL):
-            self._answer("text/html; charset=utf-8", _mail(), brand_preview.MAIL_POLICY)
+            brand = _brand(path.removesuffix(brand_preview.MAIL))
+            self._answer("text/html; charset=utf-8", _mail(brand, self._tag(query)), brand_preview.MAIL_POLICY)
         elif path == "/sample-logo.svg":
             self._answer("image/svg+xml", SAMPLE_LOGO)
         elif path in PICTURES:
             self._answer("image/svg+xml", PICTURES[path])
         elif sample in SAMPLES:
             template, brand, context = SAMPLES[sample]
-            tag = dict(parse_qsl(query)).get("language", language.DEFAULT)
-            with offered(), language.spoken(language.load(tag)):
+            with offered(), language.spoken(language.load(self._tag(query))):
                 html = render(template, brand, CORRELATION_ID, **{"page_languages": LANGUAGES, **_spoken(context)})
             self._answer("text/html; charset=utf-8", html.encode())
         elif path == "/":
@@ -95,6 +98,11 @@ class _Pages(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def _tag(self, query: str) -> str:
+        """Return the language that is asked for, or the one of the page that holds the frame."""
+        given = query or urlsplit(self.headers.get("referer", "")).query
+        return dict(parse_qsl(given)).get("language", language.DEFAULT)
 
     def _answer(self, content_type: str, body: bytes, policy: str = POLICY) -> None:
         self.send_response(200)
@@ -111,15 +119,26 @@ def _spoken(value: Any) -> Any:
         return {name: _spoken(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(map(_spoken, value))
-    return language.translated(value) if isinstance(value, str) and value[:1].isupper() else value
+    if isinstance(value, Field):
+        spoken = {name: _spoken(getattr(value, name)) for name in ("label", "value", "hint", "parts")}
+        return replace(value, **spoken)
+    is_sentence = isinstance(value, language.Sentence) or (isinstance(value, str) and value[:1].isupper())
+    return language.translated(value) if is_sentence else value
 
 
-def _mail() -> bytes:
+def _brand(base_path: str) -> Brand:
+    """Return the brand of the samples under a path."""
+    return next(brand for _, brand, _ in SAMPLES.values() if brand.base_path == base_path)
+
+
+def _mail(brand: Brand, tag: str) -> bytes:
     """Return the mail that the preview of a brand shows."""
-    issuer = "https://id.example/t/acme"
+    issuer = f"https://id.example{brand.base_path}"
     sample = catalogue.get(brand_preview.SAMPLE).sample_for(issuer)
-    sender = rendering.Sender("Acme Instruments", issuer)
-    return (rendering.write(brand_preview.SAMPLE, sample, sender, language.load("en")).html or "").encode()
+    sender = rendering.Sender(brand.name, issuer, rendering.Look(*mail_colours(brand.primary)))
+    with offered():
+        written = rendering.write(brand_preview.SAMPLE, sample, sender, language.load(tag))
+    return (written.html or "").encode()
 
 
 @contextmanager
@@ -167,10 +186,27 @@ def _photograph(address: str, folder: Path, names: list[str], tag: str) -> None:
                 page.on("console", lambda message: sys.stderr.write(f"{message.text}\n"))
                 for name in names:
                     page.goto(f"{address}/{name}/?language={tag}")
+                    _fit_window(page, width, height)
                     suffix = "" if tag == language.DEFAULT else f"-{tag}"
                     page.screenshot(path=folder / f"{name}{suffix}-{width}-{scheme}.png", full_page=True)
                 page.close()
         browser.close()
+
+
+def _fit_window(page: Any, width: int, height: int) -> None:
+    """Make the window as high as the page where a frame is shown, and wait until it is: out of sight, a frame without rights is not drawn."""
+    frame = page.locator("iframe:visible")
+    shown = frame.count()
+    is_behind = page.locator(".backdrop:visible").count()  # a picture that is as high as the window
+    page.set_viewport_size({"width": width, "height": height})
+    for _ in range(2 if shown or is_behind else 0):  # the space above the page grows with the window
+        page.set_viewport_size({"width": width, "height": page.evaluate(HEIGHT)})
+    for _ in range(40 if shown else 0):
+        if len(frame.first.screenshot()) > EMPTY_FRAME:
+            return
+        page.wait_for_timeout(250)
+    if shown:
+        sys.stderr.write(f"{page.url}: nothing is seen in the frame\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -56,6 +57,8 @@ class Texts(HTMLParser):
 
 # Pages whose handlers hand over sentences that are translated already; tests/account and tests/flow prove that they are.
 TRANSLATED_BEFORE = ("account", "signup", "brand-preview", "password-wrong")
+# What they hand over as plain text although a value is filled in.
+PLAIN_TEXT = ("attention", "mail", "sessions")
 
 
 def as_data(value: object, *, is_said: bool = False) -> object:
@@ -93,9 +96,8 @@ def left_over(html: str) -> list[str]:
 def rendered(spoken: Language, sample: str, **more: object) -> str:
     template, brand, context = SAMPLES[sample]
     is_said = sample.startswith(TRANSLATED_BEFORE)
-    data = {
-        key: value if key in ("icon", "reason") else as_data(value, is_said=is_said) for key, value in context.items()
-    }
+    told = {key: json.loads(json.dumps(value)) if key in PLAIN_TEXT else value for key, value in context.items()}
+    data = {key: value if key in ("icon", "reason") else as_data(value, is_said=is_said) for key, value in told.items()}
     if "scopes" in data:
         data["scopes"] = [{**each, "icon": "user"} for each in data["scopes"]]
     with language.spoken(spoken):
