@@ -94,6 +94,8 @@ class ServiceApi:
         verdict: Verdict | None = None
         try:
             operation, path = self._found(http, rest)
+            # For the record of a refusal; who may is decided by the guard.
+            tenant = find_tenant(self._around, path["tenant_id"]) if "tenant_id" in path else None
             http.endpoint = f"{self.service.name}.{operation.name}"
             if operation.handle is None:
                 reading.read_query(http, None)

@@ -8,7 +8,9 @@ from idp.api import pages
 from idp.api.dispatch import ServiceApi
 from idp.api.errors import MethodNotAllowed, answered, nothing_here
 from idp.errors import IdpError
+from idp.flow import landing
 from idp.web.health import LIVE_PATH, READY_PATH
+from idp.web.http import redirect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,9 @@ class FrontDesk:
             return self._read_only(http, pages.swagger(api))
         if rest == "/redoc":
             return self._read_only(http, pages.redoc(api))
-        if not rest:
+        if rest in ("", "/"):
+            if http.method in ("GET", "HEAD") and landing.prefers_html(http.headers.get("accept")):
+                return redirect(303, f"/{api.service.name}/swagger")
             raise nothing_here()
         return api.respond(http, rest)
 

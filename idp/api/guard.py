@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 # Per address before the token is looked at, and per caller behind it.
 RATE_OF_ADDRESS = Rule("api", 6000, 60)
 RATE_OF_CALLER = Rule("api-caller", 3000, 60)
-_ID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.ASCII)
+# RFC 9562 §4: a UUID in its usual form, or without the hyphens, as we write it.
+_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def find_tenant(surroundings: Surroundings, named: str) -> Tenant | None:
     """Return the tenant of a path, by its id or its slug; None when there is none."""
-    found = surroundings.resolver.by_id(named) if _ID.fullmatch(named) else None
+    found = surroundings.resolver.by_id(named.replace("-", "").lower()) if _ID.fullmatch(named) else None
     if found is None and _SLUG.fullmatch(named):
         found = surroundings.resolver.by_slug(named)
     return found

@@ -193,6 +193,15 @@ def test_the_members_of_a_client_are_those_that_can_be_registered() -> None:
     assert limits == {initial_access.MOST_USES, initial_access.LONGEST_LIFE}
 
 
+@EVERY_SERVICE
+def test_a_person_who_opens_the_service_is_led_to_its_document(shared: World, service: Service) -> None:
+    """RFC 9110 §12.5.1: the service's own address leads a browser to Swagger UI; a program is told that nothing is there."""
+    for path in (f"/{service.name}", f"/{service.name}/"):
+        answer = shared.house.send("GET", path, headers={"accept": "text/html"}, host=HOST)
+        assert (answer.status, answer.location) == (303, f"/{service.name}/swagger")
+        assert shared.house.send("GET", path, host=HOST).status == 404
+
+
 def test_documents_are_public_and_cached(shared: World) -> None:
     """S120: the OpenAPI documents stay public, also to scripts of others; an unchanged one is not sent again."""
     answer = shared.house.send("GET", "/clientms/openapi.json", host=HOST)

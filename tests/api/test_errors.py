@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -169,12 +170,12 @@ def test_what_is_no_address(shared: World, path: str) -> None:
 
 def test_a_tenant_by_its_id(shared: World) -> None:
     """Interfaces §5: a tenant is named by slug or id; neither has two spellings of the slug."""
+    tenant_id = shared.tenants["acme"].id
+    dashed = str(uuid.UUID(tenant_id))
+    good = (tenant_id, dashed, dashed.upper(), "acme")
     for slug, status in (
-        (shared.tenants["acme"].id, 200),
-        ("acme", 200),
-        ("ACME", 401),
-        ("acme-", 401),
-        ("x" * 63, 401),
+        *((each, 200) for each in good),
+        *((each, 401) for each in ("ACME", "acme-", "x" * 63, f"{tenant_id}-", dashed[:-1])),
     ):
         assert shared.clients("GET", slug=slug).status == status, slug
 
@@ -246,6 +247,7 @@ def test_every_refusal_is_kept(shared: World) -> None:
     ):
         record = record_of(shared.house, answer.json["request_id"])
         assert record["path"].startswith("/clientms/tenants/acme/clients")
+        assert record["tenant"] == shared.tenants["acme"].id
         assert token not in json.dumps(record)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import sqlite3
 import subprocess
@@ -20,6 +21,8 @@ from letters import ask, letters, newest
 from serving import Served, eventually, rows
 
 from idp import opaque
+from idp.access.bindings import Bindings, Wanted
+from idp.access.granting import Granter
 from idp.errors import SettingError
 from idp.identity import invitations
 from idp.identity.accounts import By
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from idp.tenancy.tenant import Tenant
 
 pytestmark = pytest.mark.slow
+OPERATOR = By("operator")
 WRONG_PASSWORD = "planted: a password that was mistyped"
 NEW_PASSWORD = "planted: the password of the changed account"
 INVITED_PASSWORD = "planted: the password of who was invited"
@@ -119,6 +123,7 @@ def use_everything(served: Served) -> dict[str, str]:
     return {
         **links_in_mails(served, tenant),
         **codes_in_mails(served, tenant),
+        **made_by_a_service(served, tenant),
         "client secret": rp.secret,
         "client secret in the body": post.secret,
         "basic credentials": rp.auth["authorization"].partition(" ")[2],
@@ -141,6 +146,40 @@ def use_everything(served: Served) -> dict[str, str]:
         "access token's signature": tokens["access_token"].rpartition(".")[2],
         **private_keys(served.house),
     }
+
+
+def made_by_a_service(served: Served, tenant: Tenant) -> dict[str, str]:
+    """What Client Management shows once, its answers kept for repetition; and each of it where it does not belong."""
+    robot = with_product_secret(served.client(tenant, "robot", scope="clients:write registration-tokens:write"))
+    Bindings(served.house.database(tenant)).create(Wanted("client", "robot", "client-admin"), granter=Granter(OPERATOR))
+    service = f"http://localhost:{served.port}/clientms"
+    form = {"grant_type": "client_credentials", "resource": service}
+    token = robot.post("/token", form).json["access_token"]
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    base = f"{service}/tenants/acme"
+
+    def call(method: str, path: str, body: object = None, **more: str) -> Any:
+        raw = json.dumps(body).encode() if body is not None else None
+        return served.send(method, base + path, headers={**headers, **more}, body=raw)
+
+    keyed = {"idempotency-key": "planted-name-of-a-request"}
+    metadata = {"client_id": "made", "redirect_uris": [CALLBACK]}
+    made = call("POST", "/clients", metadata, **keyed)
+    assert call("POST", "/clients", metadata, **keyed).json == made.json
+    issued = call("POST", "/initial-access-tokens", {"name": "planted"}, **keyed | {"idempotency-key": "another"})
+    rotated = call("POST", "/clients/made/rotate-secret")
+    found = {
+        "secret by a service": made.json["client_secret"],
+        "rotated secret": rotated.json["client_secret"],
+        "initial access token": issued.json["token"],
+        "token for a service": token,
+    }
+    for secret in found.values():
+        for path in (f"/clients/{secret}", f"/clients?after={secret}", f"/initial-access-tokens/{secret}"):
+            assert call("GET", path).status >= 400
+        call("POST", "/clients", {secret: secret, "redirect_uris": [secret]})
+        served.send("GET", f"{base}/clients", headers={"authorization": f"Bearer {secret}x"})
+    return found | {"name of a request": keyed["idempotency-key"]}
 
 
 def links_in_mails(served: Served, tenant: Tenant) -> dict[str, str]:
