@@ -14,7 +14,7 @@ from idp.identity.administrators import keeping
 from idp.store.tenant import clients, groups, role_bindings, roles, users
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from idp.access.granting import Granter
     from idp.store.db import Database
@@ -52,36 +52,30 @@ class Bindings:
         """Take the tenant's database."""
         self._database = database
 
-    def list_some(
-        self,
-        *,
-        limit: int,
-        offset: int = 0,
-        role: str | None = None,
-        holder: tuple[str, str] | None = None,
-        resource: str | None = None,
-    ) -> tuple[list[Row[Any]], int]:
-        """Return bindings in the order in which they were made, and how many there are."""
+    def search(self, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of bindings, and how many there are; parameters of :func:`idp.store.tenant.role_bindings.search`."""
         with self._database.reading() as conn:
-            found = role_bindings.list_some(
-                conn, limit=limit, offset=offset, role=role, holder=holder, resource=resource
-            )
-            return list(found), role_bindings.count(conn, role=role, holder=holder, resource=resource)
+            return role_bindings.search(conn, **window)
 
     def get(self, binding_id: str) -> Row[Any]:
         """Return a binding; raises :class:`NotFound`."""
         with self._database.reading() as conn:
             return _get(conn, binding_id)
 
-    def create(self, wanted: Wanted, *, granter: Granter) -> Row[Any]:
-        """Give a role; raises :class:`Invalid`, :class:`Conflict` for what is given already, or ``MoreThanHeld``."""
+    def create(
+        self, wanted: Wanted, *, granter: Granter, finish: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> Row[Any]:
+        """Give a role; raises :class:`Invalid`, :class:`Conflict` for what is given already, or ``MoreThanHeld``.
+
+        ``finish`` runs in the same transaction.
+        """
         stored = conditions.check(wanted.conditions)
         check_resource(wanted.resource)
         _check_end(wanted.expires_at)
 
         def work(conn: Connection) -> Row[Any]:
             _check_holder(conn, wanted.holder_type, wanted.holder_id)
-            if roles.find_locked(conn, wanted.role) is None:
+            if not wanted.role.isprintable() or roles.find_locked(conn, wanted.role) is None:
                 raise _invalid("role", f"a role that there is; {wanted.role[:100]} is none")
             granter.require_role(conn, wanted.role)
             same = (wanted.holder_type, wanted.holder_id, wanted.role, wanted.resource)
@@ -102,6 +96,8 @@ class Bindings:
             )
             made = _get(conn, binding_id)
             _record(conn, "role_binding.created", granter, made)
+            if finish is not None:
+                finish(conn, made)
             return made
 
         return self._database.writing(work)
@@ -113,8 +109,12 @@ class Bindings:
         granter: Granter,
         expires_at: int | Unchanged | None = UNCHANGED,
         given: Mapping[str, Any] | Unchanged | None = UNCHANGED,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change until when a role is given, or on what conditions (``given``); the rest of a binding is what it is."""
+        """Change until when a role is given, or on what conditions (``given``); the rest of a binding is what it is.
+
+        ``require`` judges it as it is before, in the same transaction.
+        """
         values: dict[str, Any] = {}
         if not isinstance(expires_at, Unchanged):
             _check_end(expires_at)
@@ -123,7 +123,7 @@ class Bindings:
             values["conditions"] = conditions.check(given)
 
         def work(conn: Connection) -> Row[Any]:
-            row = _get(conn, binding_id)
+            row = _locked(conn, binding_id, require)
             granter.require_role(conn, row.role)
             if values:
                 with keeping(conn, is_operator=granter.by.is_operator):
@@ -134,11 +134,13 @@ class Bindings:
 
         return self._database.writing(work)
 
-    def delete(self, binding_id: str, *, granter: Granter) -> None:
-        """Take a role back; raises :class:`NotFound`, ``LastAdministrator`` or ``MoreThanHeld``."""
+    def delete(
+        self, binding_id: str, *, granter: Granter, require: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> None:
+        """Take a role back; raises :class:`NotFound`, ``LastAdministrator`` or ``MoreThanHeld``. ``require`` as of :meth:`change`."""
 
         def work(conn: Connection) -> None:
-            row = _get(conn, binding_id)
+            row = _locked(conn, binding_id, require)
             granter.require_role(conn, row.role)
             with keeping(conn, is_operator=granter.by.is_operator):
                 role_bindings.delete_one(conn, binding_id)
@@ -160,10 +162,21 @@ def _get(conn: Connection, binding_id: str) -> Row[Any]:
     return found
 
 
+def _locked(conn: Connection, binding_id: str, require: Callable[[Connection, Row[Any]], None] | None) -> Row[Any]:
+    found = role_bindings.find_locked(conn, binding_id)
+    if found is None:
+        raise NotFound("There is no such role binding.")
+    if require is not None:
+        require(conn, found)
+    return found
+
+
 def _check_holder(conn: Connection, holder_type: str, holder_id: str) -> None:
     if holder_type not in HOLDER_TYPES:
         raise _invalid("holder_type", f"one of {', '.join(HOLDER_TYPES)}")
-    if holder_type == "user":
+    if not holder_id.isprintable():  # the databases cannot even look for some of what is not
+        is_there = False
+    elif holder_type == "user":
         user = users.find_locked(conn, holder_id)
         is_there = user is not None and user.state != "deleted"
     elif holder_type == "group":

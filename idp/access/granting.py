@@ -45,7 +45,9 @@ class Granter:
             return
         defines_own = "roles:write" in self.held
         missing = sorted(
-            name for name in wanted if name not in self.held and (permissions.is_product(name) or not defines_own)
+            name
+            for name in set(wanted) - self.held - permissions.BUILT_IN[permissions.EVERYBODY]
+            if permissions.is_product(name) or not defines_own
         )
         if missing:
             raise MoreThanHeld(

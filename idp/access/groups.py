@@ -11,7 +11,7 @@ from idp.identity.administrators import keeping
 from idp.store.tenant import groups, role_bindings, users
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from idp.access.granting import Granter
     from idp.store.db import Database
@@ -28,18 +28,28 @@ class Groups:
         """Take the tenant's database."""
         self._database = database
 
-    def list_some(self, *, limit: int, offset: int = 0) -> tuple[list[Row[Any]], int]:
-        """Return groups by name, and how many there are."""
+    def search(self, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of groups, and how many there are; parameters of :func:`idp.store.tenant.groups.search`."""
         with self._database.reading() as conn:
-            return list(groups.list_some(conn, limit=limit, offset=offset)), groups.count(conn)
+            return groups.search(conn, **window)
 
     def get(self, group_id: str) -> Row[Any]:
         """Return a group; raises :class:`NotFound`."""
         with self._database.reading() as conn:
             return _get(conn, group_id)
 
-    def create(self, name: str, description: str = "", *, granter: Granter) -> Row[Any]:
-        """Make an empty group; raises :class:`Invalid`, or :class:`Conflict` for a name that another spells differently."""
+    def create(
+        self,
+        name: str,
+        description: str = "",
+        *,
+        granter: Granter,
+        finish: Callable[[Connection, Row[Any]], None] | None = None,
+    ) -> Row[Any]:
+        """Make an empty group; raises :class:`Invalid`, or :class:`Conflict` for a name that another spells differently.
+
+        ``finish`` runs in the same transaction.
+        """
         shown, key = _check_name(name)
         _check_description(description)
 
@@ -49,14 +59,23 @@ class Groups:
             group_id = opaque.new_id()
             groups.create(conn, id=group_id, name=shown, name_key=key, description=description)
             _record(conn, "group.created", granter, {"group": group_id, "name": shown})
-            return _get(conn, group_id)
+            made = _get(conn, group_id)
+            if finish is not None:
+                finish(conn, made)
+            return made
 
         return self._database.writing(work)
 
     def change(
-        self, group_id: str, *, granter: Granter, name: str | None = None, description: str | None = None
+        self,
+        group_id: str,
+        *,
+        granter: Granter,
+        name: str | None = None,
+        description: str | None = None,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change a group's name or what is said of it; what is None stays."""
+        """Change a group's name or what is said of it; what is None stays. ``require`` judges it as it is before."""
         values: dict[str, Any] = {}
         if name is not None:
             values["name"], values["name_key"] = _check_name(name)
@@ -65,7 +84,7 @@ class Groups:
             values["description"] = description
 
         def work(conn: Connection) -> Row[Any]:
-            _locked(conn, group_id)
+            _locked(conn, group_id, require)
             same = groups.find_by_name(conn, values["name_key"]) if "name_key" in values else None
             if same is not None and same.id != group_id:
                 raise Conflict("There is a group of this name already.")
@@ -77,11 +96,13 @@ class Groups:
 
         return self._database.writing(work)
 
-    def delete(self, group_id: str, *, granter: Granter) -> None:
-        """Delete a group with its bindings: who was in it holds what it held no more."""
+    def delete(
+        self, group_id: str, *, granter: Granter, require: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> None:
+        """Delete a group with its bindings: who was in it holds what it held no more. ``require`` as of :meth:`change`."""
 
         def work(conn: Connection) -> None:
-            row = _locked(conn, group_id)
+            row = _locked(conn, group_id, require)
             granter.require_over(conn, "group", group_id)
             had = groups.count_members(conn, group_id)
             with keeping(conn, is_operator=granter.by.is_operator):
@@ -91,12 +112,11 @@ class Groups:
 
         self._database.writing(work)
 
-    def members(self, group_id: str, *, limit: int, offset: int = 0) -> tuple[list[Row[Any]], int]:
-        """Return the users in a group by name, and how many there are; raises :class:`NotFound`."""
+    def members(self, group_id: str, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of the users in a group by name, and how many there are; raises :class:`NotFound`."""
         with self._database.reading() as conn:
             _get(conn, group_id)
-            found = groups.members(conn, group_id, limit=limit, offset=offset)
-            return list(found), groups.count_members(conn, group_id)
+            return groups.members(conn, group_id, **window)
 
     def add(self, group_id: str, user_ids: Sequence[str], *, granter: Granter) -> int:
         """Put users into a group; returns how many were not in it. Raises ``MoreThanHeld`` when the group holds more."""
@@ -107,7 +127,7 @@ class Groups:
         def work(conn: Connection) -> int:
             _locked(conn, group_id)
             granter.require_over(conn, "group", group_id)
-            known = users.known(conn, wanted)
+            known = users.known(conn, [each for each in wanted if each.isprintable()])
             missing = [user_id for user_id in wanted if user_id not in known]
             if missing:
                 raise Invalid(
@@ -146,10 +166,12 @@ def _get(conn: Connection, group_id: str) -> Row[Any]:
     return found
 
 
-def _locked(conn: Connection, group_id: str) -> Row[Any]:
+def _locked(conn: Connection, group_id: str, require: Callable[[Connection, Row[Any]], None] | None = None) -> Row[Any]:
     found = groups.find_locked(conn, group_id)
     if found is None:
         raise NotFound("There is no such group.")
+    if require is not None:
+        require(conn, found)
     return found
 
 

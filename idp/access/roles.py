@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from idp import audit
 from idp.access import permissions
@@ -14,12 +14,14 @@ from idp.store.tenant import permissions as own_permissions
 from idp.store.tenant import role_bindings, roles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from idp.access.granting import Granter
     from idp.identity.accounts import By
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
+
+T = TypeVar("T")
 
 LONGEST_DESCRIPTION = 500
 MOST_PERMISSIONS = 500  # of one role or scope
@@ -52,19 +54,30 @@ class Roles:
 
     # -- roles ----------------------------------------------------------------------------------------------------
 
-    def list_some(self, *, limit: int, offset: int = 0) -> tuple[list[Role], int]:
-        """Return roles by name, and how many there are."""
+    def search(self, **window: Any) -> tuple[list[Role], Sequence[Row[Any]], int]:
+        """Return a page of roles, their rows, and how many there are; parameters of :func:`idp.store.tenant.roles.search`."""
         with self._database.reading() as conn:
-            found = roles.list_some(conn, limit=limit, offset=offset)
-            return _shown(conn, found), roles.count(conn)
+            found, total = roles.search(conn, **window)
+            return _shown(conn, found), found, total
 
     def get(self, name: str) -> Role:
         """Return a role; raises :class:`NotFound`."""
         with self._database.reading() as conn:
             return _get(conn, name)
 
-    def create(self, name: str, description: str, granted: Sequence[str], *, granter: Granter) -> Role:
-        """Make a role; raises :class:`Invalid`, :class:`Conflict` or :class:`idp.access.granting.MoreThanHeld`."""
+    def create(
+        self,
+        name: str,
+        description: str,
+        granted: Sequence[str],
+        *,
+        granter: Granter,
+        finish: Callable[[Connection, Role], None] | None = None,
+    ) -> Role:
+        """Make a role; raises :class:`Invalid`, :class:`Conflict` or :class:`idp.access.granting.MoreThanHeld`.
+
+        ``finish`` runs in the same transaction.
+        """
         if not _ROLE.fullmatch(name):
             raise _invalid("name", "lower-case letters, digits and . _ : - after a letter, 63 at most")
         _check_description(description)
@@ -76,19 +89,29 @@ class Roles:
                 raise Conflict(f"There is a role {name} already.")
             roles.create(conn, name, description, wanted)
             _record(conn, "role.created", granter.by, {"role": name, "permissions": wanted})
-            return _get(conn, name)
+            return _finished(conn, _get(conn, name), finish)
 
         return self._database.writing(work)
 
     def change(
-        self, name: str, *, granter: Granter, description: str | None = None, granted: Sequence[str] | None = None
+        self,
+        name: str,
+        *,
+        granter: Granter,
+        description: str | None = None,
+        granted: Sequence[str] | None = None,
+        require: Callable[[Connection, Role], None] | None = None,
     ) -> Role:
-        """Change a role, and so what everybody holds who has it; what is None stays. Built-in ones stay as they are."""
+        """Change a role, and so what everybody holds who has it; what is None stays. Built-in ones stay as they are.
+
+        ``require`` judges it as it is before, in the same transaction.
+        """
         if description is not None:
             _check_description(description)
 
         def work(conn: Connection) -> Role:
             _require_own(conn, name)
+            _judge(conn, lambda: _get(conn, name), require)
             before = set(roles.permissions_of(conn, {name})[name])
             details: dict[str, Any] = {"role": name}
             if granted is not None:
@@ -104,13 +127,21 @@ class Roles:
 
         return self._database.writing(work)
 
-    def delete(self, name: str, *, granter: Granter, with_bindings: bool = False) -> None:
-        """Delete a role; one that somebody holds only ``with_bindings``, which end too."""
+    def delete(
+        self,
+        name: str,
+        *,
+        granter: Granter,
+        with_bindings: bool = False,
+        require: Callable[[Connection, Role], None] | None = None,
+    ) -> None:
+        """Delete a role; one that somebody holds only ``with_bindings``, which end too. ``require`` as of :meth:`change`."""
 
         def work(conn: Connection) -> None:
             _require_own(conn, name)
+            _judge(conn, lambda: _get(conn, name), require)
             granter.require_role(conn, name)
-            held = role_bindings.count(conn, role=name)
+            held = role_bindings.count(conn, name)
             if held and not with_bindings:
                 raise Conflict(f"The role {name} is held by {held} bindings. Delete them first, or ask for that too.")
             with keeping(conn, is_operator=granter.by.is_operator):
@@ -122,12 +153,19 @@ class Roles:
 
     # -- permissions of the tenant's own applications -------------------------------------------------------------
 
-    def list_permissions(self, *, limit: int = 1000, after: str = "") -> list[Row[Any]]:
-        """Return the permissions of the tenant's own, by name."""
+    def search_permissions(self, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of the tenant's own permissions, and how many there are."""
         with self._database.reading() as conn:
-            return list(own_permissions.list_all(conn, limit=limit, after=after))
+            return own_permissions.search(conn, **window)
 
-    def create_permission(self, name: str, description: str, *, by: By) -> Row[Any]:
+    def get_permission(self, name: str) -> Row[Any]:
+        """Return a permission of the tenant's own; raises :class:`NotFound`."""
+        with self._database.reading() as conn:
+            return _get_permission(conn, name)
+
+    def create_permission(
+        self, name: str, description: str, *, by: By, finish: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> Row[Any]:
         """Define a permission ``resource:action``; raises :class:`Invalid` or :class:`Conflict`."""
         if not permissions.NAME.fullmatch(name):
             raise _invalid("name", "resource:action, both of lower-case letters, digits and . _ - after a letter")
@@ -138,27 +176,37 @@ class Roles:
                 raise Conflict(f"There is a permission {name} already.")
             own_permissions.create(conn, name, description)
             _record(conn, "permission.created", by, {"permission": name})
-            return _get_permission(conn, name)
+            return _finished(conn, _get_permission(conn, name), finish)
 
         return self._database.writing(work)
 
-    def change_permission(self, name: str, description: str, *, by: By) -> Row[Any]:
-        """Change what is said of a permission; raises :class:`NotFound`."""
-        _check_description(description)
+    def change_permission(
+        self,
+        name: str,
+        description: str | None,
+        *,
+        by: By,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
+    ) -> Row[Any]:
+        """Change what is said of a permission, where that is not None; raises :class:`NotFound`."""
+        _check_description(description or "")
 
         def work(conn: Connection) -> Row[Any]:
-            _get_permission(conn, name)
-            own_permissions.change(conn, name, description)
+            _judge(conn, lambda: _get_permission(conn, name), require)
+            if description is not None:
+                own_permissions.change(conn, name, description)
             _record(conn, "permission.updated", by, {"permission": name})
             return _get_permission(conn, name)
 
         return self._database.writing(work)
 
-    def delete_permission(self, name: str, *, by: By) -> None:
+    def delete_permission(
+        self, name: str, *, by: By, require: Callable[[Connection, Row[Any]], None] | None = None
+    ) -> None:
         """Delete a permission; every role and scope loses it."""
 
         def work(conn: Connection) -> None:
-            _get_permission(conn, name)
+            _judge(conn, lambda: _get_permission(conn, name), require)
             had = roles.withdraw_permission(conn, name)
             for scope in own_permissions.list_scopes(conn):
                 if name in scope.permissions:
@@ -171,12 +219,25 @@ class Roles:
 
     # -- scopes that stand for permissions ------------------------------------------------------------------------
 
-    def list_scopes(self) -> list[Row[Any]]:
-        """Return the scopes that stand for permissions, by name."""
+    def search_scopes(self, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of the scopes that stand for permissions, and how many there are."""
         with self._database.reading() as conn:
-            return list(own_permissions.list_scopes(conn))
+            return own_permissions.search_scopes(conn, **window)
 
-    def create_scope(self, name: str, description: str, stands_for: Sequence[str], *, by: By) -> Row[Any]:
+    def get_scope(self, name: str) -> Row[Any]:
+        """Return a scope; raises :class:`NotFound`."""
+        with self._database.reading() as conn:
+            return _get_scope(conn, name)
+
+    def create_scope(
+        self,
+        name: str,
+        description: str,
+        stands_for: Sequence[str],
+        *,
+        by: By,
+        finish: Callable[[Connection, Row[Any]], None] | None = None,
+    ) -> Row[Any]:
         """Define a scope; raises :class:`Invalid` or :class:`Conflict`."""
         if not _SCOPE.fullmatch(name):
             raise _invalid("name", "lower-case letters, digits and . _ : / - after a letter, 100 at most")
@@ -189,19 +250,25 @@ class Roles:
                 raise Conflict(f"There is a scope {name} already.")
             own_permissions.create_scope(conn, name, description, wanted)
             _record(conn, "scope.created", by, {"scope": name, "permissions": wanted})
-            return _get_scope(conn, name)
+            return _finished(conn, _get_scope(conn, name), finish)
 
         return self._database.writing(work)
 
     def change_scope(
-        self, name: str, *, by: By, description: str | None = None, stands_for: Sequence[str] | None = None
+        self,
+        name: str,
+        *,
+        by: By,
+        description: str | None = None,
+        stands_for: Sequence[str] | None = None,
+        require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
         """Change a scope; what is None stays. Raises :class:`NotFound` or :class:`Invalid`."""
         if description is not None:
             _check_description(description)
 
         def work(conn: Connection) -> Row[Any]:
-            scope = _get_scope(conn, name)
+            scope = _judge(conn, lambda: _get_scope(conn, name), require)
             wanted = list(scope.permissions) if stands_for is None else _known(conn, stands_for)
             own_permissions.change_scope(conn, name, scope.description if description is None else description, wanted)
             _record(conn, "scope.updated", by, {"scope": name, "permissions": wanted})
@@ -209,15 +276,29 @@ class Roles:
 
         return self._database.writing(work)
 
-    def delete_scope(self, name: str, *, by: By) -> None:
+    def delete_scope(self, name: str, *, by: By, require: Callable[[Connection, Row[Any]], None] | None = None) -> None:
         """Delete a scope; tokens that carry it stand for nothing by it any more. Raises :class:`NotFound`."""
 
         def work(conn: Connection) -> None:
-            if not own_permissions.delete_scope(conn, name):
-                raise NotFound(f"There is no scope {name[:100]}.")
+            _judge(conn, lambda: _get_scope(conn, name), require)
+            own_permissions.delete_scope(conn, name)
             _record(conn, "scope.deleted", by, {"scope": name})
 
         self._database.writing(work)
+
+
+def _finished(conn: Connection, made: T, finish: Callable[[Connection, T], None] | None) -> T:
+    if finish is not None:
+        finish(conn, made)
+    return made
+
+
+def _judge(conn: Connection, find: Callable[[], T], require: Callable[[Connection, T], None] | None) -> T:
+    """Return what is there, once it is judged as it is."""
+    found = find()
+    if require is not None:
+        require(conn, found)
+    return found
 
 
 def _get(conn: Connection, name: str) -> Role:

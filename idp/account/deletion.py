@@ -10,6 +10,7 @@ from idp.errors import NotFound
 from idp.flow import browser_state, pages, remembered, session
 from idp.identity import accounts, notices
 from idp.identity.accounts import fold
+from idp.identity.administrators import LastAdministrator
 from idp.language import N_, gettext
 from idp.web.http import redirect
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from idp.web.http import Request, Response
 
 PATH, DONE_PATH = f"{ROOT}/delete", f"{ROOT}/deleted"
+_LAST = N_("You are the last administrator here. Let somebody else become one first, then delete your account")
 LONGEST = 320  # characters of what was typed that are shown again
 
 
@@ -51,8 +53,11 @@ def submit(visit: Visit) -> Response:
     def tell(conn: Connection, user: Row[Any]) -> None:
         notices.tell(conn, server.services.mailer, server.tenant, "account_deleted", user.email, visit.origin)
 
-    with suppress(NotFound):  # a second click that came while the first was under way
-        accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
+    try:
+        with suppress(NotFound):  # a second click that came while the first was under way
+            accounts.delete_user(server.database, user.id, by=visit.by, tell=tell)
+    except LastAdministrator:
+        return _page(visit, typed[:LONGEST], [(None, gettext(_LAST))], 409)
     server.services.spool.touch(server.tenant.id)
     answer = redirect(303, f"{server.tenant.base_path}{DONE_PATH}")
     answer.headers += [session.no_session_cookie(server.tenant), browser_state.no_cookie(server.tenant)]

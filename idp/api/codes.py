@@ -101,6 +101,11 @@ _TABLE = (
         "Read what was made. Take a new Idempotency-Key for a new request.",
     ),
     Code(
+        "last_administrator", 409, "This is the last administrator",
+        "The change would leave the tenant without anybody who holds the role tenant-admin without an end and on no condition.",
+        "Give somebody else the role tenant-admin first.",
+    ),
+    Code(
         "precondition_failed", 412, "Somebody changed it first",
         "The thing is not, or no longer, the one that If-Match names. Nothing was changed.",
         "Read it again, apply the change to what it is now, and send that with the new ETag.",

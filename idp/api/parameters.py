@@ -42,4 +42,18 @@ PATH_PARAMETERS = {
     "token_id": PathParameter(
         r"[A-Za-z0-9_-]{1,64}", "The initial access token's id, not the token.", "5b0c9f0e4d5f4b7f8f5f1c0a9f3e7d21", 64
     ),
+    "role": PathParameter(r"[a-z][a-z0-9._:-]{0,62}", "The role's name.", "editor", 63),
+    "permission": PathParameter(
+        r"[a-z][a-z0-9_.-]{0,62}:[a-z][a-z0-9_.-]{0,62}", "The permission, `resource:action`.", "document:write", 127
+    ),
+    "scope": PathParameter(
+        r"[a-z][a-z0-9._:/-]{0,99}",
+        "The scope's name; a slash in it is sent as %252F.",
+        "documents",
+        100,
+        r"[a-z](?:[a-z0-9._:-]|%2[Ff]){0,99}",
+    ),
+    "group_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The group's id.", "8f14e45fceea467a9575e9b1c6f0a1d3", 64),
+    "user_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The user's id.", "0d0c5d5b6d5e4c0f9a3b8a7f6e5d4c3b", 64),
+    "binding_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The binding's id.", "c4ca4238a0b923820dcc509a6f75849b", 64),
 }

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from idp.api.client_management import CLIENT_MANAGEMENT
+from idp.api.user_flow import USER_FLOW
 
-SERVICES = (CLIENT_MANAGEMENT,)
+SERVICES = (USER_FLOW, CLIENT_MANAGEMENT)

@@ -48,7 +48,7 @@ class World:
     def role(self, name: str, *granted: str) -> None:
         """Make a role, and those of its permissions that there are not."""
         for permission in granted:
-            if not any(row.name == permission for row in self.roles.list_permissions()):
+            if not any(row.name == permission for row in self.roles.search_permissions(limit=100)[0]):
                 self.roles.create_permission(permission, "", by=By("operator"))
         self.roles.create(name, "", granted, granter=OPERATOR)
 

@@ -24,7 +24,7 @@ OPERATOR = By("operator")
 
 def test_the_built_in_roles(world: World) -> None:
     """Issue 6 (RBAC): the built-in roles hold what the product's table says, in every tenant from its first moment."""
-    found = {role.name: role for role in world.roles.list_some(limit=50)[0]}
+    found = {role.name: role for role in world.roles.search(limit=50)[0]}
     assert found.keys() >= BUILT_IN.keys()
     for name, held in BUILT_IN.items():
         assert (set(found[name].permissions), found[name].is_built_in) == (set(held), True)
@@ -84,7 +84,7 @@ def test_groups_carry_roles(world: World) -> None:
     assert world.decide("eve", "document:write").allowed
     world.groups.delete(group.id, granter=SHELL)
     assert not world.decide("eve", "document:write").allowed
-    assert world.bindings.list_some(limit=10, holder=("group", group.id)) == ([], 0)
+    assert world.bindings.search(limit=10, filters={"holder_type": "group", "holder_id": group.id}) == ([], 0)
 
 
 def test_applications_hold_roles(world: World) -> None:
@@ -102,7 +102,7 @@ def test_applications_hold_roles(world: World) -> None:
     assert world.decide(subject, "users:read").reason == "subject_not_active"
     registry.delete(rp.client_id, by=OPERATOR)
     assert world.decide(subject, "users:read").reason == "subject_unknown"
-    assert world.bindings.list_some(limit=10, holder=("client", rp.client_id)) == ([], 0)
+    assert world.bindings.search(limit=10, filters={"holder_type": "client", "holder_id": rp.client_id}) == ([], 0)
 
 
 def test_an_ended_binding(world: World) -> None:

@@ -29,10 +29,10 @@ ALL = granting.Granter(By("everything but roles"), BUILT_IN["tenant-admin"] - {"
 
 def snapshot(world: World) -> Any:
     return [
-        world.roles.list_some(limit=100),
-        world.bindings.list_some(limit=100),
-        world.groups.list_some(limit=100),
-        [world.groups.members(row.id, limit=100) for row in world.groups.list_some(limit=100)[0]],
+        world.roles.search(limit=100)[0],
+        world.bindings.search(limit=100, filters={}),
+        world.groups.search(limit=100),
+        [world.groups.members(row.id, limit=100) for row in world.groups.search(limit=100)[0]],
     ]
 
 
@@ -68,7 +68,7 @@ def test_nor_takes_from_who_holds_more(world: World) -> None:
     admins = world.groups.create("Admins", granter=OPERATOR)
     world.bindings.create(Wanted("group", admins.id, "tenant-admin"), granter=OPERATOR)
     world.groups.add(admins.id, [world.people["bob"]], granter=OPERATOR)
-    (binding,) = world.bindings.list_some(limit=10, holder=("user", world.people["root"]))[0]
+    (binding,) = world.bindings.search(limit=10, filters={"holder_type": "user", "holder_id": world.people["root"]})[0]
     helpdesk = world.granter("helpdesk")
     before = snapshot(world)
     attempts: list[Callable[[], object]] = [
@@ -96,7 +96,7 @@ def test_permissions_of_applications_are_given_by_who_defines_them(world: World)
 def test_the_last_administrator_stays(world: World, way: str) -> None:
     """Issue 6 (last-admin deletion, self-lock-out): by no way is a tenant left without an administrator; with a second one it goes."""
     root = world.people["root"]
-    (binding,) = world.bindings.list_some(limit=10, holder=("user", root))[0]
+    (binding,) = world.bindings.search(limit=10, filters={"holder_type": "user", "holder_id": root})[0]
     world.give("eve", "tenant-admin", expires_at=now() + 1000)  # no administrator for good
     world.give("helpdesk", "tenant-admin", conditions={"mfa": True})
     ways: dict[str, Callable[[], object]] = {
@@ -123,7 +123,7 @@ def test_the_last_administrator_by_a_group(world: World, way: str) -> None:
     admins = world.groups.create("Admins", granter=OPERATOR)
     held = world.bindings.create(Wanted("group", admins.id, "tenant-admin"), granter=OPERATOR)
     world.groups.add(admins.id, [world.people["bob"]], granter=OPERATOR)
-    (binding,) = world.bindings.list_some(limit=10, holder=("user", world.people["root"]))[0]
+    (binding,) = world.bindings.search(limit=10, filters={"holder_type": "user", "holder_id": world.people["root"]})[0]
     world.bindings.delete(binding.id, granter=OPERATOR)
     ways: dict[str, Callable[[], object]] = {
         "remove": lambda: world.groups.remove(admins.id, world.people["bob"], granter=NEARBY),
@@ -141,7 +141,7 @@ def test_two_administrators_who_remove_each_other(world: World) -> None:
         name = f"second-{number}"
         world.people[name] = world.house.user(world.tenant, f"{name}@example.org")
         world.give(name, "tenant-admin")
-        found = world.bindings.list_some(limit=50, role="tenant-admin")[0]
+        found = world.bindings.search(limit=50, filters={"role": "tenant-admin"})[0]
         assert len(found) == 2
         barrier, failed = threading.Barrier(2), []
 
@@ -157,7 +157,7 @@ def test_two_administrators_who_remove_each_other(world: World) -> None:
             thread.start()
         for thread in threads:
             thread.join(20)
-        assert (len(failed), world.bindings.list_some(limit=50, role="tenant-admin")[1]) == (1, 1)
+        assert (len(failed), world.bindings.search(limit=50, filters={"role": "tenant-admin"})[1]) == (1, 1)
 
 
 def test_a_tenant_without_an_administrator_is_not_stuck(world: World) -> None:
@@ -243,7 +243,7 @@ def test_given_once(world: World) -> None:
     for thread in threads:
         thread.join(20)
     assert sorted(result is None for result in results) == [False] + [True] * 7
-    assert world.bindings.list_some(limit=10, holder=("user", world.people["bob"]))[1] == 1
+    assert world.bindings.search(limit=10, filters={"holder_type": "user", "holder_id": world.people["bob"]})[1] == 1
 
 
 def test_every_change_is_recorded(world: World) -> None:

@@ -9,6 +9,7 @@ from account_world import ADA, EVE
 from serving import together
 from sqlalchemy import select
 
+from idp.store.tenant import role_bindings
 from idp.store.tenant.sessions import sessions
 
 if TYPE_CHECKING:
@@ -87,3 +88,19 @@ def test_another_name_deletes_nothing(any_world: World) -> None:
         assert answer.status == 400
         assert 'id="username-error"' in answer.text
     assert any_world.everything() == before
+
+
+def test_the_last_administrator_cannot_leave(any_world: World) -> None:
+    """Issue 6 (last-admin deletion): told on the page, with what was typed kept; once somebody else administers it goes."""
+    any_world.set(account_self_deletion="on")
+    database = any_world.house.database(any_world.tenant)
+    database.writing(lambda conn: role_bindings.create(conn, any_world.user().id, "tenant-admin"))
+    browser = any_world.signed_in()
+    before = any_world.everything()
+    answer = browser.submit(any_world.open(browser, "/delete"), username=ADA)
+    assert answer.status == 409
+    assert "You are the last administrator here" in answer.text
+    assert f'value="{ADA}"' in answer.text
+    assert any_world.everything() == before
+    database.writing(lambda conn: role_bindings.create(conn, any_world.user(EVE).id, "tenant-admin"))
+    assert browser.submit(answer, username=ADA).status == 303

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from idp import opaque
+from idp.access.audiences import SERVICES as AUDIENCES
 from idp.access.bindings import Bindings, Wanted
 from idp.access.granting import Granter
 from idp.clock import now
@@ -38,6 +39,7 @@ class World:
     house: House
     tenants: dict[str, Tenant] = field(default_factory=dict)
     people: dict[tuple[str, str], str] = field(default_factory=dict)
+    there: dict[str, dict[str, str]] = field(default_factory=dict)  # what the matrix has made, by tenant
 
     def __post_init__(self) -> None:
         for slug in ("system", "acme", "globex"):
@@ -75,12 +77,12 @@ class World:
         return grant_id
 
     def token(self, slug: str = "acme", who: str = "admin", *, client_id: str = "console", **claims: Any) -> str:
-        """An access token of a person for Client Management; a claim that is None is left out."""
+        """An access token of a person for all services; a claim that is None is left out."""
         at = now()
         made = {
             "iss": self.tenants[slug].issuer,
             "sub": self.people[slug, who],
-            "aud": [f"{PUBLIC}/clientms"],
+            "aud": [f"{PUBLIC}/{each}" for each in AUDIENCES],
             "client_id": client_id,
             "iat": at,
             "exp": at + 300,
@@ -117,8 +119,13 @@ class World:
         for each in registry.list_all():
             if each.row.client_id != "console":
                 registry.delete(each.row.client_id, by=By("operator"))
-        for table in ("initial_access_tokens", "idempotency_keys", "audit_events"):
-            statement = db.metadatas["tenant"].tables[table].delete()
+        tables = db.metadatas["tenant"].tables
+        names = ("initial_access_tokens", "idempotency_keys", "audit_events", "group_members", "groups", "permissions")
+        gone = [tables[name].delete() for name in (*names, "access_scopes", "role_permissions")]
+        gone.append(tables["roles"].delete().where(tables["roles"].c.is_built_in.is_(False)))
+        # Those that came with the people stay.
+        gone.append(tables["role_bindings"].delete().where(tables["role_bindings"].c.created_by != ""))
+        for statement in gone:
             self.database().writing(lambda conn, statement=statement: conn.execute(statement))
         self.house.installation.provisioning.change_settings(acme, {"registration": "off"})
 
@@ -134,8 +141,9 @@ class World:
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
         media_type: str | None = None,
+        service: str = "clientms",
     ) -> Answer:
-        """Call Client Management, as acme's administrator unless a token is given; an empty one sends none."""
+        """Call a service, as acme's administrator unless a token is given; an empty one sends none."""
         pairs = [(name, value) for name, value in (headers or {}).items()]
         if token is None:
             token = self.token()
@@ -147,11 +155,15 @@ class World:
             if media_type is None:
                 media_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
             pairs.append(("content-type", media_type))
-        return self.house.send(method, f"/clientms{path}", headers=pairs, body=raw, host=HOST)
+        return self.house.send(method, f"/{service}{path}", headers=pairs, body=raw, host=HOST)
 
     def clients(self, method: str, rest: str = "", body: Any = None, slug: str = "acme", **more: Any) -> Answer:
         """Call the operations on clients of a tenant."""
         return self.call(method, f"/tenants/{slug}/clients{rest}", body, **more)
+
+    def uflow(self, method: str, path: str, body: Any = None, slug: str = "acme", **more: Any) -> Answer:
+        """Call User Flow about a tenant."""
+        return self.call(method, f"/tenants/{slug}{path}", body, service="uflow", **more)
 
     def dump(self, slug: str = "acme") -> dict[str, list[Any]]:
         """Every row of a tenant's database, in order, except those that only say that somebody was refused."""

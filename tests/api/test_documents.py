@@ -80,7 +80,10 @@ def test_a_listed_operation_is_there_and_another_method_is_not(
     shared: World, service: Service, operation: Operation
 ) -> None:
     """Issue 6, RFC 9110 §15.5.6: the address takes the method; a method that the document does not have is 405 with Allow."""
-    path = f"/{service.name}{operation.path}".format(tenant_id="acme", client_id="x", token_id="x")
+    path = f"/{service.name}{operation.path}".format(
+        **{"tenant_id": "acme", "permission": "x:y"}
+        | dict.fromkeys(("client_id", "token_id", "role", "scope", "group_id", "user_id", "binding_id"), "x")
+    )
     assert shared.house.send(operation.method, path, host=HOST).status not in (404, 405)
     there = {each.method for each in service.operations if each.path == operation.path}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - there:
@@ -213,7 +216,7 @@ def test_documents_are_public_and_cached(shared: World) -> None:
 def test_the_document_names_the_public_address() -> None:
     """Interfaces §4: addresses in the document are the installation's own, never those of a request."""
     made = json.dumps(document_of(SERVICES[0], "https://id.example"))
-    assert "https://id.example/clientms" in made
+    assert f"https://id.example/{SERVICES[0].name}" in made
     assert "localhost" not in made
 
 

@@ -47,6 +47,13 @@ OPERATIONS = [
 ]
 
 
+# Of what User Flow has: something that every tenant has, or nobody.
+THERE = {"role": "auditor", "permission": "x:y", "scope": "x", "group_id": "x", "user_id": "x", "binding_id": "x"}
+NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(
+    ("group_id", "user_id", "binding_id"), "nothing"
+)
+
+
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world without limits of rate, with a few things to be found."""
@@ -58,6 +65,23 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.installation.provisioning.change_settings(world.tenants[slug], {"rate_limits": "off"})
     for number in range(12):
         assert world.clients("POST", "", client_of(client_id=f"c{number}", tags=["a"])).status == 201
+    token, person = world.token(), world.people["acme", "apps"]
+
+    def make(path: str, body: dict[str, Any], name: str) -> str:
+        answer = world.uflow("POST", path, body, token=token)
+        assert answer.status == 201, answer.text
+        made_id: str = answer.json[name]
+        return made_id
+
+    binding = {"holder_type": "user", "holder_id": person, "role": "user"}
+    world.there["acme"] = {
+        "permission": " ".join(make("/permissions", {"name": f"p{n}:read"}, "name") for n in range(4)),
+        "role": " ".join(make("/roles", {"name": f"r{n}"}, "name") for n in range(4)),
+        "scope": " ".join(make("/scopes", {"name": f"s{n}"}, "name") for n in range(4)),
+        "group_id": " ".join(make("/groups", {"name": f"g{n}"}, "id") for n in range(4)),
+        "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
+        "user_id": person,
+    }
     yield world
     made.close()
 
@@ -87,6 +111,9 @@ def test_the_document_holds(fuzzed: World, service: str, operation: Operation, w
         names["client_id"] = st.sampled_from([f"c{number}" for number in range(12)] + ["nothing"])
     if "{token_id}" in operation.path:
         names["token_id"] = st.sampled_from(["nothing"])
+    for name, there in THERE.items():
+        if f"{{{name}}}" in operation.path:
+            names[name] = st.sampled_from([there, *fuzzed.there["acme"].get(name, "").split(), NOTHING[name]])
     seen: set[int] = set()
 
     @given(data=st.data())

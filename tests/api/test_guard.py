@@ -27,35 +27,69 @@ GUARDED = [
     for operation in service.operations
     if operation.permission is not None
 ]
-# What stands for a parameter of a path: something that is there.
-THERE = {"client_id": "target", "token_id": "TOKEN"}
+# What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
+NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
+NOTHING = dict.fromkeys((*NAMES, "token_id", "group_id", "user_id", "binding_id"), "n0thing") | {
+    "role": "nothing",
+    "permission": "no:thing",
+    "scope": "nothing",
+}
+
+
+def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]:
+    """Make one thing of each kind in a tenant; returns what stands for each parameter of a path."""
+    token = world.token(slug)
+    made: dict[str, str] = {}
+
+    def make(service: str, path: str, body: Any) -> Any:
+        answer = world.call("POST", f"/tenants/{slug}{path}", body, token=token, service=service)
+        assert answer.status in (200, 201), answer.text
+        return answer.json
+
+    made["client_id"] = make("clientms", "/clients", client_of(client_id=prefix))["client_id"]
+    made["token_id"] = make("clientms", "/initial-access-tokens", {"name": "n"})["id"]
+    made["permission"] = make("uflow", "/permissions", {"name": f"{prefix}:read"})["name"]
+    made["role"] = make("uflow", "/roles", {"name": prefix})["name"]
+    made["scope"] = make("uflow", "/scopes", {"name": prefix})["name"]
+    made["group_id"] = make("uflow", "/groups", {"name": prefix})["id"]
+    made["user_id"] = world.people[slug, "nobody"]
+    make("uflow", f"/groups/{made['group_id']}/members", {"user_ids": [made["user_id"]]})
+    binding = {"holder_type": "user", "holder_id": made["user_id"], "role": "user", "resource": f"{prefix}:1"}
+    made["binding_id"] = make("uflow", "/role-bindings", binding)["id"]
+    return made
 
 
 @pytest.fixture(scope="module")
 def matrix(shared: World) -> World:
-    """Both tenants have a client `target` and an initial access token, under ids of their own."""
-    for slug in ("acme", "globex"):
-        assert (
-            shared.clients("POST", "", client_of(client_id="target"), slug=slug, token=shared.token(slug)).status == 201
-        )
-        made = shared.call("POST", f"/tenants/{slug}/initial-access-tokens", {"name": "n"}, token=shared.token(slug))
-        assert made.status == 201
-        THERE[f"{slug}.token_id"] = made.json["id"]
-    only = shared.clients("POST", "", client_of(client_id="only-globex"), slug="globex", token=shared.token("globex"))
-    assert only.status == 201
-    THERE["only.client_id"], THERE["only.token_id"] = "only-globex", THERE["globex.token_id"]
+    """Both tenants have one thing of each kind, under ids of their own; globex has further ones that acme has not."""
+    shared.there = {slug: furnished(shared, slug) for slug in ("acme", "globex")}
+    shared.there["only"] = furnished(shared, "globex", "only-globex")
     return shared
 
 
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
     """Send the operation's own example, to things that are there (of acme), or that only globex has (`only`)."""
-    names = {"tenant_id": tenant}
-    for name in ("client_id", "token_id"):
-        names[name] = THERE.get(f"{kind}.{name}") or THERE[name]
-    body = dict(operation.body_example) if operation.body_example is not None else None
-    if body is not None and "client_id" in body:
-        body["client_id"] = "made-by-the-matrix"
-    return world.call(operation.method, operation.path.format(**names), body, **more)
+    names = {"tenant_id": tenant, **(NOTHING if kind == "nothing" else world.there[kind])}
+    return world.call(
+        operation.method,
+        operation.path.format(**names),
+        example_of(world, operation, "globex" if kind == "globex" else "acme"),
+        service=SERVICE_OF[operation.name],
+        **more,
+    )
+
+
+def example_of(world: World, operation: Operation, slug: str) -> Any:
+    """The example of an operation's body, with ids that are there."""
+    if operation.body_example is None:
+        return None
+    body = dict(operation.body_example)
+    person = world.people[slug, "nobody"]
+    replaced = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    return {name: replaced.get(name, value) for name, value in body.items()}
+
+
+SERVICE_OF = {operation.name: service.name for service in SERVICES for operation in service.operations}
 
 
 def refused(answer: Answer, status: int, code: str) -> None:
@@ -79,7 +113,7 @@ def test_every_operation_refuses_every_stranger(matrix: World, service: Any, ope
     strangers = {
         "foreign tenant": world.token("globex"),
         "issuer's own audience": world.token(aud=world.tenants["acme"].issuer),
-        "another service": world.token(aud=f"{PUBLIC}/uflow"),
+        "another service": world.token(aud=f"{PUBLIC}/webauthn"),
         "no audience": world.token(aud=None),
         "longer audience": world.token(aud=f"{PUBLIC}/{service.name}/"),
         "expired": world.token(iat=at - 400, exp=at - 100),
@@ -142,11 +176,7 @@ def test_a_foreign_thing_is_nothing(matrix: World, operation: Operation) -> None
     def act() -> None:
         foreign = asked(world, operation, kind="only")
         refused(foreign, 404, "not_found")
-        nothing = world.call(
-            operation.method,
-            operation.path.format(tenant_id="acme", client_id="n0thing", token_id="n0thing"),
-            dict(operation.body_example) if operation.body_example else None,
-        )
+        nothing = asked(world, operation, kind="nothing")
         refused(nothing, 404, "not_found")
         of = lambda answer: {name: value for name, value in answer.json.items() if name != "request_id"}  # noqa: E731
         assert of(foreign) == of(nothing)
@@ -158,11 +188,10 @@ def test_a_foreign_thing_is_nothing(matrix: World, operation: Operation) -> None
 @pytest.mark.parametrize("operation", [pytest.param(each.values[1], id=each.id) for each in GUARDED])
 def test_control_who_may_is_let_in(world: World, operation: Operation) -> None:
     """Negative control of the matrix: the same requests of an administrator are done, by the tenant's slug and by its id."""
-    for slug in ("acme", "globex"):
-        world.clients("POST", "", client_of(client_id="target"), slug=slug, token=world.token(slug))
-        made = world.call("POST", f"/tenants/{slug}/initial-access-tokens", {"name": "n"}, token=world.token(slug))
-        THERE[f"{slug}.token_id"] = made.json["id"]
-    scoped = world.token("acme", "admin", scope=str(operation.permission))
+    world.there = {slug: furnished(world, slug) for slug in ("acme", "globex")}
+    # Who gives something must hold it, and a token lends no more than its scopes stand for.
+    scope = "authsec" if "more_than_held" in operation.errors else str(operation.permission)
+    scoped = world.token("acme", "admin", scope=scope)
     assert asked(world, operation, token=scoped).status == operation.status
     platform = asked(world, operation, world.tenants["globex"].id, kind="globex", token=world.token("system"))
     assert platform.status == operation.status
@@ -207,7 +236,7 @@ def test_a_role_that_is_taken_away_is_gone_at_once(world: World) -> None:
     token = world.token("acme", "apps")
     assert world.clients("GET", token=token).status == 200
     bindings = Bindings(world.database())
-    (row,), _ = bindings.list_some(limit=10, holder=("user", world.people["acme", "apps"]))
+    (row,), _ = bindings.search(limit=10, filters={"holder_type": "user", "holder_id": world.people["acme", "apps"]})
     bindings.delete(row.id, granter=Granter(By("operator")))
     refused(world.clients("GET", token=token), 403, "permission_required")
 

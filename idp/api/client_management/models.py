@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from idp.api.client_management.metadata import TAGGED, ClientMetadata, let_in_languages
 from idp.api.listing import Page, PageQuery
+from idp.api.moments import Moment, moment
 from idp.api.operations import Given, Shown
 
 if TYPE_CHECKING:
@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 20
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Profile = Literal["strict", "oidc"]
 Status = Literal["active", "disabled"]
 _PROFILE = "How strict the protocol is with it, of those that the tenant allows. Default: the tenant's."
 _TAGS = "Words to sort clients by. Applications do not see them."
-
-
-def moment(at: int) -> str:
-    """Return a moment as RFC 3339 has it, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ClientReplacement(ClientMetadata, Given):

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import identifier, moment, text, upsert
+from idp.store.paging import page
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
@@ -48,14 +49,12 @@ def find_by_name(conn: Connection, name_key: str) -> Row[Any] | None:
     return conn.execute(select(groups).where(groups.c.name_key == name_key)).first()
 
 
-def list_some(conn: Connection, *, limit: int, offset: int = 0) -> Sequence[Row[Any]]:
-    """Return groups by name."""
-    return conn.execute(select(groups).order_by(groups.c.name_key).limit(limit).offset(offset)).all()
-
-
-def count(conn: Connection) -> int:
-    """Return how many groups there are."""
-    return conn.execute(select(func.count()).select_from(groups)).scalar_one()
+def search(
+    conn: Connection, *, sort: str = "name", is_descending: bool = False, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of groups (:func:`idp.store.paging.page`) and how many there are."""
+    column = groups.c["name_key" if sort == "name" else sort]
+    return page(conn, groups.c, groups.c.id, sort=column, is_descending=is_descending, **window)
 
 
 def create(conn: Connection, **values: Any) -> None:
@@ -91,12 +90,20 @@ def remove(conn: Connection, group_id: str, user_id: str) -> bool:
     return conn.execute(delete(group_members).where(here)).rowcount == 1
 
 
-def members(conn: Connection, group_id: str, *, limit: int, offset: int = 0) -> Sequence[Row[Any]]:
-    """Return the users in a group by folded username."""
-    query = select(users, group_members.c.created_at.label("member_since"))
-    query = query.join(group_members, group_members.c.user_id == users.c.id)
-    query = query.where(group_members.c.group_id == group_id).order_by(users.c.username_key)
-    return conn.execute(query.limit(limit).offset(offset)).all()
+def members(
+    conn: Connection, group_id: str, *, is_descending: bool = False, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of the users in a group by folded username (:func:`idp.store.paging.page`) and how many there are."""
+    since = (
+        select(group_members.c.created_at)
+        .where((group_members.c.group_id == group_id) & (group_members.c.user_id == users.c.id))
+        .scalar_subquery()
+        .label("member_since")
+    )
+    ids = select(group_members.c.user_id).where(group_members.c.group_id == group_id)
+    here = [users.c.id.in_(ids)]
+    sort = users.c.username_key
+    return page(conn, [*users.c, since], users.c.id, here, sort=sort, is_descending=is_descending, **window)
 
 
 def count_members(conn: Connection, group_id: str) -> int:

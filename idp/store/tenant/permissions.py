@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
+from idp.store.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -45,10 +46,12 @@ def known(conn: Connection, names: Collection[str]) -> frozenset[str]:
     return frozenset(conn.execute(query).scalars())
 
 
-def list_all(conn: Connection, *, limit: int = 1000, after: str = "") -> Sequence[Row[Any]]:
-    """Return permissions by name, at most ``limit``, those after a name."""
-    query = select(permissions).where(permissions.c.name > after).order_by(permissions.c.name).limit(limit)
-    return conn.execute(query).all()
+def search(
+    conn: Connection, *, sort: str = "name", is_descending: bool = False, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of permissions (:func:`idp.store.paging.page`) and how many there are."""
+    column = permissions.c[sort]
+    return page(conn, permissions.c, permissions.c.name, sort=column, is_descending=is_descending, **window)
 
 
 def create(conn: Connection, name: str, description: str) -> None:
@@ -76,6 +79,14 @@ def find_scope(conn: Connection, name: str) -> Row[Any] | None:
 def some_scopes(conn: Connection, names: Collection[str]) -> Sequence[Row[Any]]:
     """Return those of the names that are scopes standing for permissions."""
     return conn.execute(select(access_scopes).where(access_scopes.c.name.in_(names))).all()
+
+
+def search_scopes(
+    conn: Connection, *, sort: str = "name", is_descending: bool = False, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of scopes (:func:`idp.store.paging.page`) and how many there are."""
+    column = access_scopes.c[sort]
+    return page(conn, access_scopes.c, access_scopes.c.name, sort=column, is_descending=is_descending, **window)
 
 
 def list_scopes(conn: Connection, *, limit: int = 1000) -> Sequence[Row[Any]]:

@@ -13,13 +13,14 @@ from idp import opaque
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, text
+from idp.store.paging import page
 from idp.store.prepared import Prepared
 from idp.store.tenant.groups import group_members
 from idp.store.tenant.roles import ensure, role_permissions
 from idp.store.tenant.users import users
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -123,6 +124,11 @@ def find(conn: Connection, binding_id: str) -> Row[Any] | None:
     return conn.execute(select(role_bindings).where(role_bindings.c.id == binding_id)).first()
 
 
+def find_locked(conn: Connection, binding_id: str) -> Row[Any] | None:
+    """Return a binding, or None; within a write transaction nobody else changes the row until it ends."""
+    return conn.execute(select(role_bindings).where(role_bindings.c.id == binding_id).with_for_update()).first()
+
+
 def find_same(conn: Connection, holder_type: str, holder_id: str, role: str, resource: str) -> Row[Any] | None:
     """Return the binding of a holder to a role for a resource, or None."""
     c = role_bindings.c
@@ -130,38 +136,24 @@ def find_same(conn: Connection, holder_type: str, holder_id: str, role: str, res
     return conn.execute(select(role_bindings).where(here)).first()
 
 
-def list_some(
+def search(
     conn: Connection,
     *,
-    limit: int,
-    offset: int = 0,
-    role: str | None = None,
-    holder: tuple[str, str] | None = None,
-    resource: str | None = None,
-) -> Sequence[Row[Any]]:
-    """Return bindings in the order in which they were made; ``holder`` is its type and id."""
-    query = select(role_bindings).where(*_filters(role, holder, resource))
-    query = query.order_by(role_bindings.c.created_at, role_bindings.c.id)
-    return conn.execute(query.limit(limit).offset(offset)).all()
+    sort: str = "created_at",
+    is_descending: bool = False,
+    filters: Mapping[str, str],
+    **window: Any,
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of bindings (:func:`idp.store.paging.page`) and how many there are; ``filters`` are columns' values."""
+    here = [role_bindings.c[name] == value for name, value in filters.items()]
+    column = role_bindings.c[sort]
+    return page(conn, role_bindings.c, role_bindings.c.id, here, sort=column, is_descending=is_descending, **window)
 
 
-def count(
-    conn: Connection, *, role: str | None = None, holder: tuple[str, str] | None = None, resource: str | None = None
-) -> int:
-    """Return how many bindings there are."""
-    query = select(func.count()).select_from(role_bindings).where(*_filters(role, holder, resource))
-    return conn.execute(query).scalar_one()
-
-
-def _filters(role: str | None, holder: tuple[str, str] | None, resource: str | None) -> list[Any]:
-    found = []
-    if role is not None:
-        found.append(role_bindings.c.role == role)
-    if holder is not None:
-        found += [role_bindings.c.holder_type == holder[0], role_bindings.c.holder_id == holder[1]]
-    if resource is not None:
-        found.append(role_bindings.c.resource == resource)
-    return found
+def count(conn: Connection, role: str) -> int:
+    """Return how many bindings of a role there are."""
+    here = role_bindings.c.role == role
+    return conn.execute(select(func.count()).select_from(role_bindings).where(here)).scalar_one()
 
 
 def users_who_may_hold(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, delete, func, insert, select, update
+from sqlalchemy import Boolean, delete, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import identifier, moment, text, upsert
+from idp.store.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,14 +44,12 @@ def find_locked(conn: Connection, name: str) -> Row[Any] | None:
     return conn.execute(select(roles).where(roles.c.name == name).with_for_update()).first()
 
 
-def list_some(conn: Connection, *, limit: int, offset: int = 0) -> Sequence[Row[Any]]:
-    """Return roles by name."""
-    return conn.execute(select(roles).order_by(roles.c.name).limit(limit).offset(offset)).all()
-
-
-def count(conn: Connection) -> int:
-    """Return how many roles there are."""
-    return conn.execute(select(func.count()).select_from(roles)).scalar_one()
+def search(
+    conn: Connection, *, sort: str = "name", is_descending: bool = False, is_built_in: bool | None = None, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of roles (:func:`idp.store.paging.page`) and how many there are."""
+    here = [] if is_built_in is None else [roles.c.is_built_in.is_(is_built_in)]
+    return page(conn, roles.c, roles.c.name, here, sort=roles.c[sort], is_descending=is_descending, **window)
 
 
 def permissions_of(conn: Connection, names: Collection[str]) -> dict[str, list[str]]:
