@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 MAX_SCOPES = 100
-_USER_SCOPES = frozenset(STANDARD_SCOPES).union(claims.SCOPES)
+_USER_SCOPES = frozenset(STANDARD_SCOPES)
 
 
 def split(scope: str | None) -> list[str]:
@@ -58,7 +58,7 @@ def for_client(requested: list[str], allowed: frozenset[str], of_users: Collecti
 
     ``of_users`` are those that only the tenant has.
     """
-    own = allowed - _USER_SCOPES - frozenset(of_users)
+    own = allowed - _USER_SCOPES - frozenset(of_users) - frozenset(claims.SCOPES)
     if not requested:
         return sorted(own)  # RFC 6749 §3.3: the default, when the client leaves the parameter out
     if not set(requested) <= own:
