@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -16,10 +16,8 @@ from flask import Response as FlaskResponse
 from flask import request as flask_request
 
 from idp import language
+from idp.access.audiences import SERVICES as AUDIENCES
 from idp.api.errors import answered
-from idp.api.front_desk import FrontDesk
-from idp.api.operations import Surroundings
-from idp.api.services import SERVICES
 from idp.errors import IdpError, NotFound, Refusal, StorageUnavailable
 from idp.flow import landing, languages, static_files
 from idp.flow import pages as flow_pages
@@ -36,6 +34,7 @@ from idp.web.http import Request, Response, html_response, json_response
 from idp.web.wsgi import guarded, request_of
 
 if TYPE_CHECKING:
+    from idp.api.front_desk import FrontDesk
     from idp.feature import Endpoint
     from idp.oauth.server import TenantServer
     from idp.tenancy.tenant import Tenant
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 # The well-known part stands before the issuer's path: RFC 8414 §3.1, AuthZEN §9.2.
 _INSERTED = ("/.well-known/oauth-authorization-server", "/.well-known/authzen-configuration")
 PLATFORM = Brand("AuthSec")
+_AT_THE_DESK = frozenset({*AUDIENCES, "docs", "health"})  # how the addresses of services and their documents begin
 
 
 class _NothingThere(NotFound):
@@ -68,8 +68,26 @@ class Router:
                 for method in endpoint.methods:
                     self.by_path.setdefault(endpoint.path, {})[method] = endpoint
         self._doors = installation.servers.doors
-        self.desk = FrontDesk(SERVICES, _surroundings(installation), _english_page)
         self.hot = {path: methods for path, methods in self.by_path.items() if all(e.is_hot for e in methods.values())}
+
+    @cached_property
+    def desk(self) -> FrontDesk:
+        """The services, made when one is first asked: their models cost a worker 9 MiB and a tenth of a second."""
+        from idp.api.front_desk import FrontDesk
+        from idp.api.operations import Surroundings
+        from idp.api.services import SERVICES
+
+        installation = self.installation
+        surroundings = Surroundings(
+            settings=installation.settings,
+            resolver=installation.resolver,
+            servers=installation.servers,
+            services=installation.services,
+            limiter=installation.limiter,
+            envelope=installation.envelope,
+            health=installation.health,
+        )
+        return FrontDesk(SERVICES, surroundings, _english_page)
 
     @staticmethod
     def at(table: dict[str, dict[str, Endpoint]], rest: str) -> dict[str, Endpoint] | None:
@@ -132,7 +150,7 @@ class Router:
         if http.host == self.installation.settings.public_host:
             if http.path == "/":
                 return self._platform_page(http, 200, "home.html")
-            found = self.desk.respond(http)
+            found = self.desk.respond(http) if http.path.partition("/")[2].partition("/")[0] in _AT_THE_DESK else None
             if found is not None:
                 return found
             if http.path == languages.PATH:
@@ -247,19 +265,6 @@ def _record_refusal(
         return answered(error, correlation_id, installation.settings.public_url)
     tag = best(language.AVAILABLE, (), accept_language, language.DEFAULT)
     return _with_retry(error, _page(error.status, "error.html", tag, correlation_id, **_words(error)))
-
-
-def _surroundings(installation: Installation) -> Surroundings:
-    """Return what the services stand on."""
-    return Surroundings(
-        settings=installation.settings,
-        resolver=installation.resolver,
-        servers=installation.servers,
-        services=installation.services,
-        limiter=installation.limiter,
-        envelope=installation.envelope,
-        health=installation.health,
-    )
 
 
 def _english_page(http: Request, status: int, template: str, **context: Any) -> Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, get_args
 
 import jsonschema_rs
@@ -331,3 +333,10 @@ def test_services_are_on_the_platforms_host_alone(world: World) -> None:
     for path in ("/clientms/health", "/clientms/openapi.json", "/docs/errors", "/docs/assets/swagger-ui.css"):
         assert world.house.send("GET", path, host=own.host, scheme="https").status == 404
         assert world.house.send("GET", f"/t/acme{path}", host=HOST).status == 404
+
+
+def test_a_worker_that_serves_no_program_does_not_carry_the_services() -> None:
+    """Architecture §5 (heavy modules on first use): the models of the services are imported with the first request to one."""
+    program = "import sys, idp.app; print([name for name in ('pydantic', 'idp.api.services') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
