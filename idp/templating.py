@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _END_OF_SENTENCE = re.compile(r"(?<=[^\W\d_]{2})\.\s+(?=[^\W\d_])")  # not that of an abbreviation
+_WITHIN = re.compile(r"[.!?]\s+\S")
 _TAG = re.compile(r"</?(?:strong|em|bdi|code)>")
 
 
@@ -30,6 +31,7 @@ def install(environment: jinja2.Environment) -> None:
     environment.globals.update(gettext=_gettext, ngettext=_ngettext, bdi=bdi, strong=strong)
     environment.filters.update(
         translated=_unfolded(language.translated),
+        ended=ended,
         format_datetime=_unfolded(language.format_datetime),
         format_date=_unfolded(language.format_date),
         format_number=_unfolded(language.format_number),
@@ -53,6 +55,14 @@ def parted(text: str) -> tuple[str, str]:
 def bdi(name: object) -> Markup:
     """Return a name so that its direction of writing does not disturb the sentence around it."""
     return Markup("<bdi>{}</bdi>").format(name)
+
+
+def ended(text: str) -> str:
+    """Return what is shown beside a field: one sentence without a full stop, several with one at the end."""
+    has_several = _WITHIN.search(text) is not None
+    if has_several and text[-1:].isalnum():
+        return f"{text}."
+    return text if has_several else text.removesuffix(".")
 
 
 def strong(text: object) -> Markup:

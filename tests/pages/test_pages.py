@@ -9,6 +9,7 @@ import jinja2
 import pytest
 from page_samples import ACME, CLIENT, SAMPLES
 
+from idp import templating
 from idp.identity.profile import Field
 from idp.web import pages
 from idp.web.branding import Brand
@@ -367,3 +368,23 @@ def test_the_tenants_name_logo_and_stylesheet_are_on_the_page():
     assert sheets[0] == pages.static_url("idp.css")
     assert sheets[1].startswith("/t/nord/brand.css?v=")
     assert sheets[1].rpartition("=")[2] != render(template, ACME, "", **context).partition("brand.css?v=")[2][:12]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Give a colour such as #1f5fd6", "Give a colour such as #1f5fd6"),
+        (
+            "This is not an email address such as ada@example.org.",
+            "This is not an email address such as ada@example.org",
+        ),
+        ("It is wrong. Please try again", "It is wrong. Please try again."),
+        ("It is wrong. Please try again.", "It is wrong. Please try again."),
+        ("Is it wrong? Compare it", "Is it wrong? Compare it."),
+        ("Use “a. b”", "Use “a. b”"),
+        ("", ""),
+    ],
+)
+def test_the_end_of_an_error(given: str, shown: str) -> None:
+    """Issue 5 (pages that look cared for): one sentence beside a field has no full stop, several end with one."""
+    assert templating.ended(given) == shown
