@@ -13,6 +13,7 @@ from idp.access.claims import covers, stands_for
 from idp.access.permissions import PERMISSIONS
 from idp.errors import Conflict, Invalid, NotFound
 from idp.identity.accounts import By
+from idp.store.tenant import permissions
 
 if TYPE_CHECKING:
     from access_world import World
@@ -162,3 +163,17 @@ def test_the_consent_page_says_what_they_are(world: World, rp: RelyingParty) -> 
         "Use the permission",
     ):
         assert sentence in page.text
+
+
+def test_it_goes_from_every_scope_however_many_there_are(world: World) -> None:
+    """Issue 6 (permissions): no scope keeps a deleted permission, to stand for another one of the same name later."""
+    world.role("editor", "document:read")
+
+    def work(conn: Any) -> None:
+        for number in range(1100):
+            permissions.create_scope(conn, f"s{number}", "", ["document:read"])
+
+    world.database.writing(work)
+    world.roles.delete_permission("document:read", by=By("operator"))
+    with world.database.reading() as conn:
+        assert stands_for(conn, [f"s{number}" for number in range(1100)]) == frozenset()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, case, func, insert, select, tuple_, update
+from sqlalchemy import String, case, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text
+from idp.store.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -80,20 +81,18 @@ def search(
     after: tuple[Any, str] | None = None,
     **filters: Any,
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return clients that the filters of :func:`_matching` let through, each with ``sort_key``, and how many there are in all.
-
-    ``after`` is the sort key and id of the client behind which to begin. Equal sort keys are in the order of ids.
-    """
-    key, here = SORTS[sort], _matching(**filters)
-    wanted = select(*clients.c, key.label("sort_key")).where(*here)
-    columns = (key,) if sort == "client_id" else (key, clients.c.client_id)
-    if after is not None:
-        place, start = tuple_(*columns), after[:1] if sort == "client_id" else after
-        wanted = wanted.where(place < start if is_descending else place > start)
-    wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column in columns))
-    rows: Any = conn.execute(wanted.limit(limit).offset(offset)).all()
-    total = conn.execute(select(func.count()).select_from(clients).where(*here)).scalar_one()
-    return rows, total
+    """Return a page of clients that the filters of :func:`_matching` let through (:func:`idp.store.paging.page`), and how many there are."""
+    return page(
+        conn,
+        clients.c,
+        clients.c.client_id,
+        _matching(**filters),
+        sort=SORTS[sort],
+        is_descending=is_descending,
+        limit=limit,
+        offset=offset,
+        after=after,
+    )
 
 
 def _matching(

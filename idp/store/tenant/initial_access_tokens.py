@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, number, text
+from idp.store.paging import page
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -71,27 +72,10 @@ def find_by_id(conn: Connection, token_id: str) -> Row[Any] | None:
     return conn.execute(select(initial_access_tokens).where(initial_access_tokens.c.id == token_id)).first()
 
 
-def search(
-    conn: Connection,
-    *,
-    sort: str,
-    is_descending: bool,
-    limit: int,
-    offset: int = 0,
-    after: tuple[int, str] | None = None,
-) -> tuple[Sequence[Row[Any]], int]:
-    """Return one page of tokens by a moment, each with ``sort_key``, and how many there are in all.
-
-    ``after`` is the moment and the id of the token behind which to begin.
-    """
-    columns = (SORTS[sort], initial_access_tokens.c.id)
-    wanted = select(*initial_access_tokens.c, SORTS[sort].label("sort_key"))
-    if after is not None:
-        place = tuple_(*columns)
-        wanted = wanted.where(place < after if is_descending else place > after)
-    wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column in columns))
-    rows: Any = conn.execute(wanted.limit(limit).offset(offset)).all()
-    return rows, conn.execute(select(func.count()).select_from(initial_access_tokens)).scalar_one()
+def search(conn: Connection, *, sort: str, is_descending: bool, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of tokens by a moment (:func:`idp.store.paging.page`) and how many there are."""
+    columns = initial_access_tokens.c
+    return page(conn, columns, columns.id, sort=SORTS[sort], is_descending=is_descending, **window)
 
 
 def revoke(conn: Connection, token_id: str) -> bool:

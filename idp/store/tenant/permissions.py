@@ -89,9 +89,9 @@ def search_scopes(
     return page(conn, access_scopes.c, access_scopes.c.name, sort=column, is_descending=is_descending, **window)
 
 
-def list_scopes(conn: Connection, *, limit: int = 1000) -> Sequence[Row[Any]]:
-    """Return the scopes that stand for permissions, by name."""
-    return conn.execute(select(access_scopes).order_by(access_scopes.c.name).limit(limit)).all()
+def list_scopes(conn: Connection) -> Sequence[Row[Any]]:
+    """Return every scope that stands for permissions, by name."""
+    return conn.execute(select(access_scopes).order_by(access_scopes.c.name)).all()
 
 
 def create_scope(conn: Connection, name: str, description: str, stands_for: Sequence[str]) -> None:
