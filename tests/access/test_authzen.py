@@ -1,109 +1,30 @@
-"""OpenID AuthZEN Authorization API 1.0 over its endpoints: the requests of the working group's certification scenario, and hostile ones."""
+"""OpenID AuthZEN Authorization API 1.0 over its endpoints, evaluation: the requests of the working group's certification scenario, and hostile ones."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from access_world import OPERATOR
+from authzen_point import (
+    ACTIONS,
+    ADMIN,
+    ALICE,
+    ARCHIVED,
+    BOB,
+    EVALUATION,
+    EVALUATIONS,
+    FIRST,
+    READ,
+    RESOURCES,
+    SECOND,
+    SUBJECTS,
+    WRITE,
+    Point,
+)
 
 from idp.access.bindings import Wanted
 from idp.clock import now
-from idp.identity import accounts
-from idp.identity.accounts import By
-
-if TYPE_CHECKING:
-    from access_world import World
-    from house import Answer
-
-EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
-SUBJECTS, RESOURCES, ACTIONS = (f"/access/v1/search/{name}" for name in ("subject", "resource", "action"))
-ALICE, BOB = {"type": "user", "id": "alice"}, {"type": "user", "id": "bob"}
-ADMIN = BOB | {"properties": {"role": "admin"}}
-READ, WRITE = {"name": "read"}, {"name": "write"}
-FIRST, SECOND = {"type": "record", "id": "record-1"}, {"type": "record", "id": "record-2"}
-ARCHIVED = SECOND | {"properties": {"status": "archived"}}
-
-
-class Point:
-    """The tenant as a policy decision point, with the scenario's policy, and an application that may ask it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        for name in ("alice", "bob"):
-            world.people[name] = accounts.create_user(
-                world.database,
-                world.house.installation.services.hasher,
-                world.tenant,
-                username=name,
-                password=None,
-                email=None,
-                by=By("operator"),
-            )
-        world.role("reader", "record:read")
-        world.role("writer", "record:write")
-        world.role("remover", "record:delete")
-        for name in ("alice", "bob"):
-            world.give(name, "reader")
-        world.give("alice", "writer", conditions={"properties": {"resource.status": {"not_in": ["archived"]}}})
-        world.give(
-            "bob",
-            "writer",
-            conditions={"properties": {"subject.role": {"in": ["admin"]}, "resource.status": {"in": ["archived"]}}},
-        )
-        world.give("bob", "writer", resource="record:record-2")
-        world.give("alice", "remover", conditions={"properties": {"action.soft": {"in": [True]}}})
-        self.rp = world.house.client(world.tenant, "pep", scope="openid policy:check")
-        world.role("asker")
-        world.roles.change("asker", granted=["policy:check"], granter=OPERATOR)
-        self.binding = world.bindings.create(Wanted("client", "pep", "asker"), granter=OPERATOR).id
-        self.token = self.rp.post("/token", {"grant_type": "client_credentials"}).json["access_token"]
-
-    def send(self, path: str, body: Any, *, token: str | None = None, **headers: str) -> Answer:
-        """Post a body (bytes as they are) with the application's token."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"content-type": "application/json", "authorization": f"Bearer {token or self.token}"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        tenant = self.world.tenant
-        url = f"{tenant.base_path}{path}"
-        return self.world.house.send("POST", url, body=raw, headers=sent, host=tenant.host)
-
-    def ask(self, subject: Any, action: Any, resource: Any, **more: Any) -> bool:
-        """The decision about one."""
-        answer = self.send(EVALUATION, {"subject": subject, "action": action, "resource": resource, **more})
-        assert answer.status == 200, answer.text
-        assert answer.header("content-type") == "application/json"
-        assert isinstance(answer.json["decision"], bool)
-        assert isinstance(answer.json.get("context", {}), dict)
-        decision: bool = answer.json["decision"]
-        return decision
-
-    def decisions(self, body: dict[str, Any]) -> list[bool]:
-        """The decisions about several."""
-        answer = self.send(EVALUATIONS, body)
-        assert answer.status == 200, answer.text
-        assert "decision" not in answer.json
-        return [each["decision"] for each in answer.json["evaluations"]]
-
-    def search(self, path: str, **body: Any) -> list[Any]:
-        """The results of a search, page by page."""
-        found: list[Any] = []
-        for _ in range(50):
-            answer = self.send(path, body)
-            assert answer.status == 200, answer.text
-            found += answer.json["results"]
-            assert answer.json["page"]["count"] == len(answer.json["results"])
-            token = answer.json["page"]["next_token"]
-            if not token:
-                return found
-            body = {**body, "page": {**body.get("page", {}), "token": token}}
-        raise AssertionError("the pages do not end")
-
-
-@pytest.fixture
-def point(world: World) -> Point:
-    return Point(world)
 
 
 def test_metadata(point: Point) -> None:
@@ -257,75 +178,6 @@ def test_several_that_are_one(point: Point, more: dict[str, Any]) -> None:
     """AuthZEN §7.1: without an array of evaluations, or with an empty one, the answer is that of a single evaluation."""
     answer = point.send(EVALUATIONS, {"subject": ALICE, "action": READ, "resource": FIRST, **more})
     assert (answer.status, answer.json["decision"]) == (200, True)
-
-
-def test_who_may(point: Point) -> None:
-    """AuthZEN §8.1 (certification: Search): the subjects of a type, users by their username, with the `sub` beside it."""
-    found = point.search(SUBJECTS, subject={"type": "user"}, action=READ, resource=FIRST)
-    assert [(each["type"], each["id"]) for each in found] == [("user", "alice"), ("user", "bob")]
-    assert found[0]["properties"] == {"sub": point.world.people["alice"]}
-    found = point.search(SUBJECTS, subject={"type": "user"}, action=WRITE, resource=ARCHIVED)
-    assert [each["id"] for each in found] == ["bob"]
-    found = point.search(SUBJECTS, subject={"type": "user", "id": "ignored"}, action=READ, resource=FIRST, context={})
-    assert len(found) == 2
-    found = point.search(
-        SUBJECTS, subject={"type": "client"}, action={"name": "check"}, resource={"type": "policy", "id": "x"}
-    )
-    assert found == [{"type": "client", "id": "pep"}]
-    assert point.search(SUBJECTS, subject={"type": "spaceship"}, action=READ, resource=FIRST) == []
-    assert point.search(SUBJECTS, subject={"type": "user"}, action={"name": "No Name"}, resource=FIRST) == []
-
-
-def test_with_what(point: Point) -> None:
-    """AuthZEN §8.2: the resources of a type, of those that a role is bound for; who may do it everywhere gets all of these."""
-    found = point.search(RESOURCES, subject=ADMIN, action=WRITE, resource={"type": "record"})
-    assert found == [SECOND]
-    point.world.give("eve", "reader", resource="record:record-1")
-    found = point.search(RESOURCES, subject=ALICE, action=READ, resource={"type": "record"})
-    assert found == [FIRST, SECOND]
-    eve = {"type": "user", "id": "eve@example.org"}
-    assert point.search(RESOURCES, subject=eve, action=READ, resource={"type": "record"}) == [FIRST]
-    assert point.search(RESOURCES, subject=eve, action=READ, resource={"type": "spaceship"}) == []
-    assert point.search(RESOURCES, subject={"type": "user", "id": "no"}, action=READ, resource={"type": "record"}) == []
-
-
-def test_what(point: Point) -> None:
-    """AuthZEN §8.3: the actions that a subject may do with a resource, by name."""
-    found = [each["name"] for each in point.search(ACTIONS, subject=ALICE, resource=FIRST)]
-    assert found == ["read", "write"]
-    assert {"name": "write"} in point.search(ACTIONS, subject=ADMIN, resource=ARCHIVED, context={"a": 1})
-    assert point.search(ACTIONS, subject={"type": "user", "id": "nonexistent-user"}, resource=FIRST) == []
-    assert point.search(ACTIONS, subject=ALICE, resource={"type": "spaceship", "id": "1"}) == []
-
-
-def test_pages(point: Point) -> None:
-    """AuthZEN §8 (pages): of any size, each result once; a token goes on with its own search only."""
-    world = point.world
-    for number in range(7):
-        world.people[f"p{number}"] = world.house.user(world.tenant, f"p{number}@example.org")
-        world.give(f"p{number}", "reader", resource=f"record:r{number}")
-    search = {"subject": {"type": "user"}, "action": READ, "resource": {"type": "record", "id": "r3"}}
-    assert [each["id"] for each in point.search(SUBJECTS, **search, page={"limit": 1})] == [
-        "alice",
-        "bob",
-        "p3@example.org",
-    ]
-    ids = [
-        each["id"]
-        for each in point.search(RESOURCES, subject=ALICE, action=READ, resource={"type": "record"}, page={"limit": 3})
-    ]
-    assert ids == sorted(ids)
-    assert len(set(ids)) == len(ids) == 8
-    names = point.search(ACTIONS, subject=ALICE, resource=FIRST, page={"limit": 1})
-    assert [each["name"] for each in names] == ["read", "write"]
-    token = point.send(SUBJECTS, {**search, "page": {"limit": 1}}).json["page"]["next_token"]
-    for body in (
-        {**search, "action": WRITE, "page": {"token": token}},
-        {**search, "page": {"token": token[:-2]}} if len(token) < 24 else {**search, "page": {"token": "x" + token}},
-        {**search, "page": {"token": "é"}},
-        {**search, "page": {"token": 5}},
-    ):
-        assert point.send(SUBJECTS, body).status == 400
 
 
 WRONG: list[tuple[str, Any]] = [
