@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from idp import opaque
 from idp.clock import now
-from idp.store.tenant import consents, sessions, signups
+from idp.store.db import db
+from idp.store.tenant import consents, sessions, signups, users
 from idp.store.tenant.outbox import outbox
 
 if TYPE_CHECKING:
     from api_world import World
+    from house import Answer
 
 
 def mails(world: World, slug: str = "acme") -> list[dict[str, Any]]:
@@ -81,3 +85,41 @@ def user_things(world: World, slug: str, prefix: str, client_id: str) -> dict[st
     made["session_id"] = session_of(world, slug, "nobody")
     world.database(slug).writing(lambda conn: consents.add(conn, person, client_id, frozenset({"openid"})))
     return made
+
+
+def done(answer: Answer, status: int = 200) -> Any:
+    assert answer.status == status, answer.text
+    return answer.json if answer.text else None
+
+
+def refused(answer: Answer, status: int, code: str) -> Any:
+    assert (answer.status, answer.json["code"]) == (status, code), answer.text
+    return answer.json
+
+
+def pointers(answer: Answer) -> list[str]:
+    """What a refusal for wrong values points at."""
+    return [each.get("pointer", each.get("parameter")) for each in refused(answer, 422, "invalid_fields")["errors"]]
+
+
+def new_user(world: World, email: str = "grace@example.org", **more: Any) -> Any:
+    """A user that is made by the service; returns it as shown."""
+    return done(world.uflow("POST", "/users", {"email": email, **more}), 201)
+
+
+def row_of(world: World, user_id: str, slug: str = "acme") -> Any:
+    with world.database(slug).reading() as conn:
+        return users.find(conn, user_id)
+
+
+def tidy_users(world: World) -> None:
+    """Take away the users that a test made in acme, and what is theirs."""
+    tables = db.metadatas["tenant"].tables
+    made = tables["users"].c.id.not_in(list(world.people.values())) & (tables["users"].c.username != "ada@example.com")
+    names = ("sessions", "consents", "one_time_links", "outbox", "signups", "attempts")
+    gone = [tables[name].delete() for name in names]
+    ids = select(tables["users"].c.id).where(made)
+    gone.append(tables["role_bindings"].delete().where(tables["role_bindings"].c.holder_id.in_(ids)))
+    gone.append(tables["users"].delete().where(made))
+    for statement in gone:
+        world.database().writing(lambda conn, statement=statement: conn.execute(statement))

@@ -14,7 +14,7 @@ from idp.api.user_flow import user_examples as examples
 from idp.api.user_flow.user_models import Claims, Email, Roles  # noqa: TC001 - pydantic reads them
 from idp.api.user_flow.user_reading import require_new, require_over, said_to_programs
 from idp.api.user_flow.users import inviter
-from idp.identity import account_change, invitations
+from idp.identity import account_change, accounts, invitations
 from idp.store.tenant import one_time_links
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def create_invitation(call: Call) -> Reply:
     """Invite somebody."""
     body: NewInvitation = call.body
     account_change.refuse_proven(body.claims)
+    accounts.check_email(body.email)
     answer: list[Reply] = []
 
     def finish(conn: Connection, row: Row[Any]) -> None:

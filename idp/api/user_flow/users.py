@@ -57,6 +57,8 @@ def create_user(call: Call) -> Reply:
     body: NewUser = call.body
     database, hasher = call.server.database, call.server.services.hasher
     account_change.refuse_proven(body.claims)
+    if body.email is not None:
+        accounts.check_email(body.email)  # where it is the username too, it is the address that is wrong
     answer: list[Reply] = []
 
     def finish(conn: Connection, row: Row[Any]) -> None:
