@@ -49,8 +49,9 @@ OPERATIONS = [
 
 # Of what User Flow has: something that every tenant has, or nobody.
 THERE = {"role": "auditor", "permission": "x:y", "scope": "x", "group_id": "x", "user_id": "x", "binding_id": "x"}
+THERE |= {"webhook_id": "x", "delivery_id": "x"}
 NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(
-    ("group_id", "user_id", "binding_id"), "nothing"
+    ("group_id", "user_id", "binding_id", "webhook_id", "delivery_id"), "nothing"
 )
 
 
@@ -82,6 +83,11 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
         "user_id": person,
     }
+    hook = {"url": "https://hooks.example/x", "event_types": ["*"]}
+    hooks = [make("/webhooks", hook, "id") for _ in range(4)]
+    world.there["acme"]["webhook_id"] = " ".join(hooks)
+    tests = [world.uflow("POST", f"/webhooks/{hooks[0]}/test", token=token).json["id"] for _ in range(4)]
+    world.there["acme"]["delivery_id"] = " ".join(tests)
     yield world
     made.close()
 

@@ -29,7 +29,9 @@ GUARDED = [
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
 NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
-NOTHING = dict.fromkeys((*NAMES, "token_id", "group_id", "user_id", "binding_id"), "n0thing") | {
+NOTHING = dict.fromkeys(
+    (*NAMES, "token_id", "group_id", "user_id", "binding_id", "webhook_id", "delivery_id"), "n0thing"
+) | {
     "role": "nothing",
     "permission": "no:thing",
     "scope": "nothing",
@@ -43,7 +45,7 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
 
     def make(service: str, path: str, body: Any) -> Any:
         answer = world.call("POST", f"/tenants/{slug}{path}", body, token=token, service=service)
-        assert answer.status in (200, 201), answer.text
+        assert answer.status in (200, 201, 202), answer.text
         return answer.json
 
     made["client_id"] = make("clientms", "/clients", client_of(client_id=prefix))["client_id"]
@@ -56,6 +58,9 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     make("uflow", f"/groups/{made['group_id']}/members", {"user_ids": [made["user_id"]]})
     binding = {"holder_type": "user", "holder_id": made["user_id"], "role": "user", "resource": f"{prefix}:1"}
     made["binding_id"] = make("uflow", "/role-bindings", binding)["id"]
+    hook = make("uflow", "/webhooks", {"url": "https://hooks.example/x", "event_types": ["user.created"]})
+    made["webhook_id"] = hook["id"]
+    made["delivery_id"] = make("uflow", f"/webhooks/{hook['id']}/test", None)["id"]
     return made
 
 

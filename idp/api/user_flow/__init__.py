@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idp.api import health
 from idp.api.operations import Service
-from idp.api.user_flow import groups, permissions, role_bindings, roles, scopes
+from idp.api.user_flow import groups, permissions, role_bindings, roles, scopes, webhooks
 
 NAME, VERSION = "uflow", "4.0"
 
@@ -19,6 +19,7 @@ USER_FLOW = Service(
         scopes.TAG: "Scopes that stand for permissions: a token with such a scope carries no others.",
         groups.TAG: "Groups of users; who is in a group holds its roles.",
         role_bindings.TAG: "Who holds which role: users, groups and clients, in the whole tenant or for one resource.",
+        webhooks.TAG: "Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md).",
         "Health": "Whether the service can answer.",
     },
     operations=(
@@ -27,6 +28,7 @@ USER_FLOW = Service(
         *scopes.OPERATIONS,
         *groups.OPERATIONS,
         *role_bindings.OPERATIONS,
+        *webhooks.OPERATIONS,
         health.operation(NAME, VERSION),
     ),
 )

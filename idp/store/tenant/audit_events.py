@@ -137,6 +137,12 @@ def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
         after = (rows[-1].chain_seq, rows[-1].seq)
 
 
+def chained_after(conn: Connection, number_: int, limit: int) -> Sequence[Row[Any]]:
+    """Return chained events with higher numbers, in the chain's order, with ``details_text`` for ``details``."""
+    query = _AS_STORED.where(audit_events.c.chain_seq > number_).order_by(audit_events.c.chain_seq)
+    return conn.execute(query.limit(limit)).all()
+
+
 def last_number(conn: Connection) -> int:
     """Return the highest number in the chain, 0 when nothing is chained."""
     numbered = audit_events.c.chain_seq.is_not(None)
