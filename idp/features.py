@@ -9,7 +9,16 @@ from idp.account.protocol import AccountProtocol
 from idp.account.routes import ACCOUNT
 from idp.feature import Endpoint, Feature
 from idp.flow import own_sign_in, routes
-from idp.oauth import access_evaluation, authorize, introspection, registration, request_object, revocation, token
+from idp.oauth import (
+    access_evaluation,
+    authorize,
+    introspection,
+    registration,
+    request_object,
+    revocation,
+    token,
+    token_exchange,
+)
 from idp.oidc import (
     authentication_request,
     backchannel_logout,
@@ -41,6 +50,7 @@ FEATURES: tuple[Feature, ...] = (
     token.REFRESH_TOKEN,
     token.CLIENT_CREDENTIALS,
     token.PKCE,
+    token_exchange.TOKEN_EXCHANGE_FEATURE,
     userinfo.USERINFO,
     introspection.INTROSPECTION,
     revocation.REVOCATION,

@@ -13,7 +13,7 @@ from idp.store.tenant import grants, revoked_tokens
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from idp.keys.signer import TenantKeys
     from idp.store.db import Database
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 LEEWAY = 0  # the server that issued a token is the one that judges it: no clock to forgive
 
-_REQUIRED = frozenset({"sub", "client_id", "jti", "iat"})
+_REQUIRED = frozenset({"sub", "aud", "client_id", "jti", "iat"})
+# The claim with the `jti` of each token that one which was exchanged came from: it ends with any of them.
+CAME_FROM = "came_from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,12 @@ class LiveToken:
         return frozenset(self.claims.get("scope", "").split())
 
 
-def verified_claims(keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str]) -> dict[str, Any]:
+def verified_claims(
+    keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str] | None
+) -> dict[str, Any]:
     """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`.
 
-    ``audience`` is who is asked to accept it, or all that there are where it is only talked about.
+    ``audience`` is who is asked to accept it, None where it is only talked about.
     """
     claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=audience, leeway=LEEWAY)
     grant_id = claims.get("grant_id", "-")
@@ -51,8 +55,14 @@ def verified_claims(keys: TenantKeys, issuer: str, token: str, audience: str | C
     return claims
 
 
+def audience_of(claims: Mapping[str, Any]) -> list[str]:
+    """Return the audience of a token's claims as a list."""
+    found = claims["aud"]
+    return list(found) if isinstance(found, list) else [found]
+
+
 def find_live(
-    database: Database, keys: TenantKeys, issuer: str, token: str, *, audience: str | Collection[str]
+    database: Database, keys: TenantKeys, issuer: str, token: str, *, audience: str | Collection[str] | None
 ) -> LiveToken:
     """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason.
 
@@ -61,6 +71,9 @@ def find_live(
     claims = verified_claims(keys, issuer, token, audience)
     grant_id, jti = claims.get("grant_id"), claims["jti"]
     with database.reading() as conn:
+        if claims.get(CAME_FROM) and revoked_tokens.is_any_revoked(conn, claims[CAME_FROM]):
+            message = "a token that it came from was revoked"
+            raise InvalidToken(message)
         if grant_id is None:
             if revoked_tokens.is_revoked(conn, jti):
                 message = "the token was revoked"
