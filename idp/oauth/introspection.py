@@ -109,7 +109,9 @@ def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any
 
 def _access_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
     try:
-        live = verification.find_live(server.database, server.keys, server.tenant.issuer, token, audience=None)
+        live = verification.find_live(
+            server.database, server.keys, server.tenant.issuer, token, audience=server.audiences, or_exchanged=True
+        )
     except InvalidToken:
         return {"active": False}
     claims = live.claims

@@ -63,7 +63,9 @@ def find(server: TenantServer, token: str, kind: str) -> Presented:
 
 
 def _access_token(server: TenantServer, token: str) -> Presented:
-    live = verification.find_live(server.database, server.keys, server.tenant.issuer, token, audience=None)
+    live = verification.find_live(
+        server.database, server.keys, server.tenant.issuer, token, audience=server.audiences, or_exchanged=True
+    )
     claims = live.claims
     return Presented(
         claims,
