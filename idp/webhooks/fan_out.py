@@ -58,7 +58,7 @@ def _hand_over(database: Database, tenant_id: str, row: Row[Any], seen: int, eve
     made = []
     for event in events:
         found = event_types.BY_KIND.get(event.kind)
-        if found is not None and event.at >= row.since and event_types.matches(row.event_types, found.name):
+        if found is not None and event.seq > row.after_row and event_types.matches(row.event_types, found.name):
             made.append(delivery(found.name, body_of(found, event, tenant_id), event.id, event.chain_seq))
 
     def work(conn: Connection) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from idp import audit, opaque
-from idp.clock import now
 from idp.errors import Conflict, Invalid, NotFound
 from idp.outbound import FetchRefused
 from idp.store.tenant import audit_events, outbox, webhooks
@@ -100,8 +99,7 @@ class Webhooks:
                 event_types=wanted,
                 state="enabled",
                 sealed_secrets=[stored],
-                seen=audit_events.last_number(conn),
-                since=now(),
+                **_from_now_on(conn),
                 created_by=granter.by.actor,
             )
             made = get(conn, webhook_id)
@@ -153,7 +151,7 @@ class Webhooks:
         if not is_on:
             outbox.discard_of(conn, outbox.WEBHOOK, webhook_id)
             return {"state": "disabled", "disabled_reason": BY_ADMINISTRATOR}
-        fresh = {"seen": audit_events.last_number(conn), "since": now(), "failing_since": None, "failures": 0}
+        fresh = {**_from_now_on(conn), "failing_since": None, "failures": 0}
         return {"state": "enabled", "disabled_reason": None, **fresh}
 
     def delete(self, webhook_id: str, *, granter: Granter, require: Require | None = None) -> None:
@@ -215,6 +213,11 @@ def get(conn: Connection, webhook_id: str) -> Row[Any]:
     if found is None:
         raise NotFound("There is no such webhook.")
     return found
+
+
+def _from_now_on(conn: Connection) -> dict[str, int]:
+    """Return the place in the trail behind everything that there is, chained or not."""
+    return {"seen": audit_events.last_number(conn), "after_row": audit_events.last_row(conn)}
 
 
 def _locked(conn: Connection, webhook_id: str, require: Require | None) -> Row[Any]:

@@ -149,6 +149,11 @@ def last_number(conn: Connection) -> int:
     return conn.execute(select(func.max(audit_events.c.chain_seq)).where(numbered)).scalar() or 0
 
 
+def last_row(conn: Connection) -> int:
+    """Return the number of the row that was added last, chained or not, 0 when there is none."""
+    return conn.execute(select(func.max(audit_events.c.seq))).scalar() or 0
+
+
 @contextmanager
 def snapshot(conn: Connection) -> Iterator[None]:
     """Let every read of the block see the database as it is now."""

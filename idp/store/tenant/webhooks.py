@@ -30,7 +30,7 @@ webhooks = db.Table(
     text("disabled_reason", nullable=True),  # by_administrator, gone, failing
     document("sealed_secrets"),  # the present one first: [{"sealed": …, "expires_at": null or until when it signs too}]
     number("seen"),
-    moment("since"),  # events before it are none of its business
+    number("after_row"),  # events that were there before it, though not chained yet, are none of its business
     moment("failing_since", nullable=True),
     number("failures"),  # attempts one after another that failed
     text("created_by"),

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("disabled_reason", sa.String(), nullable=True),
         sa.Column("sealed_secrets", sa.JSON(), nullable=False),
         sa.Column("seen", sa.BigInteger(), nullable=False),
-        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("after_row", sa.BigInteger(), nullable=False),
         sa.Column("failing_since", sa.BigInteger(), nullable=True),
         sa.Column("failures", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
