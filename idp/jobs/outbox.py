@@ -55,7 +55,7 @@ class Sent:
 
     A failure that ``is_alone`` is the message's own (a full mailbox) and no reason to leave others to the target waiting.
     ``pause`` is the time to the next attempt of a kind with a schedule of its own; ``status`` and ``excerpt`` of an HTTP answer are
-    kept in the ledger; ``also`` is done in the transaction that writes it.
+    kept in the ledger; ``also`` is done first in the transaction that writes it.
     """
 
     verdict: Literal["delivered", "refused", "failed"]
@@ -197,6 +197,8 @@ class _Run:
             is_in_trouble = self._failures[target] >= TROUBLE
 
         def work(conn: Connection) -> None:
+            if sent.also is not None:  # first, so that who locks what a kind keeps beside does so in one order
+                sent.also(conn)
             outbox.note_attempt(
                 conn,
                 row,
@@ -207,8 +209,6 @@ class _Run:
                 excerpt=sent.excerpt,
             )
             self._conclude(conn, row, sent)
-            if sent.also is not None:
-                sent.also(conn)
             if is_in_trouble:
                 outbox.defer(conn, row.kind, row.target, now() + _jittered(TROUBLE_PAUSE))
 

@@ -54,7 +54,7 @@ def sender(outbound: Outbound, envelope: Envelope, mailer: Mailer) -> Callable[[
             keys = signing.in_force(envelope, context.tenant.id, webhook.id, webhook.sealed_secrets)
         except CannotUnseal:
             return Sent("failed", "its secret cannot be opened: another master key sealed it", pause=pause)
-        after = _After(context.tenant, mailer, webhook)
+        after = _After(context.tenant, mailer, webhook, message.id)
         sent = body.encode()
         headers = signing.headers(delivery_id, now(), sent, keys)
         try:
@@ -90,10 +90,13 @@ def excerpt_of(answer: Fetched) -> str | None:
 
 
 class _After:
-    """What an attempt means for the webhook, in the transaction of the ledger."""
+    """What an attempt means for the webhook, in the transaction of the ledger.
 
-    def __init__(self, tenant: Tenant, mailer: Mailer, webhook: Row[Any]) -> None:
-        self._tenant, self._mailer, self._webhook = tenant, mailer, webhook
+    The webhook's row is always written before rows of the outbox: two attempts that end at once do not wait for one another.
+    """
+
+    def __init__(self, tenant: Tenant, mailer: Mailer, webhook: Row[Any], message_id: int) -> None:
+        self._tenant, self._mailer, self._webhook, self._message_id = tenant, mailer, webhook, message_id
 
     def success(self, conn: Connection) -> None:
         webhooks.note_success(conn, self._webhook.id)
@@ -114,7 +117,9 @@ class _After:
         webhook = self._webhook
         if not webhooks.disable(conn, webhook.id, reason):
             return
-        given_up = outbox.discard_of(conn, outbox.WEBHOOK, webhook.id)
+        # A message that was refused is dead by itself; one that failed would be tried again.
+        but = self._message_id if reason == GONE else None
+        given_up = outbox.discard_of(conn, outbox.WEBHOOK, webhook.id, but=but)
         host = urlsplit(webhook.url).hostname or ""
         details = {"webhook": webhook.id, "host": host, "reason": reason, "given_up": given_up}
         audit.record(conn, "webhook.disabled", outcome="failure", actor="worker", details=details)

@@ -176,5 +176,11 @@ def test_nothing_secret_is_told(world: World) -> None:
     world.run()
     everything = b"\n".join(each.body for each in world.receiver.told).decode()
     assert "session.started" in everything
-    known: list[Any] = ["ada@example.com", client.secret, tokens["access_token"], "correct horse", *browser.cookies.values()]
+    known: list[Any] = [
+        "ada@example.com",
+        client.secret,
+        tokens["access_token"],
+        "correct horse",
+        *browser.cookies.values(),
+    ]
     assert not [each for each in known if each and each in everything]

@@ -218,9 +218,11 @@ def discard(conn: Connection, message_id: int) -> bool:
     return conn.execute(update(outbox).where(here).values(**values)).rowcount == 1
 
 
-def discard_of(conn: Connection, kind: str, target: str) -> int:
-    """Give up everything that waits for one target; returns how much that is."""
+def discard_of(conn: Connection, kind: str, target: str, *, but: int | None = None) -> int:
+    """Give up everything that waits for one target, ``but`` one message; returns how much that is."""
     here = (outbox.c.kind == kind) & (outbox.c.target == target) & (outbox.c.state == "waiting")
+    if but is not None:
+        here &= outbox.c.id != but
     return conn.execute(update(outbox).where(here).values(state="discarded", finished_at=now())).rowcount
 
 
