@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idp.api import health
 from idp.api.operations import Service
-from idp.api.user_flow import groups, permissions, role_bindings, roles, scopes, tenants
+from idp.api.user_flow import audit, groups, permissions, role_bindings, roles, scopes, tenants
 
 NAME, VERSION = "uflow", "4.0"
 
@@ -20,6 +20,7 @@ USER_FLOW = Service(
         scopes.TAG: "Scopes that stand for permissions: a token with such a scope carries no others.",
         groups.TAG: "Groups of users; who is in a group holds its roles.",
         role_bindings.TAG: "Who holds which role: users, groups and clients, in the whole tenant or for one resource.",
+        audit.TAG: "What happened in the tenant: who did what, to whom, when, from where, with which outcome.",
         "Health": "Whether the service can answer.",
     },
     operations=(
@@ -29,6 +30,7 @@ USER_FLOW = Service(
         *scopes.OPERATIONS,
         *groups.OPERATIONS,
         *role_bindings.OPERATIONS,
+        *audit.OPERATIONS,
         health.operation(NAME, VERSION),
     ),
 )
