@@ -82,6 +82,7 @@ class Router:
             settings=installation.settings,
             resolver=installation.resolver,
             tenants=installation.tenants,
+            lookup=installation.lookup,
             servers=installation.servers,
             services=installation.services,
             limiter=installation.limiter,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from idp.api.idempotency import Repeatable
     from idp.flow.services import Services
     from idp.identity.accounts import By
+    from idp.identity.domain_lookup import Lookup
     from idp.identity.tenants import Tenants
     from idp.keys.envelope import Envelope
     from idp.oauth.server import Servers, TenantServer
@@ -58,6 +59,7 @@ class Surroundings:
     settings: Settings
     resolver: Resolver
     tenants: Tenants
+    lookup: Lookup
     servers: Servers
     services: Services
     limiter: Limiter

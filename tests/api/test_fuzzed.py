@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from api_world import HOST, World, client_of
+from api_world import HOST, NAMES, World, client_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
@@ -49,9 +49,17 @@ OPERATIONS = [
 
 
 # Of what User Flow has: something that every tenant has, or nobody.
-THERE = {"role": "auditor", "permission": "x:y", "scope": "x", "group_id": "x", "user_id": "x", "binding_id": "x"}
+THERE = {
+    "role": "auditor",
+    "permission": "x:y",
+    "scope": "x",
+    "group_id": "x",
+    "user_id": "x",
+    "binding_id": "x",
+    "domain": "x",
+}
 NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(
-    ("group_id", "user_id", "binding_id"), "nothing"
+    ("group_id", "user_id", "binding_id", "domain"), "nothing"
 )
 
 
@@ -60,7 +68,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world without limits of rate, with a few things to be found."""
     from house import House
 
-    made = House(tmp_path_factory.mktemp("fuzzed") / "var")
+    made = House(tmp_path_factory.mktemp("fuzzed") / "var", IDP_DNS_RESOLVERS=NAMES.setting)
     world = World(made)
     for slug in world.tenants:
         made.installation.provisioning.change_settings(world.tenants[slug], {"rate_limits": "off"})
@@ -83,6 +91,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "group_id": " ".join(make("/groups", {"name": f"g{n}"}, "id") for n in range(4)),
         "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
         "user_id": person,
+        "domain": " ".join(make("/domains", {"domain": f"d{n}.acme.example"}, "domain") for n in range(4)),
     }
     yield world
     made.close()

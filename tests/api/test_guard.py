@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from api_world import HOST, PUBLIC, World, client_of
+from api_world import HOST, NAMES, PUBLIC, World, client_of
 from house import basic, decoded
 from refusals import record_of
 
@@ -29,8 +29,8 @@ GUARDED = [
     if operation.permission is not None
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
-NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
-NOTHING = dict.fromkeys((*NAMES, "token_id", "group_id", "user_id", "binding_id"), "n0thing") | {
+NAMED = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
+NOTHING = dict.fromkeys((*NAMED, "token_id", "group_id", "user_id", "binding_id", "domain"), "n0thing") | {
     "role": "nothing",
     "permission": "no:thing",
     "scope": "nothing",
@@ -57,6 +57,9 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     make("uflow", f"/groups/{made['group_id']}/members", {"user_ids": [made["user_id"]]})
     binding = {"holder_type": "user", "holder_id": made["user_id"], "role": "user", "resource": f"{prefix}:1"}
     made["binding_id"] = make("uflow", "/role-bindings", binding)["id"]
+    domain = make("uflow", "/domains", {"domain": f"{prefix}.{slug}.example"})
+    made["domain"] = domain["domain"]
+    NAMES.txt[domain["record"]["name"]] = [[domain["record"]["value"]]]
     return made
 
 
