@@ -90,6 +90,11 @@ _TABLE = (
         "Compare the tenant in the address.",
     ),
     Code(
+        "domain_not_proven", 409, "The DNS does not have the record",
+        "The TXT record that proves the domain was not found. The answer's detail says what was found instead.",
+        "Make the record as the domain shows it, wait until the name servers have it, and verify again.",
+    ),
+    Code(
         "own_client", 409, "This is the application that the token belongs to",
         "Who disables or deletes the application that they are using locks themselves out.",
         "Do it with a token that another application holds.",

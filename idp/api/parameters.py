@@ -68,4 +68,7 @@ PATH_PARAMETERS = {
         "msg_c4ca4238a0b923820dcc509a6f75849b",
         64,
     ),
+    "domain": PathParameter(
+        r"[a-z0-9][a-z0-9.-]{0,252}(:[0-9]{1,5})?", "The domain, in its ASCII form.", "login.acme.example", 259
+    ),
 }

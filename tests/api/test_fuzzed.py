@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from api_world import HOST, World, client_of
+from api_world import HOST, NAMES, World, client_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
@@ -50,7 +50,17 @@ OPERATIONS = [
 
 
 # Of what User Flow has: something that every tenant has, or nobody.
-_IDS = ("group_id", "user_id", "binding_id", "session_id", "invited_id", "sign_up_id", "webhook_id", "delivery_id")
+_IDS = (
+    "group_id",
+    "user_id",
+    "binding_id",
+    "session_id",
+    "invited_id",
+    "sign_up_id",
+    "webhook_id",
+    "delivery_id",
+    "domain",
+)
 THERE = {"role": "auditor", "permission": "x:y", "scope": "x"} | dict.fromkeys(_IDS, "x")
 NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(_IDS, "nothing")
 
@@ -60,7 +70,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world without limits of rate, with a few things to be found."""
     from house import House
 
-    made = House(tmp_path_factory.mktemp("fuzzed") / "var")
+    made = House(tmp_path_factory.mktemp("fuzzed") / "var", IDP_DNS_RESOLVERS=NAMES.setting)
     world = World(made)
     for slug in world.tenants:
         made.installation.provisioning.change_settings(world.tenants[slug], {"rate_limits": "off"})
@@ -84,6 +94,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
         "user_id": " ".join(make("/users", {"username": f"u{n}"}, "id") for n in range(4)),
         **user_things(world, "acme", "target", "c0"),
+        "domain": " ".join(make("/domains", {"domain": f"d{n}.acme.example"}, "domain") for n in range(4)),
     }
     hook = {"url": "https://hooks.example/x", "event_types": ["*"]}
     hooks = [make("/webhooks", hook, "id") for _ in range(4)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from api_world import HOST, PUBLIC, World, client_of
+from api_world import HOST, NAMES, PUBLIC, World, client_of
 from house import basic, decoded
 from refusals import record_of
 from user_world import user_things
@@ -33,7 +33,7 @@ GUARDED = [
     if operation.permission is not None
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
-NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
+NAMED = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
 NOTHING = dict.fromkeys(PATH_PARAMETERS, "n0thing") | {
     "role": "nothing",
     "permission": "no:thing",
@@ -64,6 +64,9 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     hook = make("uflow", "/webhooks", {"url": "https://hooks.example/x", "event_types": ["user.created"]})
     made["webhook_id"] = hook["id"]
     made["delivery_id"] = make("uflow", f"/webhooks/{hook['id']}/test", None)["id"]
+    domain = make("uflow", "/domains", {"domain": f"{prefix}.{slug}.example"})
+    made["domain"] = domain["domain"]
+    NAMES.txt[domain["record"]["name"]] = [[domain["record"]["value"]]]
     return made | user_things(world, slug, prefix, made["client_id"])
 
 

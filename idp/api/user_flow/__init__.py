@@ -5,6 +5,8 @@ from __future__ import annotations
 from idp.api import health
 from idp.api.operations import Service
 from idp.api.user_flow import (
+    audit,
+    domains,
     groups,
     invitations,
     permissions,
@@ -29,6 +31,7 @@ USER_FLOW = Service(
     "permissions, groups, and who holds which role.",
     tags={
         tenants.TAG: "The tenants of the platform.",
+        domains.TAG: "Host names of a tenant's own, proven by a record in the DNS.",
         users.TAG: "The people of the tenant: their accounts, profiles and states.",
         invitations.TAG: "People who get an account by a link in a mail.",
         sign_ups.TAG: "People who make an account for themselves, through a program that shows its own forms.",
@@ -40,10 +43,12 @@ USER_FLOW = Service(
         groups.TAG: "Groups of users; who is in a group holds its roles.",
         role_bindings.TAG: "Who holds which role: users, groups and clients, in the whole tenant or for one resource.",
         webhooks.TAG: "Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md).",
+        audit.TAG: "What happened in the tenant: who did what, to whom, when, from where, with which outcome.",
         "Health": "Whether the service can answer.",
     },
     operations=(
         *tenants.OPERATIONS,
+        *domains.OPERATIONS,
         *users.OPERATIONS,
         *user_states.OPERATIONS,
         *invitations.OPERATIONS,
@@ -55,6 +60,7 @@ USER_FLOW = Service(
         *groups.OPERATIONS,
         *role_bindings.OPERATIONS,
         *webhooks.OPERATIONS,
+        *audit.OPERATIONS,
         health.operation(NAME, VERSION),
     ),
 )
