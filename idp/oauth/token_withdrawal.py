@@ -43,7 +43,7 @@ def block(server: TenantServer, jti: str, *, granter: Granter) -> None:
 
     def work(conn: Connection) -> None:
         if revoked_tokens.revoke(conn, jti, now() + LONGEST_LIFE):
-            _record(conn, granter, details={"kind": "access_token", "jti": jti})
+            _record(conn, granter, {"kind": "access_token", "jti": jti})
 
     server.write(work)
 
@@ -61,7 +61,7 @@ def withdraw_all_of(server: TenantServer, user_id: str, client_id: str | None, *
         granter.require_over(conn, "user", user_id)
         ended = grants.revoke_of_user(conn, user_id, REASON, client_id=client_id)
         if ended:
-            _record(conn, granter, subject=user_id, client_id=client_id, details={"grants_ended": ended})
+            _record(conn, granter, {"grants_ended": ended}, subject=user_id, client_id=client_id)
         return ended
 
     return server.write(work)
@@ -99,7 +99,7 @@ def _access_token(server: TenantServer, token: str, granter: Granter, *, with_gr
         subject = grant.user_id if grant is not None else None
         if revoked_tokens.revoke(conn, claims["jti"], claims["exp"]):
             details = {"kind": "access_token", "jti": claims["jti"]}
-            _record(conn, granter, subject=subject, client_id=client_id, grant_id=grant_id, details=details)
+            _record(conn, granter, details, subject=subject, client_id=client_id, grant_id=grant_id)
         if with_grant and grant is not None:
             _end_grant(conn, grant.id, grant.user_id, grant.client_id, granter)
 
@@ -110,17 +110,28 @@ def _access_token(server: TenantServer, token: str, granter: Granter, *, with_gr
 def _end_grant(conn: Connection, grant_id: str, user_id: str, client_id: str, granter: Granter) -> None:
     if grants.revoke(conn, grant_id, REASON):
         details = {"kind": "refresh_token"}
-        _record(conn, granter, subject=user_id, client_id=client_id, grant_id=grant_id, details=details)
+        _record(conn, granter, details, subject=user_id, client_id=client_id, grant_id=grant_id)
 
 
-def _record(conn: Connection, granter: Granter, **more: Any) -> None:
+def _record(
+    conn: Connection,
+    granter: Granter,
+    details: dict[str, Any],
+    *,
+    subject: str | None = None,
+    client_id: str | None = None,
+    grant_id: str | None = None,
+) -> None:
     by = granter.by
     audit.record(
         conn,
         "token.withdrawn",
         outcome="success",
         actor=by.actor,
+        client_id=client_id,
+        subject=subject,
+        grant_id=grant_id,
         source=by.source,
         correlation_id=by.correlation_id,
-        **more,
+        details=details,
     )
