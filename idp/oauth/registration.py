@@ -39,6 +39,7 @@ PREFIX = "reg"
 _FETCHED = ("jwks_uri", "sector_identifier_uri")
 _FETCHERS = Fetchers("sectors")
 # What the response of a registration carries beside the metadata (RFC 7591 §3.2.1, RFC 7592 §3): never a client's to say.
+_OF_ADMINISTRATORS = ("client_profile", "first_party")  # what no client says of itself
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _RATE = Rule("register", 60, 60)
 
@@ -205,7 +206,7 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
     if given.get("software_statement") is not None:
         # RFC 7591 §2.3: one that is taken outweighs what is sent beside it, so it is never just ignored.
         raise InvalidSoftwareStatement("This tenant trusts no issuer of software statements; leave it out.")
-    judged = {name: value for name, value in given.items() if name != "client_profile"}
+    judged = {name: value for name, value in given.items() if name not in _OF_ADMINISTRATORS}
     request_uris = judged.get("request_uris")
     fetched = [(name, judged.get(name)) for name in _FETCHED]
     fetched += [("request_uris", each) for each in (request_uris if isinstance(request_uris, list) else ())]
@@ -304,7 +305,8 @@ def _managed(server: TenantServer, http: Request) -> Row[Any]:
 def _document(server: TenantServer, registered: Registered, token: str | None) -> dict[str, Any]:
     """Return the client information response (RFC 7591 §3.2.1, RFC 7592 §3)."""
     document = registered.document()
-    del document["client_profile"], document["state"]
+    for name in (*_OF_ADMINISTRATORS, "state"):
+        document.pop(name, None)
     return document | {
         "registration_client_uri": f"{server.tenant.issuer}{PATH}/{registered.row.client_id}",
         "registration_access_token": token,
