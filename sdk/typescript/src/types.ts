@@ -49,6 +49,8 @@ export interface Client {
   status: "active" | "disabled" | (string & {});
   /** Words to sort clients by. Applications do not see them. */
   tags: string[];
+  /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
+  first_party: boolean;
   /** Who registered it: an administrator, itself at the open registration endpoint, or itself with an initial access token. */
   registered_by: "administrator" | "itself" | "initial_access_token" | (string & {});
   /** Whether it authenticates with a secret. */
@@ -248,6 +250,8 @@ export interface ClientPatch {
   client_profile?: "strict" | "oidc" | null;
   /** Words to sort clients by. Applications do not see them. */
   tags?: string[] | null;
+  /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
+  first_party?: boolean | null;
 }
 
 /** Everything that may be changed of a client; what is left out is removed, or becomes its default. */
@@ -340,6 +344,8 @@ export interface ClientReplacement {
   client_profile?: "strict" | "oidc" | null;
   /** Words to sort clients by. Applications do not see them. */
   tags?: string[] | null;
+  /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
+  first_party?: boolean | null;
 }
 
 /** A client with the secret that was just made. It is shown this once: what is kept is its digest. */
@@ -352,6 +358,8 @@ export interface ClientWithSecret {
   status: "active" | "disabled" | (string & {});
   /** Words to sort clients by. Applications do not see them. */
   tags: string[];
+  /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
+  first_party: boolean;
   /** Who registered it: an administrator, itself at the open registration endpoint, or itself with an initial access token. */
   registered_by: "administrator" | "itself" | "initial_access_token" | (string & {});
   /** Whether it authenticates with a secret. */
@@ -680,6 +688,8 @@ export interface NewClient {
   client_profile?: "strict" | "oidc" | null;
   /** Words to sort clients by. Applications do not see them. */
   tags?: string[] | null;
+  /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
+  first_party?: boolean | null;
   /** Its id; left out, one is made. It cannot be changed later. */
   client_id?: string | null;
 }

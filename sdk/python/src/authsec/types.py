@@ -59,6 +59,8 @@ class Client(TypedDict):
     """A disabled client is refused everywhere, its grants have ended."""
     tags: list[str]
     """Words to sort clients by. Applications do not see them."""
+    first_party: bool
+    """Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."""
     registered_by: Literal["administrator", "itself", "initial_access_token"] | str
     """Who registered it: an administrator, itself at the open registration endpoint, or itself with an initial access token."""
     has_secret: bool
@@ -272,6 +274,8 @@ class ClientPatch(TypedDict):
     """How strict the protocol is with it, of those that the tenant allows. Default: the tenant's."""
     tags: NotRequired[list[str] | None]
     """Words to sort clients by. Applications do not see them."""
+    first_party: NotRequired[bool | None]
+    """Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."""
 
 
 class ClientReplacement(TypedDict):
@@ -371,6 +375,8 @@ class ClientReplacement(TypedDict):
     """How strict the protocol is with it, of those that the tenant allows. Default: the tenant's."""
     tags: NotRequired[list[str] | None]
     """Words to sort clients by. Applications do not see them."""
+    first_party: NotRequired[bool | None]
+    """Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."""
 
 
 class ClientWithSecret(TypedDict):
@@ -384,6 +390,8 @@ class ClientWithSecret(TypedDict):
     """A disabled client is refused everywhere, its grants have ended."""
     tags: list[str]
     """Words to sort clients by. Applications do not see them."""
+    first_party: bool
+    """Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."""
     registered_by: Literal["administrator", "itself", "initial_access_token"] | str
     """Who registered it: an administrator, itself at the open registration endpoint, or itself with an initial access token."""
     has_secret: bool
@@ -736,6 +744,8 @@ class NewClient(TypedDict):
     """How strict the protocol is with it, of those that the tenant allows. Default: the tenant's."""
     tags: NotRequired[list[str] | None]
     """Words to sort clients by. Applications do not see them."""
+    first_party: NotRequired[bool | None]
+    """Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."""
     client_id: NotRequired[str | None]
     """Its id; left out, one is made. It cannot be changed later."""
 
