@@ -36,6 +36,8 @@ FRESH, STALE, PAUSE = 300.0, 3600.0, 10.0  # seconds: kept, kept while the issue
 
 def decoded(text: str) -> bytes:
     """Return base64url without padding, as JOSE has it; anything else is refused."""
+    if text.endswith("="):
+        raise ValueError("there is no padding")
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
