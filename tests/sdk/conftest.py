@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "sdk"))
-sys.path.insert(0, str(ROOT / "sdk" / "python" / "src"))
-sys.path.insert(0, str(HERE.parent / "interop"))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parents[2] / "sdk"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "python" / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from running import Running
 from scripted import Scripted
