@@ -13,7 +13,7 @@ from idp.clock import now
 from idp.errors import Refusal, Unavailable
 from idp.flow import browser_state, pages, remembered, session, signup_offer
 from idp.flow import interaction as interactions
-from idp.flow.by_program import Judged
+from idp.flow.by_program import Judged, ProgramContext
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
@@ -130,7 +130,8 @@ class Login:
             hint = context.interaction.request.get("subject_hint")
             if hint and hint != user.id:
                 return None
-            made = session.begin(conn, context.server, request, user.id)
+            by_program = isinstance(context, ProgramContext)
+            made = session.begin(conn, context.server, request, user.id, by_program=by_program)
             context.interaction = interactions.note(conn, context.interaction, signed_in=made.id)
             begun.append(made)
             return made.id

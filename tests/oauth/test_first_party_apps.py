@@ -336,6 +336,31 @@ def test_the_session_is_the_persons_to_see_and_to_end(cast: Cast, app: App) -> N
     assert (answer.status, answer.json["step"]) == (403, "login"), "who it is has to be shown anew"
 
 
+def test_signing_out_by_program(any_cast: Cast) -> None:
+    """ASVS 7.4.1: who revokes the refresh token of a sign-in by program ends its session, which nothing else could use; a browser's stays."""
+    app = App(any_cast, first_party(any_cast, "leaver", token_endpoint_auth_method="none"))
+    table = db.metadatas["tenant"].tables["sessions"]
+
+    def open_ones() -> int:
+        with any_cast.house.database(any_cast.acme).reading() as conn:
+            return len(conn.execute(select(table).where(table.c.ended_at.is_(None))).all())
+
+    browser = any_cast.browser()
+    verifier = "v" * 43
+    page = browser.follow(browser.authorize(app.client, verifier=verifier))
+    page = browser.follow(browser.submit(page, **ADA))
+    code = browser.follow(browser.submit(page, action="approve")).params["code"]
+    before = open_ones()
+    tokens = app.redeem(app.ask(ADA)).json
+    assert open_ones() == before + 1
+    assert app.client.post("/revoke", {"token": tokens["refresh_token"]}).status == 200
+    assert open_ones() == before
+    assert app.client.userinfo(tokens["access_token"]).status == 401
+    own = app.client.redeem({"code": code, "verifier": verifier}).json
+    assert app.client.post("/revoke", {"token": own["refresh_token"]}).status == 200
+    assert open_ones() == before
+
+
 def test_a_redirect_uri_does_not_matter(app: App) -> None:
     """First-Party Apps §6: it is no parameter here, so nothing is compared at the token endpoint either."""
     answer = app.ask(ADA, redirect_uri=CALLBACK)

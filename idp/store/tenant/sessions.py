@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, false, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -33,6 +33,8 @@ sessions = db.Table(
     moment("ended_at", nullable=True),
     text("source", nullable=True),
     text("user_agent", nullable=True),
+    # Signed in by program: there is no cookie, the session lives for its grant alone.
+    db.Column("by_program", db.Boolean, nullable=False, default=False, server_default=false()),
     db.UniqueConstraint("cookie_hash", name="uq_sessions_cookie_hash"),
     bind_key="tenant",
 )

@@ -14,8 +14,10 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     op.add_column("clients", sa.Column("first_party", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("sessions", sa.Column("by_program", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_column("sessions", "by_program")
     op.drop_column("clients", "first_party")
