@@ -8,12 +8,19 @@ import hashlib
 import hmac
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from authsec.errors import InvalidWebhook
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable
+
+    class Headers(Protocol):
+        """The headers of a request, in whatever a framework keeps them."""
+
+        def items(self) -> Iterable[tuple[str, str]]:
+            """Name and value of each."""
+
 
 _PREFIX = "whsec_"
 
@@ -32,7 +39,7 @@ class WebhookVerifier:
             raise ValueError("a webhook needs a secret")
         self._tolerance = tolerance
 
-    def verify(self, headers: Mapping[str, str], body: bytes | str) -> dict[str, Any]:
+    def verify(self, headers: Headers, body: bytes | str) -> dict[str, Any]:
         """Return the event of a webhook; raises :class:`InvalidWebhook`. `body` is as it came, byte for byte.
 
         The same event may come more than once: the header `webhook-id` stays the same, so keep the ids that are done.
