@@ -18,6 +18,7 @@ from idp.oauth import (
     request_object,
     revocation,
     token,
+    token_exchange,
 )
 from idp.oidc import (
     authentication_request,
@@ -51,6 +52,7 @@ FEATURES: tuple[Feature, ...] = (
     token.REFRESH_TOKEN,
     token.CLIENT_CREDENTIALS,
     token.PKCE,
+    token_exchange.TOKEN_EXCHANGE_FEATURE,
     userinfo.USERINFO,
     introspection.INTROSPECTION,
     revocation.REVOCATION,

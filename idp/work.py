@@ -14,6 +14,8 @@ from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
 from idp.jobs.drain import drain_job
+from idp.jobs.key_changes import JOB as ROTATION
+from idp.jobs.key_changes import key_policy
 from idp.jobs.outbox import Sent, outbox_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
@@ -46,7 +48,7 @@ def kinds(installation: Installation, measured: metrics.Metrics | None = None) -
         Job("migrate", _migrate, first_due=60),
         purge.tenant_job(_purge_rules),
         purge.CONTROL_JOB,
-        Job("rotation", lambda context: _rotate(installation, context), first_due=10),
+        Job(ROTATION, lambda context: _rotate(installation, context), first_due=10),
         chain_job(lambda context: _signer(installation, context)),
         drain_job(installation.settings.data_dir / "spool", installation.store),
         outbox_job(senders(installation), measured.count_delivery if measured is not None else None),
@@ -91,13 +93,6 @@ def worker(installation: Installation) -> Worker:
     """Return the worker of this process, which runs them."""
     table = kinds(installation, metrics.recorder(installation.settings))
     return Worker(installation.store, table, tenants_by_id=installation.resolver.by_id)
-
-
-def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
-    """Return how a tenant's keys live: retired ones as long as anything they signed may come back."""
-    settings = tenant.settings
-    longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
-    return rotation.KeyPolicy(settings.key_algorithms, settings.key_rotation_period, longest)
 
 
 def _purge_rules(tenant: Tenant) -> tuple[purge.Rule, ...]:

@@ -69,8 +69,8 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse a parameter that is sent twice (RFC 6749 §3.1, §3.2)."""
-    # RFC 8707 §2: resource may stand more than once.
-    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name != resource_indicators.PARAMETER])
+    names = [name for name, _ in request.payload.pairs if not resource_indicators.may_repeat(request, name)]
+    _refuse_repeats(request, names)
 
 
 def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:

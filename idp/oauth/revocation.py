@@ -69,7 +69,9 @@ def _revoke_refresh_token(server: TenantServer, client: Client, request: TenantR
 
 def _revoke_access_token(server: TenantServer, client: Client, request: TenantRequest, token: str) -> None:
     try:
-        claims = verification.verified_claims(server.keys, server.tenant.issuer, token, server.audiences)
+        claims = verification.verified_claims(
+            server.keys, server.tenant.issuer, token, server.audiences, or_exchanged=True
+        )
     except InvalidToken:
         return
     if claims["client_id"] != client.client_id:

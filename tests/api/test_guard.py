@@ -9,6 +9,7 @@ from api_world import HOST, PUBLIC, World, client_of
 from house import basic, decoded
 from refusals import record_of
 
+from idp.access.permissions import OF_PLATFORM
 from idp.api.services import SERVICES
 from idp.clock import now
 from idp.store.tenant import grants, revoked_tokens, users
@@ -67,6 +68,11 @@ def matrix(shared: World) -> World:
     return shared
 
 
+def home_of(operation: Operation) -> str:
+    """Whose tokens an operation is for: those of the tenant, or of the platform where it is about no tenant."""
+    return "system" if operation.is_of_platform else "acme"
+
+
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
     """Send the operation's own example, to things that are there (of acme), or that only globex has (`only`)."""
     names = {"tenant_id": tenant, **(NOTHING if kind == "nothing" else world.there[kind])}
@@ -85,7 +91,9 @@ def example_of(world: World, operation: Operation, slug: str) -> Any:
         return None
     body = dict(operation.body_example)
     person = world.people[slug, "nobody"]
-    replaced = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    replaced: dict[str, Any] = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    if operation.name == "delete_tenant":
+        replaced["slug"] = slug
     return {name: replaced.get(name, value) for name, value in body.items()}
 
 
@@ -147,11 +155,12 @@ def test_every_operation_asks_for_its_permission(matrix: World, service: Any, op
     others = "users:read openid" if operation.permission != "users:read" else "clients:read"
 
     def act() -> None:
+        home = home_of(operation)
         for token in (
-            world.token("acme", "nobody"),
-            world.token("acme", "admin", scope=others),
-            world.token("acme", "admin", scope=None),
-            world.client_token("acme", "console"),
+            world.token(home, "nobody"),
+            world.token(home, "admin", scope=others),
+            world.token(home, "admin", scope=None),
+            world.client_token(home, "console"),
             world.token("system", "nobody"),
         ):
             answer = asked(world, operation, token=token)
@@ -191,10 +200,15 @@ def test_control_who_may_is_let_in(world: World, operation: Operation) -> None:
     world.there = {slug: furnished(world, slug) for slug in ("acme", "globex")}
     # Who gives something must hold it, and a token lends no more than its scopes stand for.
     scope = "authsec" if "more_than_held" in operation.errors else str(operation.permission)
-    scoped = world.token("acme", "admin", scope=scope)
-    assert asked(world, operation, token=scoped).status == operation.status
+    own = asked(world, operation, token=world.token("acme", "admin", scope=scope))
+    if operation.is_of_platform:
+        refused(own, 401, "invalid_token")
+    elif operation.permission in OF_PLATFORM:
+        refused(own, 403, "permission_required")
+    else:
+        assert own.status == operation.status, own.text
     platform = asked(world, operation, world.tenants["globex"].id, kind="globex", token=world.token("system"))
-    assert platform.status == operation.status
+    assert platform.status == operation.status, platform.text
 
 
 # -- what ends a token at once -----------------------------------------------------------------------------------------------

@@ -556,6 +556,7 @@ ARTEFACTS = (
     Artefact("client secret", lambda a, _: basic("rp", a.rp.secret or ""), _secret_refused, _secret_works, ("clients",), ("client_credentials",)),
     Artefact("client assertion", lambda a, _: asserted(a.signed, a.key), _assertion_refused, _assertion_works, ("replays",), ("token",)),
     Artefact("request object", jose.request_object, jose.request_object_refused, jose.request_object_works, (), ("request_object",)),
+    Artefact("token to be exchanged", jose.exchanged, jose.exchanged_refused, jose.exchanged_works, (), ("token_exchange",)),
     Artefact("hint encrypted to a tenant", jose.encrypted_hint, jose.encrypted_hint_refused, jose.encrypted_hint_works, ("signing_keys",), ("request_object",)),
     Artefact("subject in a claims request", oidc.subject, oidc.subject_refused, oidc.subject_works, ("users",), ("claims_parameter",)),
     Artefact("application to start", oidc.application, oidc.application_refused, oidc.application_works, ("clients",), ("third_party_initiated_login",)),

@@ -7,6 +7,7 @@ export type ErrorCode =
   "answer_unreadable" |
   "bad_host" |
   "body_too_large" |
+  "built_in_tenant" |
   "client_without_secret" |
   "conflict" |
   "forbidden" |
@@ -68,7 +69,7 @@ export interface Client {
   /** `native` for apps, which may redirect to a loopback address. Default `web`. */
   application_type?: "web" | "native" | (string & {});
   /** How it gets tokens. Default: what goes with response_types. */
-  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | (string & {}))[];
+  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange" | (string & {}))[];
   /** What it asks the authorization endpoint for; others than `code` need the profile `oidc`. Default `code` with the grant type authorization_code. */
   response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token" | (string & {}))[];
   /** How it authenticates; `none` for a public client. Default `client_secret_basic`. */
@@ -139,6 +140,8 @@ export interface Client {
   frontchannel_logout_uri?: string;
   /** Whether it is told which session. */
   frontchannel_logout_session_required?: boolean;
+  /** For whom it may exchange tokens (RFC 8693): addresses, or ids of clients. */
+  token_exchange_audiences?: string[];
   /** The software, whatever its version. */
   software_id?: string;
   /** The version of the software. */
@@ -171,7 +174,7 @@ export interface ClientPatch {
   /** `native` for apps, which may redirect to a loopback address. Default `web`. */
   application_type?: "web" | "native" | null;
   /** How it gets tokens. Default: what goes with response_types. */
-  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials")[] | null;
+  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange")[] | null;
   /** What it asks the authorization endpoint for; others than `code` need the profile `oidc`. Default `code` with the grant type authorization_code. */
   response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token")[] | null;
   /** How it authenticates; `none` for a public client. Default `client_secret_basic`. */
@@ -242,6 +245,8 @@ export interface ClientPatch {
   frontchannel_logout_uri?: string | null;
   /** Whether it is told which session. */
   frontchannel_logout_session_required?: boolean | null;
+  /** For whom it may exchange tokens (RFC 8693): addresses, or ids of clients. */
+  token_exchange_audiences?: string[] | null;
   /** The software, whatever its version. */
   software_id?: string | null;
   /** The version of the software. */
@@ -265,7 +270,7 @@ export interface ClientReplacement {
   /** `native` for apps, which may redirect to a loopback address. Default `web`. */
   application_type?: "web" | "native" | null;
   /** How it gets tokens. Default: what goes with response_types. */
-  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials")[] | null;
+  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange")[] | null;
   /** What it asks the authorization endpoint for; others than `code` need the profile `oidc`. Default `code` with the grant type authorization_code. */
   response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token")[] | null;
   /** How it authenticates; `none` for a public client. Default `client_secret_basic`. */
@@ -336,6 +341,8 @@ export interface ClientReplacement {
   frontchannel_logout_uri?: string | null;
   /** Whether it is told which session. */
   frontchannel_logout_session_required?: boolean | null;
+  /** For whom it may exchange tokens (RFC 8693): addresses, or ids of clients. */
+  token_exchange_audiences?: string[] | null;
   /** The software, whatever its version. */
   software_id?: string | null;
   /** The version of the software. */
@@ -377,7 +384,7 @@ export interface ClientWithSecret {
   /** `native` for apps, which may redirect to a loopback address. Default `web`. */
   application_type?: "web" | "native" | (string & {});
   /** How it gets tokens. Default: what goes with response_types. */
-  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | (string & {}))[];
+  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange" | (string & {}))[];
   /** What it asks the authorization endpoint for; others than `code` need the profile `oidc`. Default `code` with the grant type authorization_code. */
   response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token" | (string & {}))[];
   /** How it authenticates; `none` for a public client. Default `client_secret_basic`. */
@@ -448,6 +455,8 @@ export interface ClientWithSecret {
   frontchannel_logout_uri?: string;
   /** Whether it is told which session. */
   frontchannel_logout_session_required?: boolean;
+  /** For whom it may exchange tokens (RFC 8693): addresses, or ids of clients. */
+  token_exchange_audiences?: string[];
   /** The software, whatever its version. */
   software_id?: string;
   /** The version of the software. */
@@ -598,6 +607,14 @@ export interface MemberList {
   items: Member[];
 }
 
+/** Who administers a new tenant. */
+export interface NewAdministrator {
+  /** The address that the invitation goes to. */
+  email: string;
+  /** The person's full name. */
+  name?: string | null;
+}
+
 /** A client to be. */
 export interface NewClient {
   /** What people are shown. Further languages as `client_name#de`; so may the other texts for people be. */
@@ -609,7 +626,7 @@ export interface NewClient {
   /** `native` for apps, which may redirect to a loopback address. Default `web`. */
   application_type?: "web" | "native" | null;
   /** How it gets tokens. Default: what goes with response_types. */
-  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials")[] | null;
+  grant_types?: ("authorization_code" | "implicit" | "refresh_token" | "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange")[] | null;
   /** What it asks the authorization endpoint for; others than `code` need the profile `oidc`. Default `code` with the grant type authorization_code. */
   response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token")[] | null;
   /** How it authenticates; `none` for a public client. Default `client_secret_basic`. */
@@ -680,6 +697,8 @@ export interface NewClient {
   frontchannel_logout_uri?: string | null;
   /** Whether it is told which session. */
   frontchannel_logout_session_required?: boolean | null;
+  /** For whom it may exchange tokens (RFC 8693): addresses, or ids of clients. */
+  token_exchange_audiences?: string[] | null;
   /** The software, whatever its version. */
   software_id?: string | null;
   /** The version of the software. */
@@ -760,6 +779,18 @@ export interface NewScope {
   description?: string;
   /** Permissions `resource:action`, of this product or the tenant's own. */
   permissions?: string[];
+}
+
+/** A tenant to be. */
+export interface NewTenant {
+  /** Its short name in addresses: lower-case letters, digits and inner hyphens. It cannot be changed. */
+  slug: string;
+  /** The name that people are shown. */
+  name: string;
+  /** A host name of its own, such as login.example.com, at which it is issued; left out, an address of the platform's. */
+  domain?: string | null;
+  /** Who is invited by mail as its first administrator, with the role tenant-admin. */
+  administrator: NewAdministrator;
 }
 
 /** A permission that the tenant has defined. */
@@ -938,4 +969,51 @@ export interface ScopePatch {
   description?: string | null;
   /** Permissions `resource:action`, of this product or the tenant's own. */
   permissions?: string[] | null;
+}
+
+/** A tenant. */
+export interface Tenant {
+  /** Its id. */
+  id: string;
+  /** Its short name in addresses. */
+  slug: string;
+  /** The name that people are shown. */
+  name: string;
+  /** A suspended tenant is not served; one that is being created or deleted is seen in the list alone. */
+  state: "creating" | "active" | "suspended" | "deleting" | (string & {});
+  /** The issuer of its tokens (RFC 8414 §2). */
+  issuer: string;
+  /** Where its metadata is (OpenID Connect Discovery §4). */
+  discovery: string;
+  /** When it was made. */
+  created_at: string;
+  /** When its name, state or settings were last changed. */
+  updated_at: string;
+}
+
+/** That the caller knows which tenant goes. */
+export interface TenantDeletion {
+  /** The tenant's slug once more. */
+  slug: string;
+}
+
+/** One page of tenants. */
+export interface TenantList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Tenant[];
+}
+
+/** A JSON merge patch (RFC 7396): what is left out stays; a name cannot be removed. */
+export interface TenantPatch {
+  /** The name that people are shown. */
+  name?: string | null;
 }

@@ -12,6 +12,7 @@ ErrorCode = Literal[
     "answer_unreadable",
     "bad_host",
     "body_too_large",
+    "built_in_tenant",
     "client_without_secret",
     "conflict",
     "forbidden",
@@ -78,7 +79,16 @@ class Client(TypedDict):
     application_type: NotRequired[Literal["web", "native"] | str]
     """`native` for apps, which may redirect to a loopback address. Default `web`."""
     grant_types: NotRequired[
-        list[Literal["authorization_code", "implicit", "refresh_token", "client_credentials"] | str]
+        list[
+            Literal[
+                "authorization_code",
+                "implicit",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ]
+            | str
+        ]
     ]
     """How it gets tokens. Default: what goes with response_types."""
     response_types: NotRequired[
@@ -155,6 +165,8 @@ class Client(TypedDict):
     """What is loaded in the browser at a sign-out; of the origin of a redirect URI."""
     frontchannel_logout_session_required: NotRequired[bool]
     """Whether it is told which session."""
+    token_exchange_audiences: NotRequired[list[str]]
+    """For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."""
     software_id: NotRequired[str]
     """The software, whatever its version."""
     software_version: NotRequired[str]
@@ -189,7 +201,16 @@ class ClientPatch(TypedDict):
     application_type: NotRequired[Literal["web", "native"] | None]
     """`native` for apps, which may redirect to a loopback address. Default `web`."""
     grant_types: NotRequired[
-        list[Literal["authorization_code", "implicit", "refresh_token", "client_credentials"]] | None
+        list[
+            Literal[
+                "authorization_code",
+                "implicit",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ]
+        ]
+        | None
     ]
     """How it gets tokens. Default: what goes with response_types."""
     response_types: NotRequired[
@@ -266,6 +287,8 @@ class ClientPatch(TypedDict):
     """What is loaded in the browser at a sign-out; of the origin of a redirect URI."""
     frontchannel_logout_session_required: NotRequired[bool | None]
     """Whether it is told which session."""
+    token_exchange_audiences: NotRequired[list[str] | None]
+    """For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."""
     software_id: NotRequired[str | None]
     """The software, whatever its version."""
     software_version: NotRequired[str | None]
@@ -290,7 +313,16 @@ class ClientReplacement(TypedDict):
     application_type: NotRequired[Literal["web", "native"] | None]
     """`native` for apps, which may redirect to a loopback address. Default `web`."""
     grant_types: NotRequired[
-        list[Literal["authorization_code", "implicit", "refresh_token", "client_credentials"]] | None
+        list[
+            Literal[
+                "authorization_code",
+                "implicit",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ]
+        ]
+        | None
     ]
     """How it gets tokens. Default: what goes with response_types."""
     response_types: NotRequired[
@@ -367,6 +399,8 @@ class ClientReplacement(TypedDict):
     """What is loaded in the browser at a sign-out; of the origin of a redirect URI."""
     frontchannel_logout_session_required: NotRequired[bool | None]
     """Whether it is told which session."""
+    token_exchange_audiences: NotRequired[list[str] | None]
+    """For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."""
     software_id: NotRequired[str | None]
     """The software, whatever its version."""
     software_version: NotRequired[str | None]
@@ -409,7 +443,16 @@ class ClientWithSecret(TypedDict):
     application_type: NotRequired[Literal["web", "native"] | str]
     """`native` for apps, which may redirect to a loopback address. Default `web`."""
     grant_types: NotRequired[
-        list[Literal["authorization_code", "implicit", "refresh_token", "client_credentials"] | str]
+        list[
+            Literal[
+                "authorization_code",
+                "implicit",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ]
+            | str
+        ]
     ]
     """How it gets tokens. Default: what goes with response_types."""
     response_types: NotRequired[
@@ -486,6 +529,8 @@ class ClientWithSecret(TypedDict):
     """What is loaded in the browser at a sign-out; of the origin of a redirect URI."""
     frontchannel_logout_session_required: NotRequired[bool]
     """Whether it is told which session."""
+    token_exchange_audiences: NotRequired[list[str]]
+    """For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."""
     software_id: NotRequired[str]
     """The software, whatever its version."""
     software_version: NotRequired[str]
@@ -647,6 +692,15 @@ class MemberList(TypedDict):
     items: list[Member]
 
 
+class NewAdministrator(TypedDict):
+    """Who administers a new tenant."""
+
+    email: str
+    """The address that the invitation goes to."""
+    name: NotRequired[str | None]
+    """The person's full name."""
+
+
 class NewClient(TypedDict):
     """A client to be."""
 
@@ -659,7 +713,16 @@ class NewClient(TypedDict):
     application_type: NotRequired[Literal["web", "native"] | None]
     """`native` for apps, which may redirect to a loopback address. Default `web`."""
     grant_types: NotRequired[
-        list[Literal["authorization_code", "implicit", "refresh_token", "client_credentials"]] | None
+        list[
+            Literal[
+                "authorization_code",
+                "implicit",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ]
+        ]
+        | None
     ]
     """How it gets tokens. Default: what goes with response_types."""
     response_types: NotRequired[
@@ -736,6 +799,8 @@ class NewClient(TypedDict):
     """What is loaded in the browser at a sign-out; of the origin of a redirect URI."""
     frontchannel_logout_session_required: NotRequired[bool | None]
     """Whether it is told which session."""
+    token_exchange_audiences: NotRequired[list[str] | None]
+    """For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."""
     software_id: NotRequired[str | None]
     """The software, whatever its version."""
     software_version: NotRequired[str | None]
@@ -823,6 +888,19 @@ class NewScope(TypedDict):
     """What it is for; people read it."""
     permissions: NotRequired[list[str]]
     """Permissions `resource:action`, of this product or the tenant's own."""
+
+
+class NewTenant(TypedDict):
+    """A tenant to be."""
+
+    slug: str
+    """Its short name in addresses: lower-case letters, digits and inner hyphens. It cannot be changed."""
+    name: str
+    """The name that people are shown."""
+    domain: NotRequired[str | None]
+    """A host name of its own, such as login.example.com, at which it is issued; left out, an address of the platform's."""
+    administrator: NewAdministrator
+    """Who is invited by mail as its first administrator, with the role tenant-admin."""
 
 
 class Permission(TypedDict):
@@ -1015,3 +1093,54 @@ class ScopePatch(TypedDict):
     """What it is for; people read it."""
     permissions: NotRequired[list[str] | None]
     """Permissions `resource:action`, of this product or the tenant's own."""
+
+
+class Tenant(TypedDict):
+    """A tenant."""
+
+    id: str
+    """Its id."""
+    slug: str
+    """Its short name in addresses."""
+    name: str
+    """The name that people are shown."""
+    state: Literal["creating", "active", "suspended", "deleting"] | str
+    """A suspended tenant is not served; one that is being created or deleted is seen in the list alone."""
+    issuer: str
+    """The issuer of its tokens (RFC 8414 §2)."""
+    discovery: str
+    """Where its metadata is (OpenID Connect Discovery §4)."""
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When its name, state or settings were last changed."""
+
+
+class TenantDeletion(TypedDict):
+    """That the caller knows which tenant goes."""
+
+    slug: str
+    """The tenant's slug once more."""
+
+
+class TenantList(TypedDict):
+    """One page of tenants."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Tenant]
+
+
+class TenantPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; a name cannot be removed."""
+
+    name: NotRequired[str | None]
+    """The name that people are shown."""

@@ -80,6 +80,18 @@ export interface ScopesListQuery extends Paging {
   sort?: "name" | "-name" | "created_at" | "-created_at";
 }
 
+/** The parameters of `tenants.list`. */
+export interface TenantsListQuery extends Paging {
+  /** Only those with this in the name. */
+  name?: string;
+  /** Only those with this in the slug. */
+  slug?: string;
+  /** Only those in this state. */
+  state?: "creating" | "active" | "suspended" | "deleting";
+  /** The order, `-` for descending. */
+  sort?: "slug" | "-slug" | "name" | "-name" | "created_at" | "-created_at";
+}
+
 /** OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration. */
 export class Clients extends Resource {
   /** List clients. Permission: `clients:read`. */
@@ -529,6 +541,52 @@ export class Scopes extends Resource {
   }
 }
 
+/** The tenants of the platform. */
+export class Tenants extends Resource {
+  /** List tenants. Permission: `tenants:read`. */
+  list(query: TenantsListQuery = {}, options: Options = {}): Promise<types.TenantList> {
+    return this.shown<types.TenantList>("GET", "/uflow/tenants", {}, { query, options });
+  }
+
+  /** List tenants: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<TenantsListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Tenant> {
+    return this.pages<types.Tenant>("/uflow/tenants", {}, query, options);
+  }
+
+  /** Make a tenant. Permission: `tenants:create`. */
+  create(body: types.NewTenant, options: Create = {}): Promise<types.Tenant> {
+    return this.shown<types.Tenant>("POST", "/uflow/tenants", {}, { body, options, isRepeatable: true });
+  }
+
+  /** Read a tenant. Permission: `tenants:read`. */
+  get(tenantId: string, options: Options = {}): Promise<types.Tenant> {
+    return this.shown<types.Tenant>("GET", "/uflow/tenants/{tenant_id}", { tenant_id: tenantId }, { options });
+  }
+
+  /** Change a tenant. Permission: `tenants:write`. */
+  update(tenantId: string, body: types.TenantPatch, options: Write = {}): Promise<types.Tenant> {
+    return this.shown<types.Tenant>("PATCH", "/uflow/tenants/{tenant_id}", { tenant_id: tenantId }, { body, options });
+  }
+
+  /** Delete a tenant. Permission: `tenants:delete`. */
+  delete(tenantId: string, body: types.TenantDeletion, options: Options = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}", { tenant_id: tenantId }, { body, options });
+  }
+
+  /** Suspend a tenant. Permission: `tenants:suspend`. */
+  suspend(tenantId: string, options: Write = {}): Promise<types.Tenant> {
+    return this.shown<types.Tenant>("POST", "/uflow/tenants/{tenant_id}/suspend", { tenant_id: tenantId }, { options });
+  }
+
+  /** Serve a suspended tenant again. Permission: `tenants:suspend`. */
+  resume(tenantId: string, options: Write = {}): Promise<types.Tenant> {
+    return this.shown<types.Tenant>("POST", "/uflow/tenants/{tenant_id}/resume", { tenant_id: tenantId }, { options });
+  }
+}
+
 /** Every namespace, as properties of a client. */
 export class Namespaces {
   /** OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration. */
@@ -547,6 +605,8 @@ export class Namespaces {
   readonly roles: Roles;
   /** Scopes that stand for permissions: a token with such a scope carries no others. */
   readonly scopes: Scopes;
+  /** The tenants of the platform. */
+  readonly tenants: Tenants;
 
   constructor(caller: Caller) {
     this.clients = new Clients(caller);
@@ -557,5 +617,6 @@ export class Namespaces {
     this.roleBindings = new RoleBindings(caller);
     this.roles = new Roles(caller);
     this.scopes = new Scopes(caller);
+    this.tenants = new Tenants(caller);
   }
 }

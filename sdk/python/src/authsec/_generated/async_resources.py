@@ -643,6 +643,88 @@ class AsyncScopes(AsyncResource):
         await self._done("DELETE", "/uflow/tenants/{tenant_id}/scopes/{scope}", {"scope": scope}, if_match=if_match)
 
 
+class AsyncTenants(AsyncResource):
+    """The tenants of the platform."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        name: str | None = None,
+        slug: str | None = None,
+        state: Literal["creating", "active", "suspended", "deleting"] | None = None,
+        sort: Literal["slug", "-slug", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> types.TenantList:
+        """List tenants. Permission: `tenants:read`."""
+        return await self._shown(
+            types.TenantList,
+            "GET",
+            "/uflow/tenants",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "name": name,
+                "slug": slug,
+                "state": state,
+                "sort": sort,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        name: str | None = None,
+        slug: str | None = None,
+        state: Literal["creating", "active", "suspended", "deleting"] | None = None,
+        sort: Literal["slug", "-slug", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> AsyncIterator[types.Tenant]:
+        """List tenants: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Tenant,
+            "/uflow/tenants",
+            {},
+            {"limit": limit, "name": name, "slug": slug, "state": state, "sort": sort},
+        )
+
+    async def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewTenant]) -> types.Tenant:
+        """Make a tenant. Permission: `tenants:create`."""
+        return await self._shown(
+            types.Tenant, "POST", "/uflow/tenants", idempotency_key=idempotency_key, is_repeatable=True, body=body
+        )
+
+    async def get(self, tenant_id: str, /) -> types.Tenant:
+        """Read a tenant. Permission: `tenants:read`."""
+        return await self._shown(types.Tenant, "GET", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id})
+
+    async def update(
+        self, tenant_id: str, /, *, if_match: Etag = None, **body: Unpack[types.TenantPatch]
+    ) -> types.Tenant:
+        """Change a tenant. Permission: `tenants:write`."""
+        return await self._shown(
+            types.Tenant, "PATCH", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id}, if_match=if_match, body=body
+        )
+
+    async def delete(self, tenant_id: str, /, **body: Unpack[types.TenantDeletion]) -> None:
+        """Delete a tenant. Permission: `tenants:delete`."""
+        await self._done("DELETE", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id}, body=body)
+
+    async def suspend(self, tenant_id: str, /, *, if_match: Etag = None) -> types.Tenant:
+        """Suspend a tenant. Permission: `tenants:suspend`."""
+        return await self._shown(
+            types.Tenant, "POST", "/uflow/tenants/{tenant_id}/suspend", {"tenant_id": tenant_id}, if_match=if_match
+        )
+
+    async def resume(self, tenant_id: str, /, *, if_match: Etag = None) -> types.Tenant:
+        """Serve a suspended tenant again. Permission: `tenants:suspend`."""
+        return await self._shown(
+            types.Tenant, "POST", "/uflow/tenants/{tenant_id}/resume", {"tenant_id": tenant_id}, if_match=if_match
+        )
+
+
 class AsyncNamespaces:
     """Every namespace, as attributes of a client."""
 
@@ -662,6 +744,8 @@ class AsyncNamespaces:
     """What roles there are and which permissions each grants. Built-in ones stay as they are."""
     scopes: AsyncScopes
     """Scopes that stand for permissions: a token with such a scope carries no others."""
+    tenants: AsyncTenants
+    """The tenants of the platform."""
 
     def _furnish(self, caller: AsyncCaller) -> None:
         self.clients = AsyncClients(caller)
@@ -672,3 +756,4 @@ class AsyncNamespaces:
         self.role_bindings = AsyncRoleBindings(caller)
         self.roles = AsyncRoles(caller)
         self.scopes = AsyncScopes(caller)
+        self.tenants = AsyncTenants(caller)

@@ -627,6 +627,86 @@ class Scopes(Resource):
         self._done("DELETE", "/uflow/tenants/{tenant_id}/scopes/{scope}", {"scope": scope}, if_match=if_match)
 
 
+class Tenants(Resource):
+    """The tenants of the platform."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        name: str | None = None,
+        slug: str | None = None,
+        state: Literal["creating", "active", "suspended", "deleting"] | None = None,
+        sort: Literal["slug", "-slug", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> types.TenantList:
+        """List tenants. Permission: `tenants:read`."""
+        return self._shown(
+            types.TenantList,
+            "GET",
+            "/uflow/tenants",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "name": name,
+                "slug": slug,
+                "state": state,
+                "sort": sort,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        name: str | None = None,
+        slug: str | None = None,
+        state: Literal["creating", "active", "suspended", "deleting"] | None = None,
+        sort: Literal["slug", "-slug", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> Iterator[types.Tenant]:
+        """List tenants: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Tenant,
+            "/uflow/tenants",
+            {},
+            {"limit": limit, "name": name, "slug": slug, "state": state, "sort": sort},
+        )
+
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewTenant]) -> types.Tenant:
+        """Make a tenant. Permission: `tenants:create`."""
+        return self._shown(
+            types.Tenant, "POST", "/uflow/tenants", idempotency_key=idempotency_key, is_repeatable=True, body=body
+        )
+
+    def get(self, tenant_id: str, /) -> types.Tenant:
+        """Read a tenant. Permission: `tenants:read`."""
+        return self._shown(types.Tenant, "GET", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id})
+
+    def update(self, tenant_id: str, /, *, if_match: Etag = None, **body: Unpack[types.TenantPatch]) -> types.Tenant:
+        """Change a tenant. Permission: `tenants:write`."""
+        return self._shown(
+            types.Tenant, "PATCH", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id}, if_match=if_match, body=body
+        )
+
+    def delete(self, tenant_id: str, /, **body: Unpack[types.TenantDeletion]) -> None:
+        """Delete a tenant. Permission: `tenants:delete`."""
+        self._done("DELETE", "/uflow/tenants/{tenant_id}", {"tenant_id": tenant_id}, body=body)
+
+    def suspend(self, tenant_id: str, /, *, if_match: Etag = None) -> types.Tenant:
+        """Suspend a tenant. Permission: `tenants:suspend`."""
+        return self._shown(
+            types.Tenant, "POST", "/uflow/tenants/{tenant_id}/suspend", {"tenant_id": tenant_id}, if_match=if_match
+        )
+
+    def resume(self, tenant_id: str, /, *, if_match: Etag = None) -> types.Tenant:
+        """Serve a suspended tenant again. Permission: `tenants:suspend`."""
+        return self._shown(
+            types.Tenant, "POST", "/uflow/tenants/{tenant_id}/resume", {"tenant_id": tenant_id}, if_match=if_match
+        )
+
+
 class Namespaces:
     """Every namespace, as attributes of a client."""
 
@@ -646,6 +726,8 @@ class Namespaces:
     """What roles there are and which permissions each grants. Built-in ones stay as they are."""
     scopes: Scopes
     """Scopes that stand for permissions: a token with such a scope carries no others."""
+    tenants: Tenants
+    """The tenants of the platform."""
 
     def _furnish(self, caller: Caller) -> None:
         self.clients = Clients(caller)
@@ -656,3 +738,4 @@ class Namespaces:
         self.role_bindings = RoleBindings(caller)
         self.roles = Roles(caller)
         self.scopes = Scopes(caller)
+        self.tenants = Tenants(caller)
