@@ -1,7 +1,8 @@
 """How operations, models and parameters are called in the SDKs: rules, no table.
 
 - The tag of an operation is its namespace: `Role bindings` → `client.role_bindings`.
-- The operation's name without the namespace's noun is the method: `list_groups` → `list`, `add_group_members` → `add_members`.
+- The operation's name is the method, without the namespace's noun where that stands behind the verb: `list_groups` → `list`,
+  `add_group_members` → `add_members`, but `list_user_sessions` of the tag `Sessions` stays. Where two would then be alike, both keep the noun.
   `patch` is `update`, the word that programmers look for. An operation that is called as its tag (`health`) is named by its service.
 - A list that is read by cursor has an iterator beside it: `list_members` → `iterate_members`.
 """
@@ -43,21 +44,17 @@ def singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) else word
 
 
-def method_name(operation: str, tag: str, service_title: str) -> str:
+def method_name(operation: str, tag: str, service_title: str, *, keeps_noun: bool = False) -> str:
     """Return what an operation is called within its namespace."""
     words, noun = words_of(operation), words_of(tag)
     if words == noun:
         return snake(service_title)
     verb, rest = words[0], words[1:]
     for form in (noun, [*noun[:-1], singular(noun[-1])]):
-        for at in range(len(rest) - len(form) + 1):
-            if rest[at : at + len(form)] == form:
-                rest = rest[:at] + rest[at + len(form) :]
-                break
-        else:
-            continue
-        break
-    return snake(" ".join(["update" if verb == "patch" else verb, *rest]))
+        if not keeps_noun and rest[: len(form)] == form:
+            rest = rest[len(form) :]
+            break
+    return snake("_".join(["update" if verb == "patch" else verb, *rest]))
 
 
 def iterator_name(method: str) -> str:

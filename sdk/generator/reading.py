@@ -103,27 +103,41 @@ def read(documents: Mapping[str, Schema]) -> Api:
     """Return what the documents say, by the first part of their services' paths."""
     schemas = _Schemas(documents)
     api = Api(tuple(sorted(documents)))
-    namespaces: dict[str, tuple[str, dict[str, Method]]] = {}
+    found: dict[str, list[tuple[str, Schema, str, str, Schema]]] = {}
     for service, document in documents.items():
-        descriptions = {tag["name"]: tag["description"] for tag in document["tags"]}
         for path, http_method, operation in _operations(document):
-            tag = operation["tags"][0]
-            name = snake(tag)
-            _, methods = namespaces.setdefault(name, (descriptions[tag], {}))
-            method = _method(schemas, service, document["info"]["title"], path, http_method, operation)
-            for taken in (method.name, *([method.iterator] if method.item else [])):
-                if taken in methods or any(each.item and each.iterator == taken for each in methods.values()):
-                    other = methods[taken].operation if taken in methods else "an iterator"
-                    raise Unclear(f"{service}.{method.operation} and {other} would both be {name}.{taken}")
-            methods[method.name] = method
-    api.namespaces = [
-        Namespace(name, description, tuple(methods.values()))
-        for name, (description, methods) in sorted(namespaces.items())
-    ]
+            found.setdefault(snake(operation["tags"][0]), []).append((service, document, path, http_method, operation))
+    for name, operations in sorted(found.items()):
+        _, document, _, _, first = operations[0]
+        description = next(tag["description"] for tag in document["tags"] if tag["name"] == first["tags"][0])
+        api.namespaces.append(Namespace(name, description, tuple(_methods(schemas, name, operations))))
     api.records = schemas.records()
     problem = next(iter(documents.values()))["components"]["schemas"]["Problem"]
     api.codes = tuple(problem["properties"]["code"]["examples"])
     return api
+
+
+def _methods(
+    schemas: _Schemas, namespace: str, operations: list[tuple[str, Schema, str, str, Schema]]
+) -> Iterator[Method]:
+    """Return the methods of a namespace, each under a name of its own."""
+
+    def named(given: tuple[str, Schema, str, str, Schema], *, keeps_noun: bool) -> str:
+        _, document, _, _, operation = given
+        title = document["info"]["title"]
+        return method_name(operation["operationId"], operation["tags"][0], title, keeps_noun=keeps_noun)
+
+    short = [named(each, keeps_noun=False) for each in operations]
+    taken: dict[str, str] = {}
+    for each in operations:
+        service, _, path, http_method, operation = each
+        name = named(each, keeps_noun=short.count(named(each, keeps_noun=False)) > 1)
+        method = _method(schemas, service, name, path, http_method, operation)
+        for wanted in (name, *([method.iterator] if method.item else [])):
+            other = taken.setdefault(wanted, method.operation)
+            if other is not method.operation:
+                raise Unclear(f"{other} and {service}.{method.operation} would both be {namespace}.{wanted}")
+        yield method
 
 
 def _operations(document: Schema) -> Iterator[tuple[str, str, Schema]]:
@@ -132,7 +146,7 @@ def _operations(document: Schema) -> Iterator[tuple[str, str, Schema]]:
             yield path, http_method.upper(), operation
 
 
-def _method(schemas: _Schemas, service: str, title: str, path: str, http_method: str, operation: Schema) -> Method:
+def _method(schemas: _Schemas, service: str, name: str, path: str, http_method: str, operation: Schema) -> Method:
     tag = operation["tags"][0]
     parameters = operation.get("parameters", [])
     headers = {each["name"] for each in parameters if each["in"] == "header"}
@@ -152,7 +166,7 @@ def _method(schemas: _Schemas, service: str, title: str, path: str, http_method:
     if answer is not None and any(each.name == "after" for each in query):
         item = schemas.items_of(service, done["content"]["application/json"]["schema"])
     return Method(
-        name=method_name(operation["operationId"], tag, title),
+        name=name,
         operation=operation["operationId"],
         http_method=http_method,
         path=path,

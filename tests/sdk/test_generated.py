@@ -85,11 +85,11 @@ def test_every_method_is_an_operation() -> None:
         ("get_policy", "Policies", "get"),
         ("import_users", "Users", "import_"),
         ("health", "Health", "user_flow"),
-        ("list_user_sessions", "Sessions", "list_user"),
+        ("list_user_sessions", "Sessions", "list_user_sessions"),
     ],
 )
 def test_names_follow_from_rules(operation: str, tag: str, name: str) -> None:
-    """Interfaces §6, decision 16: the method is the operation's name without the noun of its tag."""
+    """Interfaces §6, decision 16: the method is the operation's name without the noun of its tag where that follows the verb."""
     assert method_name(operation, tag, "User Flow") == name
 
 
@@ -118,8 +118,21 @@ def test_two_operations_of_one_name_are_refused() -> None:
     paths[one]["put"]["requestBody"] = {
         "content": {"application/json": paths[one]["patch"]["requestBody"]["content"]["application/json"]}
     }
-    with pytest.raises(Unclear, match=r"patch_group.*groups\.update|update_group.*groups\.update"):
+    with pytest.raises(
+        Unclear, match=r"(patch|update)_group and uflow.(patch|update)_group would both be groups.update_group"
+    ):
         read(given)
+
+
+def test_names_that_would_be_alike_keep_their_noun() -> None:
+    """Interfaces §6, decision 16: one and many of a kind are told apart by the noun that is otherwise left out."""
+    given = documents()
+    paths = given["uflow"]["paths"]
+    many = {**paths["/uflow/tenants/{tenant_id}/groups"]["post"], "operationId": "delete_groups"}
+    paths["/uflow/tenants/{tenant_id}/groups"]["delete"] = many
+    (groups,) = (each for each in read(given).namespaces if each.name == "groups")
+    names = {method.name for method in groups.methods}
+    assert {"delete_group", "delete_groups", "list", "create"} <= names
 
 
 def test_models_of_one_name_that_differ_are_kept_apart() -> None:
