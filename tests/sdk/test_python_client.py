@@ -179,6 +179,38 @@ def test_a_token_of_the_command_line(world: SdkWorld) -> None:
     assert AuthSecClient(world.url).health.client_management()["status"] == "ready"
 
 
+def test_an_application_for_itself(world: SdkWorld, admin: AuthSecClient) -> None:
+    """RFC 6749 §2.3.1, §4.4, Interfaces §6: an application with a role works for itself, and its tokens renew themselves."""
+    made = admin.clients.create(
+        client_id="robot:1", client_name="Robot", grant_types=["client_credentials"], response_types=[], scope="authsec"
+    )
+    admin.role_bindings.create(holder_type="client", holder_id="robot:1", role="auditor")
+    robot = AuthSecClient(world.url, tenant="acme")
+    with pytest.raises(authsec.SignInRefused) as refused:
+        robot.login_as_client("robot:1", "wrong")
+    assert refused.value.error == "invalid_client"
+    robot.login_as_client("robot:1", made["client_secret"])
+    assert robot.groups.list()["items"] is not None
+    session = robot._connection.session
+    assert session is not None
+    first, session.renew_at = session.access_token, 0
+    assert robot.groups.list()["items"] is not None
+    assert session.access_token != first
+    assert made["client_secret"] not in repr(session)
+    robot.logout()
+    ended = AuthSecClient(world.url, tenant="acme", access_token=session.access_token)
+    with pytest.raises(authsec.NotAuthenticated):
+        ended.groups.list()
+
+    async def walk() -> None:
+        async with AsyncAuthSecClient(world.url, tenant="acme") as client:
+            await client.login_as_client("robot:1", made["client_secret"])
+            assert (await client.roles.list())["items"]
+
+    asyncio.run(walk())
+    admin.clients.delete("robot:1")
+
+
 def test_another_tenant(world: SdkWorld, admin: AuthSecClient) -> None:
     """Interfaces §5, §6: the platform's administrator works in another tenant; a tenant's own finds nothing there."""
     platform = AuthSecClient(world.url)

@@ -5,7 +5,7 @@ import { Namespaces } from "./generated/resources.js";
 import { checkedUrl, type Fetch, type Response, type Sending } from "./http.js";
 import type { Caller } from "./resource.js";
 import { Retries, type RetryOptions } from "./retries.js";
-import { discover, Session, SignIn, type Endpoints } from "./signin.js";
+import { discover, Session, SignIn, type Credentials, type Endpoints } from "./signin.js";
 
 export interface ClientOptions {
   /** The server's public address. */
@@ -40,10 +40,19 @@ class Connection {
     this.#tenant = tenant;
   }
 
-  async signIn(fields: Record<string, string>): Promise<void> {
+  async endpoints(): Promise<Endpoints> {
     this.#endpoints ??= await discover(this.baseUrl, this.#tenant, this.sending, this.retries);
-    this.#pending = new SignIn(this.baseUrl, this.#endpoints, this.sending, this.retries);
+    return this.#endpoints;
+  }
+
+  async signIn(fields: Record<string, string>): Promise<void> {
+    this.#pending = new SignIn(this.baseUrl, await this.endpoints(), this.sending, this.retries);
     await this.goOn(fields);
+  }
+
+  async signInClient(credentials: Credentials): Promise<void> {
+    const endpoints = await this.endpoints();
+    this.session = await Session.ofClient(credentials, endpoints, this.baseUrl, this.sending, this.retries);
   }
 
   async goOn(fields: Record<string, string>): Promise<void> {
@@ -61,7 +70,7 @@ class Connection {
   }
 
   call(call: Call): Promise<Response> {
-    const source = async (refused?: string) => this.session?.token(refused, this.sending, this.retries);
+    const source = async (refused?: string) => this.session?.token(refused, this.baseUrl, this.sending, this.retries);
     return perform(call, this.baseUrl, this.sending, this.retries, source);
   }
 }
@@ -111,6 +120,11 @@ export class AuthSecClient extends Namespaces {
   /** Sends the fields of the step that the last `StepRequired` named, for instance `{ code: "123456" }`. */
   continueLogin(fields: Record<string, string>): Promise<void> {
     return this.#connection.goOn(fields);
+  }
+
+  /** Signs in as an application that acts for itself, with the roles that are bound to it. */
+  loginAsClient(clientId: string, clientSecret: string, { scope = "authsec" }: { scope?: string } = {}): Promise<void> {
+    return this.#connection.signInClient({ clientId, clientSecret, scope });
   }
 
   /** Forgets the tokens and ends the session at the server. */

@@ -3,7 +3,7 @@
 // The issuer is asked of the server, its endpoints of the issuer (RFC 8414). A password goes to the challenge endpoint alone; what
 // comes back is an authorization code, redeemed with the PKCE verifier (RFC 7636) that is kept here until then.
 import { perform, problemOf } from "./calls.js";
-import { toBase64Url, utf8, webCrypto } from "./encoding.js";
+import { toBase64, toBase64Url, utf8, webCrypto } from "./encoding.js";
 import {
   apiError,
   AuthenticationFailed,
@@ -36,6 +36,19 @@ export interface Endpoints {
   authorization: string;
 }
 
+/** What an application is known by when it acts for itself. */
+export interface Credentials {
+  clientId: string;
+  clientSecret: string;
+  scope: string;
+}
+
+/** Returns HTTP Basic authentication, each part form-encoded first (RFC 6749 §2.3.1). */
+function basic({ clientId, clientSecret }: Credentials): Record<string, string> {
+  const encoded = (text: string) => new URLSearchParams({ "": text }).toString().slice(1);
+  return { authorization: `Basic ${toBase64(utf8(`${encoded(clientId)}:${encoded(clientSecret)}`))}` };
+}
+
 /** The tokens of one sign-in. They are in memory only. */
 export class Session {
   #accessToken: string;
@@ -44,11 +57,41 @@ export class Session {
   #renewAt = Infinity;
   #renewing: Promise<string> | undefined;
   #hasEnded = false;
-  readonly endpoints: Endpoints | undefined;
+  readonly #endpoints: Endpoints | undefined;
+  readonly #credentials: Credentials | undefined;
 
-  constructor(accessToken: string, endpoints?: Endpoints) {
+  constructor(accessToken: string, endpoints?: Endpoints, credentials?: Credentials) {
     this.#accessToken = accessToken;
-    this.endpoints = endpoints;
+    this.#endpoints = endpoints;
+    this.#credentials = credentials;
+  }
+
+  /** Signs an application in for itself (RFC 6749 §4.4). */
+  static async ofClient(
+    credentials: Credentials,
+    endpoints: Endpoints,
+    baseUrl: string,
+    sending: Sending,
+    retries: Retries,
+  ): Promise<Session> {
+    const session = new Session("", endpoints, credentials);
+    const response = await session.#ask(baseUrl, sending, retries);
+    if (!response.ok) {
+      throw refusedBy(response);
+    }
+    session.take(objectOf(response) ?? {});
+    return session;
+  }
+
+  #ask(baseUrl: string, sending: Sending, retries: Retries): Promise<Response> {
+    const { token } = this.#endpoints as Endpoints;
+    const own = this.#credentials;
+    if (own !== undefined) {
+      const form: [string, string][] = [["grant_type", "client_credentials"], ["scope", own.scope], ...resources(baseUrl)];
+      return post(token, form, sending, retries, 60_000, basic(own));
+    }
+    const form = { grant_type: "refresh_token", refresh_token: this.#refreshToken ?? "", client_id: CLIENT_ID };
+    return post(token, Object.entries(form), sending, retries, AGAIN);
   }
 
   /** Takes over the tokens of a token response. */
@@ -67,29 +110,33 @@ export class Session {
   }
 
   /** Returns a usable access token, other than the one that was refused; renews it where it must, once for all who wait. */
-  async token(refused: string | undefined, sending: Sending, retries: Retries): Promise<string | undefined> {
+  async token(
+    refused: string | undefined,
+    baseUrl: string,
+    sending: Sending,
+    retries: Retries,
+  ): Promise<string | undefined> {
     if (this.#hasEnded) {
       throw new SessionEnded("The session has ended: sign in again.");
     }
-    const isDue = performance.now() >= this.#renewAt && this.#refreshToken !== undefined;
+    const canBeRenewed = this.#refreshToken !== undefined || this.#credentials !== undefined;
+    const isDue = performance.now() >= this.#renewAt && canBeRenewed;
     if (this.#accessToken !== refused && !isDue) {
       return this.#accessToken;
     }
-    if (this.#refreshToken === undefined) {
+    if (!canBeRenewed) {
       return undefined;
     }
-    this.#renewing ??= this.#renew(this.#refreshToken, refused, sending, retries).finally(() => {
+    this.#renewing ??= this.#renew(refused, baseUrl, sending, retries).finally(() => {
       this.#renewing = undefined;
     });
     return this.#renewing;
   }
 
-  async #renew(refreshToken: string, refused: string | undefined, sending: Sending, retries: Retries): Promise<string> {
-    const { token } = this.endpoints as Endpoints;
-    const form = { grant_type: "refresh_token", refresh_token: refreshToken, client_id: CLIENT_ID };
+  async #renew(refused: string | undefined, baseUrl: string, sending: Sending, retries: Retries): Promise<string> {
     let response: Response;
     try {
-      response = await post(token, Object.entries(form), sending, retries, AGAIN);
+      response = await this.#ask(baseUrl, sending, retries);
       if (response.status >= 500) {
         throw apiError(response.status, problemOf(response));
       }
@@ -116,11 +163,13 @@ export class Session {
     await this.#renewing?.catch(() => undefined);
     const token = this.#refreshToken ?? this.#accessToken;
     this.#hasEnded = true;
-    if (this.endpoints === undefined) {
+    if (this.#endpoints === undefined) {
       return;
     }
-    const form = { token, client_id: CLIENT_ID };
-    const response = await post(this.endpoints.revocation, Object.entries(form), sending, retries, 60_000);
+    const own = this.#credentials;
+    const form = own === undefined ? { token, client_id: CLIENT_ID } : { token };
+    const headers = own === undefined ? {} : basic(own);
+    const response = await post(this.#endpoints.revocation, Object.entries(form), sending, retries, 60_000, headers);
     if (!response.ok) {
       throw refusedBy(response);
     }
@@ -146,7 +195,7 @@ export class SignIn {
       const { getRandomValues, subtle } = await cryptography();
       this.#verifier = toBase64Url(getRandomValues(new Uint8Array(48)));
       const digest = new Uint8Array(await subtle.digest("SHA-256", utf8(this.#verifier)));
-      form.push(["response_type", "code"], ["scope", SCOPE], ...this.#resources());
+      form.push(["response_type", "code"], ["scope", SCOPE], ...resources(this.baseUrl));
       form.push(["code_challenge", toBase64Url(digest)], ["code_challenge_method", "S256"]);
     } else {
       form.push(["auth_session", this.#authSession]);
@@ -165,17 +214,13 @@ export class SignIn {
     throw this.#refusal(response, document);
   }
 
-  #resources(): [string, string][] {
-    return SERVICES.map((service) => ["resource", `${this.baseUrl}/${service}`]);
-  }
-
   async #redeem(code: string): Promise<Session> {
     const form: [string, string][] = [
       ["grant_type", "authorization_code"],
       ["code", code],
       ["client_id", CLIENT_ID],
       ["code_verifier", this.#verifier],
-      ...this.#resources(),
+      ...resources(this.baseUrl),
     ];
     const response = await post(this.endpoints.token, form, this.sending, this.retries);
     if (!response.ok) {
@@ -202,6 +247,10 @@ export class SignIn {
     }
     return new (told.step === "mfa" ? MfaRequired : StepRequired)(this.#authSession, told);
   }
+}
+
+function resources(baseUrl: string): [string, string][] {
+  return SERVICES.map((service) => ["resource", `${baseUrl}/${service}`]);
 }
 
 async function cryptography(): Promise<{ getRandomValues: Crypto["getRandomValues"]; subtle: SubtleCrypto }> {
@@ -251,9 +300,10 @@ async function post(
   sending: Sending,
   retries: Retries,
   againFor = 0,
+  more: Record<string, string> = {},
 ): Promise<Response> {
   const began = performance.now();
-  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const headers = { "content-type": "application/x-www-form-urlencoded", ...more };
   for (let attempt = 0; ; attempt += 1) {
     let wait: number | undefined;
     try {

@@ -1,6 +1,6 @@
 // In front of the served product, which the test suite of the repository starts (AUTHSEC_TEST: where it is and who is there).
 import assert from "node:assert/strict";
-import test from "node:test";
+import { mock, test } from "node:test";
 import {
   ApiError,
   AuthenticationFailed,
@@ -131,6 +131,23 @@ test("Interfaces §5, §6: a given token, other tenants, and what is public", op
   const above = await signedIn(platform, "system");
   assert.ok((await above.forTenant("acme").groups.list()).items);
   assert.equal((await new AuthSecClient({ baseUrl }).health.userFlow()).status, "ready");
+});
+
+test("RFC 6749 §2.3.1, §4.4: an application with a role works for itself", options, async () => {
+  const client = await signedIn();
+  const given = { client_id: "ts:robot", client_name: "Robot", grant_types: ["client_credentials"], response_types: [] };
+  const made = await client.clients.create({ ...given, scope: "authsec" });
+  await client.roleBindings.create({ holder_type: "client", holder_id: "ts:robot", role: "auditor" });
+  const robot = new AuthSecClient({ baseUrl, tenant: "acme" });
+  await assert.rejects(robot.loginAsClient("ts:robot", "wrong"), (error) => error.error === "invalid_client");
+  await robot.loginAsClient("ts:robot", made.client_secret);
+  assert.ok((await robot.groups.list()).items);
+  const later = performance.now() + 3_590_000;
+  const late = mock.method(performance, "now", () => later);
+  assert.ok((await robot.groups.list()).items);
+  late.mock.restore();
+  await robot.logout();
+  await client.clients.delete("ts:robot");
 });
 
 test("RFC 3986 §2.2, §5.2.4: values stay in their segment of the path", options, async () => {

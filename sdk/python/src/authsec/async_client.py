@@ -14,7 +14,7 @@ from authsec.driving import drive_async
 from authsec.errors import SignInError
 from authsec.flow import checked_url
 from authsec.retries import Retries
-from authsec.signin import Endpoints, Session, SignIn
+from authsec.signin import Credentials, Endpoints, Session, SignIn
 
 if TYPE_CHECKING:
     from authsec.calls import Call
@@ -43,12 +43,12 @@ class _Connection:
         if session is None:
             return None
         found = session.usable(refused)
-        if found is not None or session.refresh_token is None:
+        if found is not None or not session.can_be_renewed:
             return found
         # One renewal for all who wait; it goes on when one of them is cancelled, because its answer is the only one there is.
         task = self._renewals.get(id(session))
         if task is None:
-            task = asyncio.ensure_future(self.drive(signin.renew(session, refused, self.retries)))
+            task = asyncio.ensure_future(self.drive(signin.renew(session, refused, self.base_url, self.retries)))
             self._renewals[id(session)] = task
             task.add_done_callback(lambda done: self._renewed(session, done))
         return await asyncio.shield(task)
@@ -58,11 +58,18 @@ class _Connection:
         if not task.cancelled():
             task.exception()  # those who wait are told; where nobody does any more, nobody is
 
-    async def sign_in(self, fields: dict[str, str]) -> None:
+    async def endpoints(self) -> Endpoints:
         if self._endpoints is None:
             self._endpoints = await self.drive(signin.discover(self.base_url, self.tenant, self.retries))
-        self._pending = SignIn(self.base_url, self._endpoints, self.retries)
+        return self._endpoints
+
+    async def sign_in(self, fields: dict[str, str]) -> None:
+        self._pending = SignIn(self.base_url, await self.endpoints(), self.retries)
         await self.go_on(fields)
+
+    async def sign_in_client(self, credentials: Credentials) -> None:
+        flow = signin.client_session(self.base_url, await self.endpoints(), credentials, self.retries)
+        self.session = await self.drive(flow)
 
     async def go_on(self, fields: dict[str, str]) -> None:
         if self._pending is None:
@@ -125,6 +132,10 @@ class AsyncAuthSecClient(AsyncNamespaces):
     async def continue_login(self, **fields: str) -> None:
         """Send the fields of the step that the last :class:`StepRequired` named, for instance `code="123456"`."""
         await self._connection.go_on(fields)
+
+    async def login_as_client(self, client_id: str, client_secret: str, *, scope: str = "authsec") -> None:
+        """Sign in as an application that acts for itself, with the roles that are bound to it."""
+        await self._connection.sign_in_client(Credentials(client_id, client_secret, scope))
 
     async def logout(self) -> None:
         """Forget the tokens and end the session at the server."""

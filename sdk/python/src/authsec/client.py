@@ -14,7 +14,7 @@ from authsec.driving import drive
 from authsec.errors import SignInError
 from authsec.flow import checked_url
 from authsec.retries import Retries
-from authsec.signin import Endpoints, Session, SignIn
+from authsec.signin import Credentials, Endpoints, Session, SignIn
 
 if TYPE_CHECKING:
     from authsec.calls import Call
@@ -41,15 +41,23 @@ class _Connection:
         if session is None:
             return None
         found = session.usable(refused)
-        if found is not None or session.refresh_token is None:
+        if found is not None or not session.can_be_renewed:
             return found
         with self._renewing:  # whoever comes second finds the token that the first has got
-            return session.usable(refused) or self.drive(signin.renew(session, refused, self.retries))
+            return session.usable(refused) or self.drive(signin.renew(session, refused, self.base_url, self.retries))
+
+    def endpoints(self) -> Endpoints:
+        if self._endpoints is None:
+            self._endpoints = self.drive(signin.discover(self.base_url, self.tenant, self.retries))
+        return self._endpoints
 
     def sign_in(self, fields: dict[str, str]) -> None:
-        self._endpoints = self._endpoints or self.drive(signin.discover(self.base_url, self.tenant, self.retries))
-        self._pending = SignIn(self.base_url, self._endpoints, self.retries)
+        self._pending = SignIn(self.base_url, self.endpoints(), self.retries)
         self.go_on(fields)
+
+    def sign_in_client(self, credentials: Credentials) -> None:
+        flow = signin.client_session(self.base_url, self.endpoints(), credentials, self.retries)
+        self.session = self.drive(flow)
 
     def go_on(self, fields: dict[str, str]) -> None:
         if self._pending is None:
@@ -113,6 +121,10 @@ class AuthSecClient(Namespaces):
     def continue_login(self, **fields: str) -> None:
         """Send the fields of the step that the last :class:`StepRequired` named, for instance `code="123456"`."""
         self._connection.go_on(fields)
+
+    def login_as_client(self, client_id: str, client_secret: str, *, scope: str = "authsec") -> None:
+        """Sign in as an application that acts for itself, with the roles that are bound to it."""
+        self._connection.sign_in_client(Credentials(client_id, client_secret, scope))
 
     def logout(self) -> None:
         """Forget the tokens and end the session at the server."""

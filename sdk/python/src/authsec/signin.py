@@ -13,7 +13,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 
@@ -36,6 +36,8 @@ from authsec.flow import Request, Send, Wait, checked_url
 from authsec.retries import retry_after
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from authsec.flow import Flow
     from authsec.retries import Retries
 
@@ -57,6 +59,21 @@ class Endpoints:
     authorization: str
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an application is known by when it acts for itself."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = "authsec"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As HTTP Basic authentication, each part form-encoded first (RFC 6749 §2.3.1)."""
+        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
 @dataclass(slots=True)
 class Session:
     """The tokens of one sign-in. They are in memory only."""
@@ -64,6 +81,7 @@ class Session:
     access_token: str
     refresh_token: str | None = field(default=None, repr=False)
     endpoints: Endpoints | None = None
+    credentials: Credentials | None = None
     expires_at: float | None = None  # of the monotonic clock
     renew_at: float | None = None
     has_ended: bool = False
@@ -75,7 +93,12 @@ class Session:
         if self.access_token == refused:
             return None
         is_due = self.renew_at is not None and time.monotonic() >= self.renew_at
-        return None if is_due and self.refresh_token is not None else self.access_token
+        return None if is_due and self.can_be_renewed else self.access_token
+
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether there is something to get another access token with."""
+        return self.refresh_token is not None or self.credentials is not None
 
     def renewed(self, document: dict[str, Any]) -> None:
         """Take over the tokens of a token response."""
@@ -188,17 +211,35 @@ def metadata(issuer: str, retries: Retries) -> Flow[dict[str, Any]]:
     return document
 
 
-def renew(session: Session, refused: str | None, retries: Retries) -> Flow[str]:
-    """Return a fresh access token. One at a time: the refresh token changes with each use."""
-    if session.endpoints is None or session.refresh_token is None:
-        raise SessionEnded("The access token has ended and there is no refresh token: sign in again.")
+def client_session(base_url: str, endpoints: Endpoints, credentials: Credentials, retries: Retries) -> Flow[Session]:
+    """Sign an application in for itself (RFC 6749 §4.4)."""
+    session = Session("", endpoints=endpoints, credentials=credentials)
+    response = yield from _asked_for_another(session, base_url, retries)
+    if not response.is_success:
+        raise _refused(response)
+    session.renewed(_json(response))
+    return session
+
+
+def _asked_for_another(session: Session, base_url: str, retries: Retries) -> Flow[httpx.Response]:
+    if session.endpoints is None:
+        raise SessionEnded("The access token has ended: sign in again.")
+    if session.credentials is not None:
+        own = session.credentials
+        asked = (("grant_type", "client_credentials"), ("scope", own.scope), *_resources(base_url))
+        return (yield from _post(session.endpoints.token, asked, retries, 60.0, own.headers))
     form = (
         ("grant_type", "refresh_token"),
-        ("refresh_token", session.refresh_token),
+        ("refresh_token", session.refresh_token or ""),
         ("client_id", CLIENT_ID),
     )
+    return (yield from _post(session.endpoints.token, form, retries, _AGAIN))
+
+
+def renew(session: Session, refused: str | None, base_url: str, retries: Retries) -> Flow[str]:
+    """Return a fresh access token. One at a time: the refresh token changes with each use."""
     try:
-        response = yield from _post(session.endpoints.token, form, retries, again_for=_AGAIN)
+        response = yield from _asked_for_another(session, base_url, retries)
         if response.status_code >= 500:
             raise api_error(response.status_code, problem_of(response))
     except (ConnectionFailed, ServerError):
@@ -219,9 +260,9 @@ def revoke(session: Session, retries: Retries) -> Flow[None]:
     """End the sign-in at the server (RFC 7009)."""
     if session.endpoints is None:
         return
-    token = session.refresh_token or session.access_token
-    form = (("token", token), ("client_id", CLIENT_ID))
-    response = yield from _post(session.endpoints.revocation, form, retries, again_for=60.0)
+    own = session.credentials
+    form = (("token", session.refresh_token or session.access_token), *(() if own else (("client_id", CLIENT_ID),)))
+    response = yield from _post(session.endpoints.revocation, form, retries, 60.0, own.headers if own else None)
     if not response.is_success:
         raise _refused(response)
 
@@ -231,13 +272,17 @@ def _resources(base_url: str) -> list[tuple[str, str]]:
 
 
 def _post(
-    url: str, form: tuple[tuple[str, str], ...], retries: Retries, again_for: float = 0.0
+    url: str,
+    form: tuple[tuple[str, str], ...],
+    retries: Retries,
+    again_for: float = 0.0,
+    headers: Mapping[str, str] | None = None,
 ) -> Flow[httpx.Response]:
     """Post a form; without an answer it is sent again only where that is harmless, and no longer than it is."""
     began, attempt = time.monotonic(), 0
     while True:
         try:
-            response: httpx.Response = yield Send(Request("POST", url, form=form))
+            response: httpx.Response = yield Send(Request("POST", url, headers or {}, form=form))
         except httpx.TransportError as error:
             is_harmless = time.monotonic() - began < again_for
             pause = retries.after_failure(attempt, error, is_idempotent=is_harmless)
