@@ -10,6 +10,7 @@ export type ErrorCode =
   "built_in_tenant" |
   "client_without_secret" |
   "conflict" |
+  "domain_not_proven" |
   "forbidden" |
   "headers_too_large" |
   "https_required" |
@@ -24,10 +25,12 @@ export type ErrorCode =
   "method_not_allowed" |
   "more_than_held" |
   "not_found" |
+  "own_account" |
   "own_client" |
   "permission_required" |
   "precondition_failed" |
   "request_timeout" |
+  "signup_off" |
   "temporarily_unavailable" |
   "token_missing" |
   "too_many_requests" |
@@ -38,6 +41,121 @@ export type ErrorCode =
 export interface Added {
   /** How many were not in the group before. */
   added: number;
+}
+
+/** A permission that is to be held. */
+export interface AskedPermission {
+  /** The permission `resource:action`, of this product or the tenant's own. */
+  name: string;
+  /** The one thing `type:id` that it is about; left out, the whole tenant. */
+  resource?: string | null;
+}
+
+/** One attempt to deliver. */
+export interface Attempt {
+  /** Which attempt it was, from 1. */
+  number: number;
+  /** When it began. */
+  begun_at: string;
+  /** What became of it, in words; absent while it is under way, or its worker died. */
+  outcome?: string | null;
+  /** The HTTP status of the answer. */
+  status?: number | null;
+  /** How long it took. */
+  milliseconds?: number | null;
+  /** Where it went. */
+  url?: string | null;
+  /** How the answer begins. Only for callers who may read what the message tells. */
+  excerpt?: string | null;
+}
+
+/** Something that happened. */
+export interface AuditEvent {
+  /** The event's id. */
+  id: string;
+  /** When it happened. */
+  at: string;
+  /** What happened, such as `login.failed`. */
+  kind: string;
+  /** `success` or `failure`. */
+  outcome: string;
+  /** Why it failed, or was done, where that was recorded; of a refused request for a week. */
+  reason?: string;
+  /** Who did it; absent where nobody is known. */
+  actor?: string;
+  /** Whom or what it was done to. */
+  subject?: string;
+  /** The application. */
+  client_id?: string;
+  /** The browser session. */
+  session_id?: string;
+  /** The grant that tokens belong to. */
+  grant_id?: string;
+  /** The address that it came from. */
+  source?: string;
+  /** The request's id, as answers and `idp explain` have it. */
+  request_id?: string;
+  /** What else is known, by kind of event. */
+  details?: Record<string, unknown>;
+  /** Its place in the chain of events; absent until it is sealed, in a minute or so. */
+  chain_number?: number;
+  /** The hash over it and the event before. */
+  chain_hash?: string;
+}
+
+/** One page of events. */
+export interface AuditEventList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many there are; not counted further than to 10,000. */
+  total: number;
+  /** How many pages that makes. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: AuditEvent[];
+}
+
+/** How a user can sign in, and does. */
+export interface Authentication {
+  /** The user's id. */
+  user_id: string;
+  /** The name to sign in with. */
+  username: string;
+  /** `invited`, `active`, `locked`, `disabled` or `deleted`. */
+  state: string;
+  /** When the lock after too many failed sign-ins ends by itself. */
+  locked_until?: string;
+  /** When the user last signed in, as far as sessions are kept. */
+  last_sign_in?: string;
+  /** The password. */
+  password: PasswordStatus;
+  /** By what the user can be authenticated. */
+  factors: string[];
+  /** How many sessions are alive, 100 at most. */
+  session_count: number;
+  /** They, the one that was used last first. */
+  sessions: SignedInSession[];
+}
+
+/** The circumstances, as far as they are known; the time is the server's. */
+export interface CheckContext {
+  /** The address that the request came from, for roles that are bound to networks. */
+  source?: string | null;
+  /** How the subject was authenticated (RFC 8176), `mfa` for a second factor. */
+  amr?: string[] | null;
+  /** Properties that conditions of role bindings are about, by what they are properties of. */
+  properties?: Record<string, Record<string, string | number | boolean>> | null;
+}
+
+/** Who is to do something. */
+export interface CheckedSubject {
+  /** A user or an application of the tenant. */
+  type: "user" | "client";
+  /** A user's id or username; an application's `client_id`. */
+  id: string;
 }
 
 /** A client as it is registered, with the defaults of what was left out. Its secret is never shown again. */
@@ -465,10 +583,169 @@ export interface ClientWithSecret {
   client_secret?: string;
 }
 
+/** Whether something is allowed, why, and by which binding. */
+export interface Decision {
+  /** Whether it is allowed. */
+  allowed: boolean;
+  /** `granted`, `subject_unknown`, `subject_not_active`, `not_bound`, `expired`, `condition` or `not_in_scope`. */
+  reason: string;
+  /** The same in a sentence. */
+  explanation: string;
+  /** The role that decided. */
+  role?: string;
+  /** The role binding that decided. */
+  binding_id?: string;
+  /** The resource that the binding is for. */
+  resource?: string;
+  /** The condition that does not hold. */
+  condition?: string;
+}
+
+/** The answers. */
+export interface Decisions {
+  /** In the order of the questions. */
+  decisions: Decision[];
+}
+
+/** One message to a webhook. */
+export interface Delivery {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+}
+
+/** One page of deliveries. */
+export interface DeliveryList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Delivery[];
+}
+
+/** One message to a webhook, with what was sent and how each attempt went. */
+export interface DeliveryWithAttempts {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+  /** What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`. */
+  body?: string;
+  /** The attempts, the first one first. */
+  ledger: Attempt[];
+}
+
 /** A JSON merge patch (RFC 7396) of what may be changed of a permission. */
 export interface Described {
   /** What it is for; people read it. */
   description?: string | null;
+}
+
+/** A domain. */
+export interface Domain {
+  /** The host name in its ASCII form, by which it is addressed. */
+  domain: string;
+  /** The host name with the letters of its language. */
+  display_name: string;
+  /** `pending` until the DNS has the record; then `proven`, the tenant's alone. */
+  state: "pending" | "proven" | (string & {});
+  /** The record to make; absent once it is proven. */
+  record?: DomainRecord;
+  /** When it was said to be the tenant's; of a proven one, when it was proven. */
+  created_at: string;
+  /** When it is forgotten unless it is proven before. */
+  expires_at?: string;
+  /** When the DNS was last asked in vain. */
+  checked_at?: string;
+  /** What was found then, and what to do. */
+  found?: string;
+}
+
+/** One page of domains. */
+export interface DomainList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Domain[];
+}
+
+/** What the DNS must have. */
+export interface DomainRecord {
+  /** The record's type. */
+  type: "TXT" | (string & {});
+  /** The record's name. */
+  name: string;
+  /** What the record says, alone or beside others. */
+  value: string;
+}
+
+/** One event type. */
+export interface EventTypeShown {
+  /** Its name, the `type` of messages. */
+  name: string;
+  /** What happened. */
+  description: string;
+  /** What who makes a webhook must hold for it; empty: nothing further. */
+  permission: string;
+  /** The JSON Schema of a message; further members may come. */
+  message_schema: Record<string, unknown>;
+  /** A message as it may be. */
+  example: Record<string, unknown>;
+}
+
+/** All event types. */
+export interface EventTypes {
+  items: EventTypeShown[];
 }
 
 /** A group. */
@@ -518,6 +795,50 @@ export interface Health {
   version: string;
 }
 
+/** What somebody may do in the whole tenant, as of now. */
+export interface Held {
+  /** The roles, by groups too. */
+  roles: string[];
+  /** What the roles grant and everybody has; what depends on the network is not counted in. */
+  permissions: string[];
+}
+
+/** Whether the token is for somebody. */
+export interface HeldAudience {
+  /** Who was asked about. */
+  audience: string;
+  /** Whether the token is for them. */
+  held: boolean;
+}
+
+/** Whether the holder may do something with this token. */
+export interface HeldPermission {
+  /** Whether it is allowed. */
+  allowed: boolean;
+  /** `granted`, `subject_unknown`, `subject_not_active`, `not_bound`, `expired`, `condition` or `not_in_scope`. */
+  reason: string;
+  /** The same in a sentence. */
+  explanation: string;
+  /** The role that decided. */
+  role?: string | null;
+  /** The role binding that decided. */
+  binding_id?: string | null;
+  /** The resource that the binding is for. */
+  resource?: string | null;
+  /** The condition that does not hold. */
+  condition?: string | null;
+  /** The permission. */
+  permission: string;
+}
+
+/** Whether the token has a scope. */
+export interface HeldScope {
+  /** The scope. */
+  scope: string;
+  /** Whether the token has it. */
+  held: boolean;
+}
+
 /** A token by which others may register clients; the token itself is never shown again. */
 export interface InitialAccessToken {
   /** Its id. */
@@ -553,6 +874,37 @@ export interface InitialAccessTokenList {
   items: InitialAccessToken[];
 }
 
+/** An invitation. */
+export interface Invitation {
+  /** The invited user's id. */
+  user_id: string;
+  /** The address that it went to. */
+  email: string;
+  /** `waiting`, `expired`, or `accepted` for as long as it is kept. */
+  status: string;
+  /** Who sent it last, as in the audit trail. */
+  invited_by: string;
+  /** When it was last sent. */
+  sent_at: string;
+  /** Until when its link works. */
+  expires_at: string;
+}
+
+/** One page of invitations. */
+export interface InvitationList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Invitation[];
+}
+
 /** A token that was just issued. It is shown this once: what is kept is its digest. */
 export interface IssuedInitialAccessToken {
   /** Its id. */
@@ -580,6 +932,62 @@ export interface Jwks {
   keys: Record<string, unknown>[];
 }
 
+/** A key of the tenant. */
+export interface Key {
+  /** Its id. */
+  kid: string;
+  /** `sig` for signatures, `enc` for what is encrypted to the tenant. */
+  use: string;
+  /** The one algorithm that it is used with. */
+  alg: string;
+  /** `next` (published), `active`, `retired` (what it signed is accepted), `gone` or `revoked` (it is not). */
+  state: string;
+  /** When it was made. */
+  created_at: string;
+  /** Of a next one: when it begins to sign, if a rotation waits for it. */
+  begins_at?: string | null;
+  /** Since when it was used. */
+  activated_at?: string | null;
+  /** Since when another is used. */
+  retired_at?: string | null;
+  /** When it was revoked. */
+  revoked_at?: string | null;
+  /** The public part, a JWK (RFC 7517). */
+  public: Record<string, unknown>;
+}
+
+/** What happened to a key. */
+export interface KeyChange {
+  /** The key's id. */
+  kid: string;
+  /** Its algorithm. */
+  alg: string;
+  /** `created`, `published`, `scheduled`, `activated`, `retired`, `removed` or `revoked`. */
+  change: string;
+}
+
+/** What was done; nothing where nothing had to change. */
+export interface KeyChanges {
+  /** In their order. */
+  changes: KeyChange[];
+  /** What relying parties may notice. */
+  warning?: string;
+  items: Key[];
+}
+
+/** All keys, oldest first. */
+export interface KeyList {
+  items: Key[];
+}
+
+/** Which keys are replaced, and how soon. */
+export interface KeyRotation {
+  /** Only of these algorithms; left out, of all. */
+  algorithms?: string[] | null;
+  /** For emergencies: also where relying parties cannot know the next key yet, who then refuse new tokens for up to five minutes. Else a key that is published now signs when every copy of the key set has it. */
+  at_once?: boolean;
+}
+
 /** A user in a group. */
 export interface Member {
   /** The user's id, the `sub` of tokens. */
@@ -605,6 +1013,33 @@ export interface MemberList {
   /** What to send as `after` for the items behind these; absent on the last page. */
   next?: string;
   items: Member[];
+}
+
+/** A group that somebody is in. */
+export interface Membership {
+  /** Its id. */
+  id: string;
+  /** Its name. */
+  name: string;
+  /** What it is for. */
+  description: string;
+  /** When the user came into it. */
+  member_since: string;
+}
+
+/** One page of groups that somebody is in. */
+export interface MembershipList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Membership[];
 }
 
 /** Who administers a new tenant. */
@@ -713,6 +1148,12 @@ export interface NewClient {
   client_id?: string | null;
 }
 
+/** A domain to be proven. */
+export interface NewDomain {
+  /** A host name such as login.example.com, in any script; no address, no port. */
+  domain: string;
+}
+
 /** A group to be. */
 export interface NewGroup {
   /** Its name; people read it. */
@@ -729,6 +1170,18 @@ export interface NewInitialAccessToken {
   uses?: number;
   /** Seconds until it expires; at most 365 days. */
   lifetime?: number;
+}
+
+/** Somebody to be invited. */
+export interface NewInvitation {
+  /** The address, which is to be the name to sign in with. */
+  email: string;
+  /** Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be. */
+  claims?: Record<string, unknown>;
+  /** Roles to be held in the whole tenant. The caller must hold what they grant. */
+  roles?: string[];
+  /** How long the link works; left out, the tenant's `invitation_lifetime`. */
+  days?: number | null;
 }
 
 /** Users to be put into a group. */
@@ -781,6 +1234,20 @@ export interface NewScope {
   permissions?: string[];
 }
 
+/** What somebody typed who wants an account. */
+export interface NewSignUp {
+  /** The address, which is to be the name to sign in with. */
+  email: string;
+  /** The password, by the tenant's rules; it is shown nowhere. */
+  password: string;
+  /** Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be. */
+  claims?: Record<string, unknown>;
+  /** The version of the tenant's terms that was accepted, where there are any. */
+  terms_version?: string | null;
+  /** The language of the mails; left out, the tenant's. */
+  language?: string | null;
+}
+
 /** A tenant to be. */
 export interface NewTenant {
   /** Its short name in addresses: lower-case letters, digits and inner hyphens. It cannot be changed. */
@@ -791,6 +1258,54 @@ export interface NewTenant {
   domain?: string | null;
   /** Who is invited by mail as its first administrator, with the role tenant-admin. */
   administrator: NewAdministrator;
+}
+
+/** A user to be. */
+export interface NewUser {
+  /** The name to sign in with; left out, the address. */
+  username?: string | null;
+  /** The address. It counts as verified when the owner has read a mail that went there. */
+  email?: string | null;
+  /** Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be. */
+  claims?: Record<string, unknown>;
+  /** Roles to be held in the whole tenant. The caller must hold what they grant. */
+  roles?: string[];
+  /** A password by the tenant's rules; it is shown nowhere. Left out, the person chooses one by “Forgotten password?”. */
+  password?: string | null;
+  /** Whether the password has to be changed at the first sign-in. */
+  must_change_password?: boolean;
+  /** Send an invitation, by which the person chooses the password and has the account: with `email`, without `username` and `password`. Needs `invitations:write` too. */
+  invite?: boolean;
+}
+
+/** A webhook to be. */
+export interface NewWebhook {
+  /** Where events are POSTed to: https. What is in its query is shown to whoever may see webhooks. */
+  url: string;
+  /** What it is told: names of event types, `family.*`, or `*` for everything. */
+  event_types: string[];
+  /** What it is for; people read it. */
+  description?: string;
+}
+
+/** What the caller may do in the tenant, and may do with this token. */
+export interface OwnHeld {
+  /** The roles, by groups too. */
+  roles: string[];
+  /** What the roles grant and everybody has; what depends on the network is not counted in. */
+  permissions: string[];
+  /** Those of the permissions that the scopes of this token stand for. */
+  usable: string[];
+}
+
+/** The user's password. */
+export interface PasswordStatus {
+  /** Whether there is one. */
+  is_set: boolean;
+  /** Whether the user has to choose another at the next sign-in. */
+  must_change: boolean;
+  /** When it was last changed. */
+  changed_at?: string | null;
 }
 
 /** A permission that the tenant has defined. */
@@ -818,6 +1333,24 @@ export interface PermissionList {
   /** What to send as `after` for the items behind these; absent on the last page. */
   next?: string;
   items: Permission[];
+}
+
+/** A question: whether a subject may do something. */
+export interface PolicyCheck {
+  /** Who is to do it. */
+  subject: CheckedSubject;
+  /** The permission `resource:action`, of this product or the tenant's own. */
+  permission: string;
+  /** The one thing `type:id` that it is about; left out, the whole tenant. */
+  resource?: string | null;
+  /** The circumstances, as far as they are known. */
+  context?: CheckContext | null;
+}
+
+/** Several questions at once. */
+export interface PolicyChecks {
+  /** The questions, each for itself. */
+  checks: PolicyCheck[];
 }
 
 /** A problem document (RFC 9457). Decide by `code`, which is stable; show `detail` to people; give `request_id` to the operators (`idp explain`). */
@@ -848,6 +1381,42 @@ export interface ProblemErrorsItem {
   parameter?: string;
   /** What is wrong with it. */
   detail: string;
+}
+
+/** Who is calling. */
+export interface Profile {
+  /** A user, or an application for itself. */
+  type: "user" | "client" | (string & {});
+  /** The user's id, or the `client_id`. */
+  id: string;
+  /** The tenant that the caller is at home in: this one, or `system`. */
+  tenant: string;
+  /** The application that holds the token. */
+  client_id: string;
+  /** What the caller is called. */
+  name?: string;
+  /** The name to sign in with. */
+  username?: string;
+  /** The e-mail address. */
+  email?: string;
+  /** Whether it was proven. */
+  email_verified?: boolean;
+  /** What else is known of the user. */
+  claims?: Record<string, unknown>;
+}
+
+/** What is to be sent again. */
+export interface Replay {
+  /** All that were made since then and given up (RFC 3339). */
+  since: string;
+}
+
+/** What came of it. */
+export interface Replayed {
+  /** How many will be sent again, the oldest first. */
+  replayed: number;
+  /** Whether there are further ones: call it again. */
+  has_more: boolean;
 }
 
 /** A role. */
@@ -971,6 +1540,42 @@ export interface ScopePatch {
   permissions?: string[] | null;
 }
 
+/** How a secret is replaced. */
+export interface SecretRotation {
+  /** Seconds for which messages are signed by the former secret too; 0 where it has become known. */
+  overlap?: number;
+}
+
+/** A sign-up that waits for its code. */
+export interface SignUp {
+  /** Its id. */
+  id: string;
+  /** The address in its normal form. */
+  email: string;
+  /** Until when the code can be used. */
+  code_expires_at: string;
+  /** Until when codes can be sent and used. */
+  expires_at: string;
+}
+
+/** The code from the mail. */
+export interface SignUpCode {
+  /** The digits as people type them, spaces and hyphens between. */
+  code: string;
+}
+
+/** A session that is alive. */
+export interface SignedInSession {
+  /** When the user signed in. */
+  signed_in_at: string;
+  /** When it was last used. */
+  last_seen_at: string;
+  /** How the user was authenticated (RFC 8176). */
+  amr: string[];
+  /** The level of the authentication. */
+  acr: string;
+}
+
 /** A tenant. */
 export interface Tenant {
   /** Its id. */
@@ -1016,4 +1621,282 @@ export interface TenantList {
 export interface TenantPatch {
   /** The name that people are shown. */
   name?: string | null;
+}
+
+/** What a token is worth at this moment. */
+export interface TokenAnswer {
+  /** Whether the token is alive. */
+  active: boolean;
+  /** Whether it is alive and everything that was asked for holds. */
+  allowed: boolean;
+  /** Why it is not alive: `unknown`, `expired`, `revoked`, `grant_ended`, `user_not_active`, `client_not_active` or `tenant_not_active`. What is no token of this tenant is `unknown`, whatever else it is. */
+  reason?: string;
+  /** The same in a sentence. */
+  explanation?: string;
+  /** What the token says; `act` names who acts. */
+  claims?: Record<string, unknown>;
+  /** The user; absent where a client acts for itself. */
+  user?: TokenUser;
+  /** For each scope that was asked for. */
+  scopes?: HeldScope[];
+  /** Where an audience was asked for. */
+  audience?: HeldAudience;
+  /** Where a permission was asked for. */
+  permission?: HeldPermission;
+}
+
+/** A token, and what it is to allow. */
+export interface TokenQuestion {
+  /** The access token as it was presented. */
+  token: string;
+  /** Scopes that it is to have, all of them. */
+  scopes?: string[] | null;
+  /** For whom it is to be: your own address or name. */
+  audience?: string | null;
+  /** What its holder is to be allowed. */
+  permission?: AskedPermission | null;
+  /** The address that the request came from, for roles that are bound to networks. */
+  source?: string | null;
+}
+
+/** Who the token stands for. */
+export interface TokenUser {
+  /** The user's id; in the token itself the subject may be pairwise. */
+  id: string;
+  /** The name to sign in with. */
+  username: string;
+}
+
+/** A user. */
+export interface User {
+  /** The user's id, the `sub` of tokens. */
+  id: string;
+  /** The name to sign in with. */
+  username: string;
+  /** The address. */
+  email?: string;
+  /** Whether the owner has read a mail that went to the address. */
+  email_verified: boolean;
+  /** `active`; `locked` for a while after too many failed sign-ins; `disabled`; `invited`, who has not accepted yet; `deleted`, and kept for the tenant's `deleted_account_retention`. */
+  status: string;
+  /** The profile. */
+  claims: Record<string, unknown>;
+  /** Roles that are bound to the user, in the whole tenant. */
+  roles: string[];
+  /** Groups that the user is in, which may hold roles too. */
+  groups: UserGroup[];
+  /** Whether there is a password. */
+  has_password: boolean;
+  /** Whether the next sign-in asks for another password. */
+  must_change_password: boolean;
+  /** When the account was made. */
+  created_at: string;
+  /** When the account was last changed. */
+  updated_at: string;
+  /** When the password was set, if it was. */
+  password_changed_at?: string;
+  /** When it was deleted, if it is. */
+  deleted_at?: string;
+}
+
+/** What a user has allowed a client. */
+export interface UserConsent {
+  /** The client. */
+  client_id: string;
+  /** What people call it. */
+  client_name: string;
+  /** What was allowed; empty where nobody had to be asked. */
+  scopes: string[];
+  /** When it was last allowed something. */
+  granted_at?: string | null;
+  /** When it last got tokens; absent when it has no living grant. */
+  last_used_at?: string | null;
+}
+
+/** One page of what a user has allowed. */
+export interface UserConsentList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: UserConsent[];
+}
+
+/** A group that a user is in. */
+export interface UserGroup {
+  /** The group's id. */
+  id: string;
+  /** The group's name. */
+  name: string;
+}
+
+/** One page of users. */
+export interface UserList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: User[];
+}
+
+/** A JSON merge patch (RFC 7396): what is left out stays; null takes a claim away. */
+export interface UserPatch {
+  /** The address; it cannot be removed. */
+  email?: string | null;
+  /** Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be. */
+  claims?: Record<string, unknown> | null;
+}
+
+/** A browser session of a user that is alive. */
+export interface UserSession {
+  /** Its id, the `sid` of tokens. */
+  id: string;
+  /** Browser and system, as far as what the browser says can be believed. */
+  device: string;
+  /** The address that it was begun from. */
+  source?: string | null;
+  /** When the user last proved who it is. */
+  signed_in_at: string;
+  /** When it was last used. */
+  last_seen_at: string;
+  /** When it ends at the latest. */
+  expires_at: string;
+  /** How the user proved who it is (RFC 8176). */
+  amr: string[];
+  /** Clients that it signed in to. */
+  client_ids: string[];
+}
+
+/** One page of a user's sessions. */
+export interface UserSessionList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: UserSession[];
+}
+
+/** Whose access to a user's account ends. */
+export interface UserWithdrawal {
+  /** One application; left out, all of them. */
+  client_id?: string | null;
+}
+
+/** What came of it. */
+export interface UserWithdrawn {
+  /** How many grants ended, each with all its tokens. */
+  grants_ended: number;
+}
+
+/** A webhook. */
+export interface Webhook {
+  /** Its id. */
+  id: string;
+  /** Where events are POSTed to. */
+  url: string;
+  /** What it is told. */
+  event_types: string[];
+  /** What it is for. */
+  description: string;
+  /** Whether it is told. */
+  enabled: boolean;
+  /** Why it is disabled: `by_administrator`, `gone` (it answered 410) or `failing` (it has failed for days). */
+  disabled_reason?: string;
+  /** Since when every attempt has failed; absent when the last one did not. */
+  failing_since?: string;
+  /** Who made it. */
+  created_by: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was last changed. */
+  updated_at: string;
+}
+
+/** One page of webhooks. */
+export interface WebhookList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Webhook[];
+}
+
+/** A JSON merge patch (RFC 7396): what is left out stays; only a description can be removed. */
+export interface WebhookPatch {
+  /** Where events are POSTed to: https. What is in its query is shown to whoever may see webhooks. */
+  url?: string | null;
+  /** What it is told: names of event types, `family.*`, or `*` for everything. */
+  event_types?: string[] | null;
+  /** What it is for; people read it. */
+  description?: string | null;
+  /** Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed. */
+  enabled?: boolean | null;
+}
+
+/** A webhook with its secret, which is shown this once. */
+export interface WebhookWithSecret {
+  /** Its id. */
+  id: string;
+  /** Where events are POSTed to. */
+  url: string;
+  /** What it is told. */
+  event_types: string[];
+  /** What it is for. */
+  description: string;
+  /** Whether it is told. */
+  enabled: boolean;
+  /** Why it is disabled: `by_administrator`, `gone` (it answered 410) or `failing` (it has failed for days). */
+  disabled_reason?: string;
+  /** Since when every attempt has failed; absent when the last one did not. */
+  failing_since?: string;
+  /** Who made it. */
+  created_by: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was last changed. */
+  updated_at: string;
+  /** What its messages are signed with: `whsec_` and base64. */
+  secret: string;
+}
+
+/** A token to be withdrawn: by its text, or an access token by its `jti`. */
+export interface Withdrawal {
+  /** An access token or refresh token. */
+  token?: string | null;
+  /** The `jti` of an access token. */
+  jti?: string | null;
+  /** Whether the grant of an access token ends too, with its refresh tokens and other tokens. */
+  with_grant?: boolean;
+}
+
+/** What was withdrawn. */
+export interface Withdrawn {
+  /** Whether it was a token of this tenant; it is worthless now. */
+  withdrawn: boolean;
+  /** What it was: `access_token` or `refresh_token`. */
+  kind?: string;
 }

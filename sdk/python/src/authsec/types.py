@@ -15,6 +15,7 @@ ErrorCode = Literal[
     "built_in_tenant",
     "client_without_secret",
     "conflict",
+    "domain_not_proven",
     "forbidden",
     "headers_too_large",
     "https_required",
@@ -29,10 +30,12 @@ ErrorCode = Literal[
     "method_not_allowed",
     "more_than_held",
     "not_found",
+    "own_account",
     "own_client",
     "permission_required",
     "precondition_failed",
     "request_timeout",
+    "signup_off",
     "temporarily_unavailable",
     "token_missing",
     "too_many_requests",
@@ -47,6 +50,128 @@ class Added(TypedDict):
 
     added: int
     """How many were not in the group before."""
+
+
+class AskedPermission(TypedDict):
+    """A permission that is to be held."""
+
+    name: str
+    """The permission `resource:action`, of this product or the tenant's own."""
+    resource: NotRequired[str | None]
+    """The one thing `type:id` that it is about; left out, the whole tenant."""
+
+
+class Attempt(TypedDict):
+    """One attempt to deliver."""
+
+    number: int
+    """Which attempt it was, from 1."""
+    begun_at: str
+    """When it began."""
+    outcome: NotRequired[str | None]
+    """What became of it, in words; absent while it is under way, or its worker died."""
+    status: NotRequired[int | None]
+    """The HTTP status of the answer."""
+    milliseconds: NotRequired[int | None]
+    """How long it took."""
+    url: NotRequired[str | None]
+    """Where it went."""
+    excerpt: NotRequired[str | None]
+    """How the answer begins. Only for callers who may read what the message tells."""
+
+
+class AuditEvent(TypedDict):
+    """Something that happened."""
+
+    id: str
+    """The event's id."""
+    at: str
+    """When it happened."""
+    kind: str
+    """What happened, such as `login.failed`."""
+    outcome: str
+    """`success` or `failure`."""
+    reason: NotRequired[str]
+    """Why it failed, or was done, where that was recorded; of a refused request for a week."""
+    actor: NotRequired[str]
+    """Who did it; absent where nobody is known."""
+    subject: NotRequired[str]
+    """Whom or what it was done to."""
+    client_id: NotRequired[str]
+    """The application."""
+    session_id: NotRequired[str]
+    """The browser session."""
+    grant_id: NotRequired[str]
+    """The grant that tokens belong to."""
+    source: NotRequired[str]
+    """The address that it came from."""
+    request_id: NotRequired[str]
+    """The request's id, as answers and `idp explain` have it."""
+    details: NotRequired[dict[str, Any]]
+    """What else is known, by kind of event."""
+    chain_number: NotRequired[int]
+    """Its place in the chain of events; absent until it is sealed, in a minute or so."""
+    chain_hash: NotRequired[str]
+    """The hash over it and the event before."""
+
+
+class AuditEventList(TypedDict):
+    """One page of events."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many there are; not counted further than to 10,000."""
+    total_pages: int
+    """How many pages that makes."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[AuditEvent]
+
+
+class Authentication(TypedDict):
+    """How a user can sign in, and does."""
+
+    user_id: str
+    """The user's id."""
+    username: str
+    """The name to sign in with."""
+    state: str
+    """`invited`, `active`, `locked`, `disabled` or `deleted`."""
+    locked_until: NotRequired[str]
+    """When the lock after too many failed sign-ins ends by itself."""
+    last_sign_in: NotRequired[str]
+    """When the user last signed in, as far as sessions are kept."""
+    password: PasswordStatus
+    """The password."""
+    factors: list[str]
+    """By what the user can be authenticated."""
+    session_count: int
+    """How many sessions are alive, 100 at most."""
+    sessions: list[SignedInSession]
+    """They, the one that was used last first."""
+
+
+class CheckContext(TypedDict):
+    """The circumstances, as far as they are known; the time is the server's."""
+
+    source: NotRequired[str | None]
+    """The address that the request came from, for roles that are bound to networks."""
+    amr: NotRequired[list[str] | None]
+    """How the subject was authenticated (RFC 8176), `mfa` for a second factor."""
+    properties: NotRequired[dict[str, dict[str, str | int | float | bool]] | None]
+    """Properties that conditions of role bindings are about, by what they are properties of."""
+
+
+class CheckedSubject(TypedDict):
+    """Who is to do something."""
+
+    type: Literal["user", "client"]
+    """A user or an application of the tenant."""
+    id: str
+    """A user's id or username; an application's `client_id`."""
 
 
 class Client(TypedDict):
@@ -539,11 +664,180 @@ class ClientWithSecret(TypedDict):
     """The secret; absent where the client has none."""
 
 
+class Decision(TypedDict):
+    """Whether something is allowed, why, and by which binding."""
+
+    allowed: bool
+    """Whether it is allowed."""
+    reason: str
+    """`granted`, `subject_unknown`, `subject_not_active`, `not_bound`, `expired`, `condition` or `not_in_scope`."""
+    explanation: str
+    """The same in a sentence."""
+    role: NotRequired[str]
+    """The role that decided."""
+    binding_id: NotRequired[str]
+    """The role binding that decided."""
+    resource: NotRequired[str]
+    """The resource that the binding is for."""
+    condition: NotRequired[str]
+    """The condition that does not hold."""
+
+
+class Decisions(TypedDict):
+    """The answers."""
+
+    decisions: list[Decision]
+    """In the order of the questions."""
+
+
+class Delivery(TypedDict):
+    """One message to a webhook."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+
+
+class DeliveryList(TypedDict):
+    """One page of deliveries."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Delivery]
+
+
+class DeliveryWithAttempts(TypedDict):
+    """One message to a webhook, with what was sent and how each attempt went."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+    body: NotRequired[str]
+    """What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`."""
+    ledger: list[Attempt]
+    """The attempts, the first one first."""
+
+
 class Described(TypedDict):
     """A JSON merge patch (RFC 7396) of what may be changed of a permission."""
 
     description: NotRequired[str | None]
     """What it is for; people read it."""
+
+
+class Domain(TypedDict):
+    """A domain."""
+
+    domain: str
+    """The host name in its ASCII form, by which it is addressed."""
+    display_name: str
+    """The host name with the letters of its language."""
+    state: Literal["pending", "proven"] | str
+    """`pending` until the DNS has the record; then `proven`, the tenant's alone."""
+    record: NotRequired[DomainRecord]
+    """The record to make; absent once it is proven."""
+    created_at: str
+    """When it was said to be the tenant's; of a proven one, when it was proven."""
+    expires_at: NotRequired[str]
+    """When it is forgotten unless it is proven before."""
+    checked_at: NotRequired[str]
+    """When the DNS was last asked in vain."""
+    found: NotRequired[str]
+    """What was found then, and what to do."""
+
+
+class DomainList(TypedDict):
+    """One page of domains."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Domain]
+
+
+class DomainRecord(TypedDict):
+    """What the DNS must have."""
+
+    type: Literal["TXT"] | str
+    """The record's type."""
+    name: str
+    """The record's name."""
+    value: str
+    """What the record says, alone or beside others."""
+
+
+class EventTypeShown(TypedDict):
+    """One event type."""
+
+    name: str
+    """Its name, the `type` of messages."""
+    description: str
+    """What happened."""
+    permission: str
+    """What who makes a webhook must hold for it; empty: nothing further."""
+    message_schema: dict[str, Any]
+    """The JSON Schema of a message; further members may come."""
+    example: dict[str, Any]
+    """A message as it may be."""
+
+
+class EventTypes(TypedDict):
+    """All event types."""
+
+    items: list[EventTypeShown]
 
 
 class Group(TypedDict):
@@ -597,6 +891,54 @@ class Health(TypedDict):
     """The version of its document."""
 
 
+class Held(TypedDict):
+    """What somebody may do in the whole tenant, as of now."""
+
+    roles: list[str]
+    """The roles, by groups too."""
+    permissions: list[str]
+    """What the roles grant and everybody has; what depends on the network is not counted in."""
+
+
+class HeldAudience(TypedDict):
+    """Whether the token is for somebody."""
+
+    audience: str
+    """Who was asked about."""
+    held: bool
+    """Whether the token is for them."""
+
+
+class HeldPermission(TypedDict):
+    """Whether the holder may do something with this token."""
+
+    allowed: bool
+    """Whether it is allowed."""
+    reason: str
+    """`granted`, `subject_unknown`, `subject_not_active`, `not_bound`, `expired`, `condition` or `not_in_scope`."""
+    explanation: str
+    """The same in a sentence."""
+    role: NotRequired[str | None]
+    """The role that decided."""
+    binding_id: NotRequired[str | None]
+    """The role binding that decided."""
+    resource: NotRequired[str | None]
+    """The resource that the binding is for."""
+    condition: NotRequired[str | None]
+    """The condition that does not hold."""
+    permission: str
+    """The permission."""
+
+
+class HeldScope(TypedDict):
+    """Whether the token has a scope."""
+
+    scope: str
+    """The scope."""
+    held: bool
+    """Whether the token has it."""
+
+
 class InitialAccessToken(TypedDict):
     """A token by which others may register clients; the token itself is never shown again."""
 
@@ -634,6 +976,39 @@ class InitialAccessTokenList(TypedDict):
     items: list[InitialAccessToken]
 
 
+class Invitation(TypedDict):
+    """An invitation."""
+
+    user_id: str
+    """The invited user's id."""
+    email: str
+    """The address that it went to."""
+    status: str
+    """`waiting`, `expired`, or `accepted` for as long as it is kept."""
+    invited_by: str
+    """Who sent it last, as in the audit trail."""
+    sent_at: str
+    """When it was last sent."""
+    expires_at: str
+    """Until when its link works."""
+
+
+class InvitationList(TypedDict):
+    """One page of invitations."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Invitation]
+
+
 class IssuedInitialAccessToken(TypedDict):
     """A token that was just issued. It is shown this once: what is kept is its digest."""
 
@@ -663,6 +1038,67 @@ class Jwks(TypedDict):
     keys: list[dict[str, Any]]
 
 
+class Key(TypedDict):
+    """A key of the tenant."""
+
+    kid: str
+    """Its id."""
+    use: str
+    """`sig` for signatures, `enc` for what is encrypted to the tenant."""
+    alg: str
+    """The one algorithm that it is used with."""
+    state: str
+    """`next` (published), `active`, `retired` (what it signed is accepted), `gone` or `revoked` (it is not)."""
+    created_at: str
+    """When it was made."""
+    begins_at: NotRequired[str | None]
+    """Of a next one: when it begins to sign, if a rotation waits for it."""
+    activated_at: NotRequired[str | None]
+    """Since when it was used."""
+    retired_at: NotRequired[str | None]
+    """Since when another is used."""
+    revoked_at: NotRequired[str | None]
+    """When it was revoked."""
+    public: dict[str, Any]
+    """The public part, a JWK (RFC 7517)."""
+
+
+class KeyChange(TypedDict):
+    """What happened to a key."""
+
+    kid: str
+    """The key's id."""
+    alg: str
+    """Its algorithm."""
+    change: str
+    """`created`, `published`, `scheduled`, `activated`, `retired`, `removed` or `revoked`."""
+
+
+class KeyChanges(TypedDict):
+    """What was done; nothing where nothing had to change."""
+
+    changes: list[KeyChange]
+    """In their order."""
+    warning: NotRequired[str]
+    """What relying parties may notice."""
+    items: list[Key]
+
+
+class KeyList(TypedDict):
+    """All keys, oldest first."""
+
+    items: list[Key]
+
+
+class KeyRotation(TypedDict):
+    """Which keys are replaced, and how soon."""
+
+    algorithms: NotRequired[list[str] | None]
+    """Only of these algorithms; left out, of all."""
+    at_once: NotRequired[bool]
+    """For emergencies: also where relying parties cannot know the next key yet, who then refuse new tokens for up to five minutes. Else a key that is published now signs when every copy of the key set has it."""
+
+
 class Member(TypedDict):
     """A user in a group."""
 
@@ -690,6 +1126,35 @@ class MemberList(TypedDict):
     next: NotRequired[str]
     """What to send as `after` for the items behind these; absent on the last page."""
     items: list[Member]
+
+
+class Membership(TypedDict):
+    """A group that somebody is in."""
+
+    id: str
+    """Its id."""
+    name: str
+    """Its name."""
+    description: str
+    """What it is for."""
+    member_since: str
+    """When the user came into it."""
+
+
+class MembershipList(TypedDict):
+    """One page of groups that somebody is in."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Membership]
 
 
 class NewAdministrator(TypedDict):
@@ -815,6 +1280,13 @@ class NewClient(TypedDict):
     """Its id; left out, one is made. It cannot be changed later."""
 
 
+class NewDomain(TypedDict):
+    """A domain to be proven."""
+
+    domain: str
+    """A host name such as login.example.com, in any script; no address, no port."""
+
+
 class NewGroup(TypedDict):
     """A group to be."""
 
@@ -833,6 +1305,19 @@ class NewInitialAccessToken(TypedDict):
     """How many clients may be registered with it."""
     lifetime: NotRequired[int]
     """Seconds until it expires; at most 365 days."""
+
+
+class NewInvitation(TypedDict):
+    """Somebody to be invited."""
+
+    email: str
+    """The address, which is to be the name to sign in with."""
+    claims: NotRequired[dict[str, Any]]
+    """Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be."""
+    roles: NotRequired[list[str]]
+    """Roles to be held in the whole tenant. The caller must hold what they grant."""
+    days: NotRequired[int | None]
+    """How long the link works; left out, the tenant's `invitation_lifetime`."""
 
 
 class NewMembers(TypedDict):
@@ -890,6 +1375,21 @@ class NewScope(TypedDict):
     """Permissions `resource:action`, of this product or the tenant's own."""
 
 
+class NewSignUp(TypedDict):
+    """What somebody typed who wants an account."""
+
+    email: str
+    """The address, which is to be the name to sign in with."""
+    password: str
+    """The password, by the tenant's rules; it is shown nowhere."""
+    claims: NotRequired[dict[str, Any]]
+    """Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be."""
+    terms_version: NotRequired[str | None]
+    """The version of the tenant's terms that was accepted, where there are any."""
+    language: NotRequired[str | None]
+    """The language of the mails; left out, the tenant's."""
+
+
 class NewTenant(TypedDict):
     """A tenant to be."""
 
@@ -901,6 +1401,58 @@ class NewTenant(TypedDict):
     """A host name of its own, such as login.example.com, at which it is issued; left out, an address of the platform's."""
     administrator: NewAdministrator
     """Who is invited by mail as its first administrator, with the role tenant-admin."""
+
+
+class NewUser(TypedDict):
+    """A user to be."""
+
+    username: NotRequired[str | None]
+    """The name to sign in with; left out, the address."""
+    email: NotRequired[str | None]
+    """The address. It counts as verified when the owner has read a mail that went there."""
+    claims: NotRequired[dict[str, Any]]
+    """Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be."""
+    roles: NotRequired[list[str]]
+    """Roles to be held in the whole tenant. The caller must hold what they grant."""
+    password: NotRequired[str | None]
+    """A password by the tenant's rules; it is shown nowhere. Left out, the person chooses one by “Forgotten password?”."""
+    must_change_password: NotRequired[bool]
+    """Whether the password has to be changed at the first sign-in."""
+    invite: NotRequired[bool]
+    """Send an invitation, by which the person chooses the password and has the account: with `email`, without `username` and `password`. Needs `invitations:write` too."""
+
+
+class NewWebhook(TypedDict):
+    """A webhook to be."""
+
+    url: str
+    """Where events are POSTed to: https. What is in its query is shown to whoever may see webhooks."""
+    event_types: list[str]
+    """What it is told: names of event types, `family.*`, or `*` for everything."""
+    description: NotRequired[str]
+    """What it is for; people read it."""
+
+
+class OwnHeld(TypedDict):
+    """What the caller may do in the tenant, and may do with this token."""
+
+    roles: list[str]
+    """The roles, by groups too."""
+    permissions: list[str]
+    """What the roles grant and everybody has; what depends on the network is not counted in."""
+    usable: list[str]
+    """Those of the permissions that the scopes of this token stand for."""
+
+
+class PasswordStatus(TypedDict):
+    """The user's password."""
+
+    is_set: bool
+    """Whether there is one."""
+    must_change: bool
+    """Whether the user has to choose another at the next sign-in."""
+    changed_at: NotRequired[str | None]
+    """When it was last changed."""
 
 
 class Permission(TypedDict):
@@ -930,6 +1482,26 @@ class PermissionList(TypedDict):
     next: NotRequired[str]
     """What to send as `after` for the items behind these; absent on the last page."""
     items: list[Permission]
+
+
+class PolicyCheck(TypedDict):
+    """A question: whether a subject may do something."""
+
+    subject: CheckedSubject
+    """Who is to do it."""
+    permission: str
+    """The permission `resource:action`, of this product or the tenant's own."""
+    resource: NotRequired[str | None]
+    """The one thing `type:id` that it is about; left out, the whole tenant."""
+    context: NotRequired[CheckContext | None]
+    """The circumstances, as far as they are known."""
+
+
+class PolicyChecks(TypedDict):
+    """Several questions at once."""
+
+    checks: list[PolicyCheck]
+    """The questions, each for itself."""
 
 
 class Problem(TypedDict):
@@ -963,6 +1535,45 @@ class ProblemErrorsItem(TypedDict):
     """Which query parameter or header, where it is not in the body."""
     detail: str
     """What is wrong with it."""
+
+
+class Profile(TypedDict):
+    """Who is calling."""
+
+    type: Literal["user", "client"] | str
+    """A user, or an application for itself."""
+    id: str
+    """The user's id, or the `client_id`."""
+    tenant: str
+    """The tenant that the caller is at home in: this one, or `system`."""
+    client_id: str
+    """The application that holds the token."""
+    name: NotRequired[str]
+    """What the caller is called."""
+    username: NotRequired[str]
+    """The name to sign in with."""
+    email: NotRequired[str]
+    """The e-mail address."""
+    email_verified: NotRequired[bool]
+    """Whether it was proven."""
+    claims: NotRequired[dict[str, Any]]
+    """What else is known of the user."""
+
+
+class Replay(TypedDict):
+    """What is to be sent again."""
+
+    since: str
+    """All that were made since then and given up (RFC 3339)."""
+
+
+class Replayed(TypedDict):
+    """What came of it."""
+
+    replayed: int
+    """How many will be sent again, the oldest first."""
+    has_more: bool
+    """Whether there are further ones: call it again."""
 
 
 class Role(TypedDict):
@@ -1095,6 +1706,46 @@ class ScopePatch(TypedDict):
     """Permissions `resource:action`, of this product or the tenant's own."""
 
 
+class SecretRotation(TypedDict):
+    """How a secret is replaced."""
+
+    overlap: NotRequired[int]
+    """Seconds for which messages are signed by the former secret too; 0 where it has become known."""
+
+
+class SignUp(TypedDict):
+    """A sign-up that waits for its code."""
+
+    id: str
+    """Its id."""
+    email: str
+    """The address in its normal form."""
+    code_expires_at: str
+    """Until when the code can be used."""
+    expires_at: str
+    """Until when codes can be sent and used."""
+
+
+class SignUpCode(TypedDict):
+    """The code from the mail."""
+
+    code: str
+    """The digits as people type them, spaces and hyphens between."""
+
+
+class SignedInSession(TypedDict):
+    """A session that is alive."""
+
+    signed_in_at: str
+    """When the user signed in."""
+    last_seen_at: str
+    """When it was last used."""
+    amr: list[str]
+    """How the user was authenticated (RFC 8176)."""
+    acr: str
+    """The level of the authentication."""
+
+
 class Tenant(TypedDict):
     """A tenant."""
 
@@ -1144,3 +1795,300 @@ class TenantPatch(TypedDict):
 
     name: NotRequired[str | None]
     """The name that people are shown."""
+
+
+class TokenAnswer(TypedDict):
+    """What a token is worth at this moment."""
+
+    active: bool
+    """Whether the token is alive."""
+    allowed: bool
+    """Whether it is alive and everything that was asked for holds."""
+    reason: NotRequired[str]
+    """Why it is not alive: `unknown`, `expired`, `revoked`, `grant_ended`, `user_not_active`, `client_not_active` or `tenant_not_active`. What is no token of this tenant is `unknown`, whatever else it is."""
+    explanation: NotRequired[str]
+    """The same in a sentence."""
+    claims: NotRequired[dict[str, Any]]
+    """What the token says; `act` names who acts."""
+    user: NotRequired[TokenUser]
+    """The user; absent where a client acts for itself."""
+    scopes: NotRequired[list[HeldScope]]
+    """For each scope that was asked for."""
+    audience: NotRequired[HeldAudience]
+    """Where an audience was asked for."""
+    permission: NotRequired[HeldPermission]
+    """Where a permission was asked for."""
+
+
+class TokenQuestion(TypedDict):
+    """A token, and what it is to allow."""
+
+    token: str
+    """The access token as it was presented."""
+    scopes: NotRequired[list[str] | None]
+    """Scopes that it is to have, all of them."""
+    audience: NotRequired[str | None]
+    """For whom it is to be: your own address or name."""
+    permission: NotRequired[AskedPermission | None]
+    """What its holder is to be allowed."""
+    source: NotRequired[str | None]
+    """The address that the request came from, for roles that are bound to networks."""
+
+
+class TokenUser(TypedDict):
+    """Who the token stands for."""
+
+    id: str
+    """The user's id; in the token itself the subject may be pairwise."""
+    username: str
+    """The name to sign in with."""
+
+
+class User(TypedDict):
+    """A user."""
+
+    id: str
+    """The user's id, the `sub` of tokens."""
+    username: str
+    """The name to sign in with."""
+    email: NotRequired[str]
+    """The address."""
+    email_verified: bool
+    """Whether the owner has read a mail that went to the address."""
+    status: str
+    """`active`; `locked` for a while after too many failed sign-ins; `disabled`; `invited`, who has not accepted yet; `deleted`, and kept for the tenant's `deleted_account_retention`."""
+    claims: dict[str, Any]
+    """The profile."""
+    roles: list[str]
+    """Roles that are bound to the user, in the whole tenant."""
+    groups: list[UserGroup]
+    """Groups that the user is in, which may hold roles too."""
+    has_password: bool
+    """Whether there is a password."""
+    must_change_password: bool
+    """Whether the next sign-in asks for another password."""
+    created_at: str
+    """When the account was made."""
+    updated_at: str
+    """When the account was last changed."""
+    password_changed_at: NotRequired[str]
+    """When the password was set, if it was."""
+    deleted_at: NotRequired[str]
+    """When it was deleted, if it is."""
+
+
+class UserConsent(TypedDict):
+    """What a user has allowed a client."""
+
+    client_id: str
+    """The client."""
+    client_name: str
+    """What people call it."""
+    scopes: list[str]
+    """What was allowed; empty where nobody had to be asked."""
+    granted_at: NotRequired[str | None]
+    """When it was last allowed something."""
+    last_used_at: NotRequired[str | None]
+    """When it last got tokens; absent when it has no living grant."""
+
+
+class UserConsentList(TypedDict):
+    """One page of what a user has allowed."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[UserConsent]
+
+
+class UserGroup(TypedDict):
+    """A group that a user is in."""
+
+    id: str
+    """The group's id."""
+    name: str
+    """The group's name."""
+
+
+class UserList(TypedDict):
+    """One page of users."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[User]
+
+
+class UserPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; null takes a claim away."""
+
+    email: NotRequired[str | None]
+    """The address; it cannot be removed."""
+    claims: NotRequired[dict[str, Any] | None]
+    """Standard claims (OpenID Connect Core §5.1) and attributes of the tenant's profile, as far as the schema lets them be."""
+
+
+class UserSession(TypedDict):
+    """A browser session of a user that is alive."""
+
+    id: str
+    """Its id, the `sid` of tokens."""
+    device: str
+    """Browser and system, as far as what the browser says can be believed."""
+    source: NotRequired[str | None]
+    """The address that it was begun from."""
+    signed_in_at: str
+    """When the user last proved who it is."""
+    last_seen_at: str
+    """When it was last used."""
+    expires_at: str
+    """When it ends at the latest."""
+    amr: list[str]
+    """How the user proved who it is (RFC 8176)."""
+    client_ids: list[str]
+    """Clients that it signed in to."""
+
+
+class UserSessionList(TypedDict):
+    """One page of a user's sessions."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[UserSession]
+
+
+class UserWithdrawal(TypedDict):
+    """Whose access to a user's account ends."""
+
+    client_id: NotRequired[str | None]
+    """One application; left out, all of them."""
+
+
+class UserWithdrawn(TypedDict):
+    """What came of it."""
+
+    grants_ended: int
+    """How many grants ended, each with all its tokens."""
+
+
+class Webhook(TypedDict):
+    """A webhook."""
+
+    id: str
+    """Its id."""
+    url: str
+    """Where events are POSTed to."""
+    event_types: list[str]
+    """What it is told."""
+    description: str
+    """What it is for."""
+    enabled: bool
+    """Whether it is told."""
+    disabled_reason: NotRequired[str]
+    """Why it is disabled: `by_administrator`, `gone` (it answered 410) or `failing` (it has failed for days)."""
+    failing_since: NotRequired[str]
+    """Since when every attempt has failed; absent when the last one did not."""
+    created_by: str
+    """Who made it."""
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When it was last changed."""
+
+
+class WebhookList(TypedDict):
+    """One page of webhooks."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Webhook]
+
+
+class WebhookPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; only a description can be removed."""
+
+    url: NotRequired[str | None]
+    """Where events are POSTed to: https. What is in its query is shown to whoever may see webhooks."""
+    event_types: NotRequired[list[str] | None]
+    """What it is told: names of event types, `family.*`, or `*` for everything."""
+    description: NotRequired[str | None]
+    """What it is for; people read it."""
+    enabled: NotRequired[bool | None]
+    """Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed."""
+
+
+class WebhookWithSecret(TypedDict):
+    """A webhook with its secret, which is shown this once."""
+
+    id: str
+    """Its id."""
+    url: str
+    """Where events are POSTed to."""
+    event_types: list[str]
+    """What it is told."""
+    description: str
+    """What it is for."""
+    enabled: bool
+    """Whether it is told."""
+    disabled_reason: NotRequired[str]
+    """Why it is disabled: `by_administrator`, `gone` (it answered 410) or `failing` (it has failed for days)."""
+    failing_since: NotRequired[str]
+    """Since when every attempt has failed; absent when the last one did not."""
+    created_by: str
+    """Who made it."""
+    created_at: str
+    """When it was made."""
+    updated_at: str
+    """When it was last changed."""
+    secret: str
+    """What its messages are signed with: `whsec_` and base64."""
+
+
+class Withdrawal(TypedDict):
+    """A token to be withdrawn: by its text, or an access token by its `jti`."""
+
+    token: NotRequired[str | None]
+    """An access token or refresh token."""
+    jti: NotRequired[str | None]
+    """The `jti` of an access token."""
+    with_grant: NotRequired[bool]
+    """Whether the grant of an access token ends too, with its refresh tokens and other tokens."""
+
+
+class Withdrawn(TypedDict):
+    """What was withdrawn."""
+
+    withdrawn: bool
+    """Whether it was a token of this tenant; it is worthless now."""
+    kind: NotRequired[str]
+    """What it was: `access_token` or `refresh_token`."""

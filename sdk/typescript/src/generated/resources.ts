@@ -4,7 +4,51 @@
 import { Resource, type Caller, type Create, type Options, type Paging, type Write } from "../resource.js";
 import type * as types from "../types.js";
 
-export const SERVICES: readonly string[] = ["clientms", "uflow"];
+export const SERVICES: readonly string[] = ["authmgr", "clientms", "uflow"];
+
+/** The parameters of `audit.listEvents`. */
+export interface AuditListEventsQuery extends Paging {
+  /** Who did it: a user's id, `client:ID`, `operator`, `worker`; of the platform's people `system:ID`. */
+  actor?: string;
+  /** Whom or what it was done to, mostly a user's id. */
+  subject?: string;
+  /** What happened, such as `login.failed`; `login.*` are all that begin so. */
+  kind?: string;
+  /** Only what happened then or later. */
+  since?: string;
+  /** Only what happened before. */
+  until?: string;
+  /** How it ended. */
+  outcome?: "success" | "failure";
+  /** Only by or about this application. */
+  client_id?: string;
+  /** Only from this address. */
+  source?: string;
+  /** Only of this request, by the id that its answer named. */
+  request_id?: string;
+}
+
+/** The parameters of `audit.exportEvents`. */
+export interface AuditExportEventsQuery {
+  /** Who did it: a user's id, `client:ID`, `operator`, `worker`; of the platform's people `system:ID`. */
+  actor?: string;
+  /** Whom or what it was done to, mostly a user's id. */
+  subject?: string;
+  /** What happened, such as `login.failed`; `login.*` are all that begin so. */
+  kind?: string;
+  /** Only what happened then or later. */
+  since?: string;
+  /** Only what happened before. */
+  until?: string;
+  /** How it ended. */
+  outcome?: "success" | "failure";
+  /** Only by or about this application. */
+  client_id?: string;
+  /** Only from this address. */
+  source?: string;
+  /** Only of this request, by the id that its answer named. */
+  request_id?: string;
+}
 
 /** The parameters of `clients.list`. */
 export interface ClientsListQuery extends Paging {
@@ -20,6 +64,20 @@ export interface ClientsListQuery extends Paging {
   client_profile?: "strict" | "oidc";
   /** The order, `-` for descending. Equal ones are in the order of client_id. */
   sort?: "client_id" | "-client_id" | "name" | "-name" | "created_at" | "-created_at" | "updated_at" | "-updated_at";
+}
+
+/** The parameters of `consents.listUserConsents`. */
+export interface ConsentsListUserConsentsQuery extends Paging {
+  /** The order, `-` for descending. Equal ones are in the order of their ids. */
+  sort?: "client_id" | "-client_id";
+}
+
+/** The parameters of `domains.list`. */
+export interface DomainsListQuery extends Paging {
+  /** Only those in this state. */
+  state?: "pending" | "proven";
+  /** The order, `-` for descending. */
+  sort?: "domain" | "-domain";
 }
 
 /** The parameters of `groups.list`. */
@@ -40,10 +98,30 @@ export interface InitialAccessTokensListQuery extends Paging {
   sort?: "created_at" | "-created_at" | "expires_at" | "-expires_at";
 }
 
+/** The parameters of `invitations.list`. */
+export interface InvitationsListQuery extends Paging {
+  /** Only those in this state: `waiting`, `expired`, or `accepted` for as long as it is kept. */
+  status?: "waiting" | "expired" | "accepted";
+  /** The order, `-` for descending; `created_at` is when it was sent. */
+  sort?: "created_at" | "-created_at" | "expires_at" | "-expires_at";
+}
+
 /** The parameters of `permissions.list`. */
 export interface PermissionsListQuery extends Paging {
   /** The order, `-` for descending. */
   sort?: "name" | "-name" | "created_at" | "-created_at";
+}
+
+/** The parameters of `profile.listOwnGroups`. */
+export interface ProfileListOwnGroupsQuery extends Paging {
+  /** The order, `-` for descending. */
+  sort?: "name" | "-name";
+}
+
+/** The parameters of `profile.listUserGroups`. */
+export interface ProfileListUserGroupsQuery extends Paging {
+  /** The order, `-` for descending. */
+  sort?: "name" | "-name";
 }
 
 /** The parameters of `roleBindings.list`. */
@@ -80,6 +158,12 @@ export interface ScopesListQuery extends Paging {
   sort?: "name" | "-name" | "created_at" | "-created_at";
 }
 
+/** The parameters of `sessions.listUserSessions`. */
+export interface SessionsListUserSessionsQuery extends Paging {
+  /** The order, `-` for descending. Equal ones are in the order of their ids. */
+  sort?: "last_seen_at" | "-last_seen_at" | "created_at" | "-created_at";
+}
+
 /** The parameters of `tenants.list`. */
 export interface TenantsListQuery extends Paging {
   /** Only those with this in the name. */
@@ -90,6 +174,90 @@ export interface TenantsListQuery extends Paging {
   state?: "creating" | "active" | "suspended" | "deleting";
   /** The order, `-` for descending. */
   sort?: "slug" | "-slug" | "name" | "-name" | "created_at" | "-created_at";
+}
+
+/** The parameters of `users.list`. */
+export interface UsersListQuery extends Paging {
+  /** Only who has this address, in any case. */
+  email?: string;
+  /** A part of the name, in any case. */
+  name?: string;
+  /** A part of the name, the address or the username, in any case. */
+  search?: string;
+  /** Only those in this state: `active`; `locked` for a while after too many failed sign-ins; `disabled`; `invited`, who has not accepted yet; `deleted`, and kept for the tenant's `deleted_account_retention`. */
+  status?: "active" | "locked" | "disabled" | "invited" | "deleted";
+  /** Only who has a living grant to this client. */
+  client_id?: string;
+  /** Only who holds this role in the whole tenant, directly or by a group. */
+  role?: string;
+  /** Only who holds `tenant-admin` or `platform-admin` in the whole tenant, directly or by a group; or only others. */
+  is_administrator?: boolean;
+  /** Only who is in this group. */
+  group_id?: string;
+  /** Only accounts that were made then or later. */
+  created_from?: string;
+  /** Only accounts that were made before. */
+  created_before?: string;
+  /** The order, `-` for descending. Equal ones are in the order of their ids. */
+  sort?: "email" | "-email" | "name" | "-name" | "created_at" | "-created_at";
+}
+
+/** The parameters of `users.delete`. */
+export interface UsersDeleteQuery {
+  /** Delete the account for good, with roles, groups, consents and everything else of the user; left out, it is kept for the tenant's `deleted_account_retention`, in which it can be restored. */
+  hard?: boolean;
+}
+
+/** The parameters of `webhooks.list`. */
+export interface WebhooksListQuery extends Paging {
+  /** The order, `-` for descending. */
+  sort?: "created_at" | "-created_at" | "url" | "-url";
+}
+
+/** The parameters of `webhooks.listDeliveries`. */
+export interface WebhooksListDeliveriesQuery extends Paging {
+  /** Only those of a status. */
+  status?: "pending" | "delivered" | "failed" | "discarded";
+  /** Only those of an event type. */
+  event_type?: string;
+  /** Only those made since then (RFC 3339). */
+  since?: string;
+  /** The order, `-` for descending. */
+  sort?: "created_at" | "-created_at";
+}
+
+/** What happened in the tenant: who did what, to whom, when, from where, with which outcome. */
+export class Audit extends Resource {
+  /** Search the audit log. Permission: `audit:read`. */
+  listEvents(query: AuditListEventsQuery = {}, options: Options = {}): Promise<types.AuditEventList> {
+    return this.shown<types.AuditEventList>("GET", "/uflow/tenants/{tenant_id}/audit-events", {}, { query, options });
+  }
+
+  /** Search the audit log: all of them, page after page, `limit` at a time. */
+  iterateEvents(
+    query: Omit<AuditListEventsQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.AuditEvent> {
+    return this.pages<types.AuditEvent>("/uflow/tenants/{tenant_id}/audit-events", {}, query, options);
+  }
+
+  /** Export the audit log. Permission: `audit:read`. */
+  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): Promise<string> {
+    return this.text("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
+  }
+}
+
+/** How a user can sign in, and does. */
+export class Authentication extends Resource {
+  /** Read how a user can sign in. Permission: `users:read`. */
+  getUserAuthentication(userId: string, options: Options = {}): Promise<types.Authentication> {
+    return this.shown<types.Authentication>(
+      "GET",
+      "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
+      { user_id: userId },
+      { options },
+    );
+  }
 }
 
 /** OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration. */
@@ -183,6 +351,93 @@ export class Clients extends Resource {
       "POST",
       "/clientms/tenants/{tenant_id}/clients/{client_id}/rotate-secret",
       { client_id: clientId },
+      { options },
+    );
+  }
+}
+
+/** What a user has allowed applications. */
+export class Consents extends Resource {
+  /** List what a user has allowed applications. Permission: `consents:read`. */
+  listUserConsents(
+    userId: string,
+    query: ConsentsListUserConsentsQuery = {},
+    options: Options = {},
+  ): Promise<types.UserConsentList> {
+    return this.shown<types.UserConsentList>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+      { user_id: userId },
+      { query, options },
+    );
+  }
+
+  /** List what a user has allowed applications: all of them, page after page, `limit` at a time. */
+  iterateUserConsents(
+    userId: string,
+    query: Omit<ConsentsListUserConsentsQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.UserConsent> {
+    return this.pages<types.UserConsent>(
+      "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+      { user_id: userId },
+      query,
+      options,
+    );
+  }
+
+  /** Take back what a user has allowed an application. Permission: `consents:write`. */
+  withdrawUserConsent(userId: string, clientId: string, options: Options = {}): Promise<void> {
+    return this.done(
+      "DELETE",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/consents/{client_id}",
+      { user_id: userId, client_id: clientId },
+      { options },
+    );
+  }
+}
+
+/** Host names of a tenant's own, proven by a record in the DNS. */
+export class Domains extends Resource {
+  /** List domains. Permission: `domains:read`. */
+  list(query: DomainsListQuery = {}, options: Options = {}): Promise<types.DomainList> {
+    return this.shown<types.DomainList>("GET", "/uflow/tenants/{tenant_id}/domains", {}, { query, options });
+  }
+
+  /** List domains: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<DomainsListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Domain> {
+    return this.pages<types.Domain>("/uflow/tenants/{tenant_id}/domains", {}, query, options);
+  }
+
+  /** Add a domain. Permission: `domains:write`. */
+  create(body: types.NewDomain, options: Create = {}): Promise<types.Domain> {
+    return this.shown<types.Domain>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/domains",
+      {},
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** Read a domain. Permission: `domains:read`. */
+  get(domain: string, options: Options = {}): Promise<types.Domain> {
+    return this.shown<types.Domain>("GET", "/uflow/tenants/{tenant_id}/domains/{domain}", { domain }, { options });
+  }
+
+  /** Delete a domain. Permission: `domains:write`. */
+  delete(domain: string, options: Write = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}/domains/{domain}", { domain }, { options });
+  }
+
+  /** Prove a domain. Permission: `domains:write`. */
+  verify(domain: string, options: Options = {}): Promise<types.Domain> {
+    return this.shown<types.Domain>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/domains/{domain}/verify",
+      { domain },
       { options },
     );
   }
@@ -291,6 +546,11 @@ export class Health extends Resource {
   }
 
   /** Whether the service can answer. */
+  authManager(options: Options = {}): Promise<types.Health> {
+    return this.shown<types.Health>("GET", "/authmgr/health", {}, { options, isPublic: true });
+  }
+
+  /** Whether the service can answer. */
   clientManagement(options: Options = {}): Promise<types.Health> {
     return this.shown<types.Health>("GET", "/clientms/health", {}, { options, isPublic: true });
   }
@@ -352,6 +612,70 @@ export class InitialAccessTokens extends Resource {
   }
 }
 
+/** People who get an account by a link in a mail. */
+export class Invitations extends Resource {
+  /** List invitations. Permission: `invitations:read`. */
+  list(query: InvitationsListQuery = {}, options: Options = {}): Promise<types.InvitationList> {
+    return this.shown<types.InvitationList>("GET", "/uflow/tenants/{tenant_id}/invitations", {}, { query, options });
+  }
+
+  /** List invitations: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<InvitationsListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Invitation> {
+    return this.pages<types.Invitation>("/uflow/tenants/{tenant_id}/invitations", {}, query, options);
+  }
+
+  /** Invite somebody. Permission: `invitations:write`. */
+  create(body: types.NewInvitation, options: Create = {}): Promise<types.Invitation> {
+    return this.shown<types.Invitation>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/invitations",
+      {},
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** Send an invitation again. Permission: `invitations:write`. */
+  resend(invitedId: string, options: Options = {}): Promise<types.Invitation> {
+    return this.shown<types.Invitation>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/invitations/{invited_id}/resend",
+      { invited_id: invitedId },
+      { options },
+    );
+  }
+
+  /** Take an invitation back. Permission: `invitations:write`. */
+  cancel(invitedId: string, options: Options = {}): Promise<void> {
+    return this.done(
+      "DELETE",
+      "/uflow/tenants/{tenant_id}/invitations/{invited_id}",
+      { invited_id: invitedId },
+      { options },
+    );
+  }
+}
+
+/** The keys that tokens are signed with and request objects are encrypted to. */
+export class Keys extends Resource {
+  /** List keys. Permission: `keys:read`. */
+  list(options: Options = {}): Promise<types.KeyList> {
+    return this.shown<types.KeyList>("GET", "/authmgr/tenants/{tenant_id}/keys", {}, { options });
+  }
+
+  /** Rotate keys. Permission: `keys:write`. */
+  rotate(body: types.KeyRotation, options: Options = {}): Promise<types.KeyChanges> {
+    return this.shown<types.KeyChanges>("POST", "/authmgr/tenants/{tenant_id}/keys/rotate", {}, { body, options });
+  }
+
+  /** Revoke a key. Permission: `keys:write`. */
+  revoke(kid: string, options: Options = {}): Promise<types.KeyChanges> {
+    return this.shown<types.KeyChanges>("POST", "/authmgr/tenants/{tenant_id}/keys/{kid}/revoke", { kid }, { options });
+  }
+}
+
 /** Permissions that the tenant defines for its own applications, beside those of this product. */
 export class Permissions extends Resource {
   /** List permissions. Permission: `roles:read`. */
@@ -400,6 +724,93 @@ export class Permissions extends Resource {
   /** Delete a permission. Permission: `roles:write`. */
   delete(permission: string, options: Write = {}): Promise<void> {
     return this.done("DELETE", "/uflow/tenants/{tenant_id}/permissions/{permission}", { permission }, { options });
+  }
+}
+
+/** What somebody may do; the same decision as at the tenant's AuthZEN endpoints. */
+export class Policy extends Resource {
+  /** Check a permission. Permission: `policy:check`. */
+  check(body: types.PolicyCheck, options: Options = {}): Promise<types.Decision> {
+    return this.shown<types.Decision>("POST", "/authmgr/tenants/{tenant_id}/policy-checks", {}, { body, options });
+  }
+
+  /** Check several permissions. Permission: `policy:check`. */
+  checkPolicies(body: types.PolicyChecks, options: Options = {}): Promise<types.Decisions> {
+    return this.shown<types.Decisions>(
+      "POST",
+      "/authmgr/tenants/{tenant_id}/policy-checks/batch",
+      {},
+      { body, options },
+    );
+  }
+}
+
+/** Who is calling, and what they may do; and the same of a user. */
+export class Profile extends Resource {
+  /** Read one's own profile. Permission: `profile:read`. */
+  get(options: Options = {}): Promise<types.Profile> {
+    return this.shown<types.Profile>("GET", "/authmgr/tenants/{tenant_id}/profile", {}, { options });
+  }
+
+  /** List one's own groups. Permission: `profile:read`. */
+  listOwnGroups(query: ProfileListOwnGroupsQuery = {}, options: Options = {}): Promise<types.MembershipList> {
+    return this.shown<types.MembershipList>(
+      "GET",
+      "/authmgr/tenants/{tenant_id}/profile/groups",
+      {},
+      { query, options },
+    );
+  }
+
+  /** List one's own groups: all of them, page after page, `limit` at a time. */
+  iterateOwnGroups(
+    query: Omit<ProfileListOwnGroupsQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Membership> {
+    return this.pages<types.Membership>("/authmgr/tenants/{tenant_id}/profile/groups", {}, query, options);
+  }
+
+  /** Read what one may do. Permission: `profile:read`. */
+  getOwnPermissions(options: Options = {}): Promise<types.OwnHeld> {
+    return this.shown<types.OwnHeld>("GET", "/authmgr/tenants/{tenant_id}/profile/permissions", {}, { options });
+  }
+
+  /** List a user's groups. Permission: `groups:read`. */
+  listUserGroups(
+    userId: string,
+    query: ProfileListUserGroupsQuery = {},
+    options: Options = {},
+  ): Promise<types.MembershipList> {
+    return this.shown<types.MembershipList>(
+      "GET",
+      "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+      { user_id: userId },
+      { query, options },
+    );
+  }
+
+  /** List a user's groups: all of them, page after page, `limit` at a time. */
+  iterateUserGroups(
+    userId: string,
+    query: Omit<ProfileListUserGroupsQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Membership> {
+    return this.pages<types.Membership>(
+      "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+      { user_id: userId },
+      query,
+      options,
+    );
+  }
+
+  /** Read what a user may do. Permission: `role-bindings:read`. */
+  getUserPermissions(userId: string, options: Options = {}): Promise<types.Held> {
+    return this.shown<types.Held>(
+      "GET",
+      "/authmgr/tenants/{tenant_id}/users/{user_id}/permissions",
+      { user_id: userId },
+      { options },
+    );
   }
 }
 
@@ -541,6 +952,85 @@ export class Scopes extends Resource {
   }
 }
 
+/** Where a user is signed in. */
+export class Sessions extends Resource {
+  /** List where a user is signed in. Permission: `sessions:read`. */
+  listUserSessions(
+    userId: string,
+    query: SessionsListUserSessionsQuery = {},
+    options: Options = {},
+  ): Promise<types.UserSessionList> {
+    return this.shown<types.UserSessionList>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+      { user_id: userId },
+      { query, options },
+    );
+  }
+
+  /** List where a user is signed in: all of them, page after page, `limit` at a time. */
+  iterateUserSessions(
+    userId: string,
+    query: Omit<SessionsListUserSessionsQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.UserSession> {
+    return this.pages<types.UserSession>(
+      "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+      { user_id: userId },
+      query,
+      options,
+    );
+  }
+
+  /** End all sessions of a user. Permission: `sessions:write`. */
+  endUserSessions(userId: string, options: Options = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}/users/{user_id}/sessions", { user_id: userId }, { options });
+  }
+
+  /** End a session. Permission: `sessions:write`. */
+  endUserSession(userId: string, sessionId: string, options: Options = {}): Promise<void> {
+    return this.done(
+      "DELETE",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/sessions/{session_id}",
+      { user_id: userId, session_id: sessionId },
+      { options },
+    );
+  }
+}
+
+/** People who make an account for themselves, through a program that shows its own forms. */
+export class SignUps extends Resource {
+  /** Begin a sign-up. Permission: `users:write`. */
+  begin(body: types.NewSignUp, options: Create = {}): Promise<types.SignUp> {
+    return this.shown<types.SignUp>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/sign-ups",
+      {},
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** End a sign-up with the code. Permission: `users:write`. */
+  verify(signUpId: string, body: types.SignUpCode, options: Create = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/verify",
+      { sign_up_id: signUpId },
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** Mail another code. Permission: `users:write`. */
+  resend(signUpId: string, options: Options = {}): Promise<void> {
+    return this.done(
+      "POST",
+      "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/resend",
+      { sign_up_id: signUpId },
+      { options },
+    );
+  }
+}
+
 /** The tenants of the platform. */
 export class Tenants extends Resource {
   /** List tenants. Permission: `tenants:read`. */
@@ -587,36 +1077,349 @@ export class Tenants extends Resource {
   }
 }
 
+/** Whether a token is alive and allows something, for gateways that are handed one. */
+export class TokenValidation extends Resource {
+  /** Validate a token. Permission: `tokens:validate`. */
+  validateToken(body: types.TokenQuestion, options: Options = {}): Promise<types.TokenAnswer> {
+    return this.shown<types.TokenAnswer>(
+      "POST",
+      "/authmgr/tenants/{tenant_id}/token-validations",
+      {},
+      { body, options },
+    );
+  }
+}
+
+/** Withdrawing tokens before their time. */
+export class Tokens extends Resource {
+  /** Withdraw a token. Permission: `tokens:revoke`. */
+  withdraw(body: types.Withdrawal, options: Options = {}): Promise<types.Withdrawn> {
+    return this.shown<types.Withdrawn>("POST", "/authmgr/tenants/{tenant_id}/token-withdrawals", {}, { body, options });
+  }
+
+  /** Withdraw a user's tokens. Permission: `tokens:revoke`. */
+  withdrawUserTokens(userId: string, body: types.UserWithdrawal, options: Options = {}): Promise<types.UserWithdrawn> {
+    return this.shown<types.UserWithdrawn>(
+      "POST",
+      "/authmgr/tenants/{tenant_id}/users/{user_id}/token-withdrawals",
+      { user_id: userId },
+      { body, options },
+    );
+  }
+}
+
+/** The people of the tenant: their accounts, profiles and states. */
+export class Users extends Resource {
+  /** List users. Permission: `users:read`. */
+  list(query: UsersListQuery = {}, options: Options = {}): Promise<types.UserList> {
+    return this.shown<types.UserList>("GET", "/uflow/tenants/{tenant_id}/users", {}, { query, options });
+  }
+
+  /** List users: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<UsersListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.User> {
+    return this.pages<types.User>("/uflow/tenants/{tenant_id}/users", {}, query, options);
+  }
+
+  /** Make a user. Permission: `users:write`. */
+  create(body: types.NewUser, options: Create = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users",
+      {},
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** Read a user. Permission: `users:read`. */
+  get(userId: string, options: Options = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/users/{user_id}",
+      { user_id: userId },
+      { options },
+    );
+  }
+
+  /** Change a user. Permission: `users:write`. */
+  update(userId: string, body: types.UserPatch, options: Write = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "PATCH",
+      "/uflow/tenants/{tenant_id}/users/{user_id}",
+      { user_id: userId },
+      { body, options },
+    );
+  }
+
+  /** Delete a user. Permission: `users:delete`. */
+  delete(userId: string, query: UsersDeleteQuery = {}, options: Write = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}/users/{user_id}", { user_id: userId }, { query, options });
+  }
+
+  /** Activate a user. Permission: `users:write`. */
+  activate(userId: string, options: Write = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/activate",
+      { user_id: userId },
+      { options },
+    );
+  }
+
+  /** Deactivate a user. Permission: `users:write`. */
+  deactivate(userId: string, options: Write = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/deactivate",
+      { user_id: userId },
+      { options },
+    );
+  }
+
+  /** End a lock. Permission: `users:write`. */
+  unlock(userId: string, options: Write = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/unlock",
+      { user_id: userId },
+      { options },
+    );
+  }
+
+  /** Restore a user. Permission: `users:delete`. */
+  restore(userId: string, options: Write = {}): Promise<types.User> {
+    return this.shown<types.User>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/restore",
+      { user_id: userId },
+      { options },
+    );
+  }
+
+  /** Have a user choose another password. Permission: `users:write`. */
+  resetPassword(userId: string, options: Options = {}): Promise<void> {
+    return this.done(
+      "POST",
+      "/uflow/tenants/{tenant_id}/users/{user_id}/password-reset",
+      { user_id: userId },
+      { options },
+    );
+  }
+}
+
+/** Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md). */
+export class Webhooks extends Resource {
+  /** List event types. Permission: `webhooks:read`. */
+  listEventTypes(options: Options = {}): Promise<types.EventTypes> {
+    return this.shown<types.EventTypes>("GET", "/uflow/tenants/{tenant_id}/webhook-event-types", {}, { options });
+  }
+
+  /** List webhooks. Permission: `webhooks:read`. */
+  list(query: WebhooksListQuery = {}, options: Options = {}): Promise<types.WebhookList> {
+    return this.shown<types.WebhookList>("GET", "/uflow/tenants/{tenant_id}/webhooks", {}, { query, options });
+  }
+
+  /** List webhooks: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<WebhooksListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Webhook> {
+    return this.pages<types.Webhook>("/uflow/tenants/{tenant_id}/webhooks", {}, query, options);
+  }
+
+  /** Make a webhook. Permission: `webhooks:write`. */
+  create(body: types.NewWebhook, options: Create = {}): Promise<types.WebhookWithSecret> {
+    return this.shown<types.WebhookWithSecret>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/webhooks",
+      {},
+      { body, options, isRepeatable: true },
+    );
+  }
+
+  /** Read a webhook. Permission: `webhooks:read`. */
+  get(webhookId: string, options: Options = {}): Promise<types.Webhook> {
+    return this.shown<types.Webhook>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}",
+      { webhook_id: webhookId },
+      { options },
+    );
+  }
+
+  /** Change a webhook. Permission: `webhooks:write`. */
+  update(webhookId: string, body: types.WebhookPatch, options: Write = {}): Promise<types.Webhook> {
+    return this.shown<types.Webhook>(
+      "PATCH",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}",
+      { webhook_id: webhookId },
+      { body, options },
+    );
+  }
+
+  /** Delete a webhook. Permission: `webhooks:write`. */
+  delete(webhookId: string, options: Write = {}): Promise<void> {
+    return this.done(
+      "DELETE",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}",
+      { webhook_id: webhookId },
+      { options },
+    );
+  }
+
+  /** Rotate a webhook's secret. Permission: `webhooks:write`. */
+  rotateSecret(webhookId: string, body: types.SecretRotation, options: Write = {}): Promise<types.WebhookWithSecret> {
+    return this.shown<types.WebhookWithSecret>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/rotate-secret",
+      { webhook_id: webhookId },
+      { body, options },
+    );
+  }
+
+  /** Send a test. Permission: `webhooks:write`. */
+  test(webhookId: string, options: Create = {}): Promise<types.Delivery> {
+    return this.shown<types.Delivery>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
+      { webhook_id: webhookId },
+      { options, isRepeatable: true },
+    );
+  }
+
+  /** Send again what was given up. Permission: `webhooks:write`. */
+  replayFailedDeliveries(webhookId: string, body: types.Replay, options: Options = {}): Promise<types.Replayed> {
+    return this.shown<types.Replayed>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
+      { webhook_id: webhookId },
+      { body, options },
+    );
+  }
+
+  /** List deliveries. Permission: `webhooks:read`. */
+  listDeliveries(
+    webhookId: string,
+    query: WebhooksListDeliveriesQuery = {},
+    options: Options = {},
+  ): Promise<types.DeliveryList> {
+    return this.shown<types.DeliveryList>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+      { webhook_id: webhookId },
+      { query, options },
+    );
+  }
+
+  /** List deliveries: all of them, page after page, `limit` at a time. */
+  iterateDeliveries(
+    webhookId: string,
+    query: Omit<WebhooksListDeliveriesQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Delivery> {
+    return this.pages<types.Delivery>(
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+      { webhook_id: webhookId },
+      query,
+      options,
+    );
+  }
+
+  /** Read a delivery. Permission: `webhooks:read`. */
+  getDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.DeliveryWithAttempts> {
+    return this.shown<types.DeliveryWithAttempts>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
+      { webhook_id: webhookId, delivery_id: deliveryId },
+      { options },
+    );
+  }
+
+  /** Send a delivery again. Permission: `webhooks:write`. */
+  replayDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.Delivery> {
+    return this.shown<types.Delivery>(
+      "POST",
+      "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+      { webhook_id: webhookId, delivery_id: deliveryId },
+      { options },
+    );
+  }
+}
+
 /** Every namespace, as properties of a client. */
 export class Namespaces {
+  /** What happened in the tenant: who did what, to whom, when, from where, with which outcome. */
+  readonly audit: Audit;
+  /** How a user can sign in, and does. */
+  readonly authentication: Authentication;
   /** OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration. */
   readonly clients: Clients;
+  /** What a user has allowed applications. */
+  readonly consents: Consents;
+  /** Host names of a tenant's own, proven by a record in the DNS. */
+  readonly domains: Domains;
   /** Groups of users; who is in a group holds its roles. */
   readonly groups: Groups;
   /** Whether the service can answer. */
   readonly health: Health;
   /** Tokens that let their holders register clients by themselves (RFC 7591 §3). */
   readonly initialAccessTokens: InitialAccessTokens;
+  /** People who get an account by a link in a mail. */
+  readonly invitations: Invitations;
+  /** The keys that tokens are signed with and request objects are encrypted to. */
+  readonly keys: Keys;
   /** Permissions that the tenant defines for its own applications, beside those of this product. */
   readonly permissions: Permissions;
+  /** What somebody may do; the same decision as at the tenant's AuthZEN endpoints. */
+  readonly policy: Policy;
+  /** Who is calling, and what they may do; and the same of a user. */
+  readonly profile: Profile;
   /** Who holds which role: users, groups and clients, in the whole tenant or for one resource. */
   readonly roleBindings: RoleBindings;
   /** What roles there are and which permissions each grants. Built-in ones stay as they are. */
   readonly roles: Roles;
   /** Scopes that stand for permissions: a token with such a scope carries no others. */
   readonly scopes: Scopes;
+  /** Where a user is signed in. */
+  readonly sessions: Sessions;
+  /** People who make an account for themselves, through a program that shows its own forms. */
+  readonly signUps: SignUps;
   /** The tenants of the platform. */
   readonly tenants: Tenants;
+  /** Whether a token is alive and allows something, for gateways that are handed one. */
+  readonly tokenValidation: TokenValidation;
+  /** Withdrawing tokens before their time. */
+  readonly tokens: Tokens;
+  /** The people of the tenant: their accounts, profiles and states. */
+  readonly users: Users;
+  /** Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md). */
+  readonly webhooks: Webhooks;
 
   constructor(caller: Caller) {
+    this.audit = new Audit(caller);
+    this.authentication = new Authentication(caller);
     this.clients = new Clients(caller);
+    this.consents = new Consents(caller);
+    this.domains = new Domains(caller);
     this.groups = new Groups(caller);
     this.health = new Health(caller);
     this.initialAccessTokens = new InitialAccessTokens(caller);
+    this.invitations = new Invitations(caller);
+    this.keys = new Keys(caller);
     this.permissions = new Permissions(caller);
+    this.policy = new Policy(caller);
+    this.profile = new Profile(caller);
     this.roleBindings = new RoleBindings(caller);
     this.roles = new Roles(caller);
     this.scopes = new Scopes(caller);
+    this.sessions = new Sessions(caller);
+    this.signUps = new SignUps(caller);
     this.tenants = new Tenants(caller);
+    this.tokenValidation = new TokenValidation(caller);
+    this.tokens = new Tokens(caller);
+    this.users = new Users(caller);
+    this.webhooks = new Webhooks(caller);
   }
 }

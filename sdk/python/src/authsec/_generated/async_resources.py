@@ -16,9 +16,127 @@ if TYPE_CHECKING:
     from authsec.resource import AsyncCaller, Etag
 
 SERVICES = (
+    "authmgr",
     "clientms",
     "uflow",
 )
+
+
+class AsyncAudit(AsyncResource):
+    """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
+
+    async def list_events(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> types.AuditEventList:
+        """Search the audit log. Permission: `audit:read`."""
+        return await self._shown(
+            types.AuditEventList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/audit-events",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+    def iterate_events(
+        self,
+        *,
+        limit: int = 100,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> AsyncIterator[types.AuditEvent]:
+        """Search the audit log: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.AuditEvent,
+            "/uflow/tenants/{tenant_id}/audit-events",
+            {},
+            {
+                "limit": limit,
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+    async def export_events(
+        self,
+        *,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Export the audit log. Permission: `audit:read`."""
+        return await self._text(
+            "GET",
+            "/uflow/tenants/{tenant_id}/audit-events/export",
+            query={
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+
+class AsyncAuthentication(AsyncResource):
+    """How a user can sign in, and does."""
+
+    async def get_user_authentication(self, user_id: str, /) -> types.Authentication:
+        """Read how a user can sign in. Permission: `users:read`."""
+        return await self._shown(
+            types.Authentication,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
+            {"user_id": user_id},
+        )
 
 
 class AsyncClients(AsyncResource):
@@ -170,6 +288,106 @@ class AsyncClients(AsyncResource):
         )
 
 
+class AsyncConsents(AsyncResource):
+    """What a user has allowed applications."""
+
+    async def list_user_consents(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["client_id", "-client_id"] | None = None,
+    ) -> types.UserConsentList:
+        """List what a user has allowed applications. Permission: `consents:read`."""
+        return await self._shown(
+            types.UserConsentList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_consents(
+        self, user_id: str, /, *, limit: int = 100, sort: Literal["client_id", "-client_id"] | None = None
+    ) -> AsyncIterator[types.UserConsent]:
+        """List what a user has allowed applications: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.UserConsent,
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    async def withdraw_user_consent(self, user_id: str, client_id: str, /) -> None:
+        """Take back what a user has allowed an application. Permission: `consents:write`."""
+        await self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents/{client_id}",
+            {"user_id": user_id, "client_id": client_id},
+        )
+
+
+class AsyncDomains(AsyncResource):
+    """Host names of a tenant's own, proven by a record in the DNS."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        state: Literal["pending", "proven"] | None = None,
+        sort: Literal["domain", "-domain"] | None = None,
+    ) -> types.DomainList:
+        """List domains. Permission: `domains:read`."""
+        return await self._shown(
+            types.DomainList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/domains",
+            query={"page": page, "limit": limit, "after": after, "state": state, "sort": sort},
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        state: Literal["pending", "proven"] | None = None,
+        sort: Literal["domain", "-domain"] | None = None,
+    ) -> AsyncIterator[types.Domain]:
+        """List domains: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Domain, "/uflow/tenants/{tenant_id}/domains", {}, {"limit": limit, "state": state, "sort": sort}
+        )
+
+    async def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewDomain]) -> types.Domain:
+        """Add a domain. Permission: `domains:write`."""
+        return await self._shown(
+            types.Domain,
+            "POST",
+            "/uflow/tenants/{tenant_id}/domains",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def get(self, domain: str, /) -> types.Domain:
+        """Read a domain. Permission: `domains:read`."""
+        return await self._shown(types.Domain, "GET", "/uflow/tenants/{tenant_id}/domains/{domain}", {"domain": domain})
+
+    async def delete(self, domain: str, /, *, if_match: Etag = None) -> None:
+        """Delete a domain. Permission: `domains:write`."""
+        await self._done("DELETE", "/uflow/tenants/{tenant_id}/domains/{domain}", {"domain": domain}, if_match=if_match)
+
+    async def verify(self, domain: str, /) -> types.Domain:
+        """Prove a domain. Permission: `domains:write`."""
+        return await self._shown(
+            types.Domain, "POST", "/uflow/tenants/{tenant_id}/domains/{domain}/verify", {"domain": domain}
+        )
+
+
 class AsyncGroups(AsyncResource):
     """Groups of users; who is in a group holds its roles."""
 
@@ -285,6 +503,10 @@ class AsyncHealth(AsyncResource):
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/uflow/health", is_public=True)
 
+    async def auth_manager(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/authmgr/health", is_public=True)
+
     async def client_management(self) -> types.Health:
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/clientms/health", is_public=True)
@@ -346,6 +568,86 @@ class AsyncInitialAccessTokens(AsyncResource):
         """Revoke an initial access token. Permission: `registration-tokens:write`."""
         await self._done(
             "DELETE", "/clientms/tenants/{tenant_id}/initial-access-tokens/{token_id}", {"token_id": token_id}
+        )
+
+
+class AsyncInvitations(AsyncResource):
+    """People who get an account by a link in a mail."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        status: Literal["waiting", "expired", "accepted"] | None = None,
+        sort: Literal["created_at", "-created_at", "expires_at", "-expires_at"] | None = None,
+    ) -> types.InvitationList:
+        """List invitations. Permission: `invitations:read`."""
+        return await self._shown(
+            types.InvitationList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/invitations",
+            query={"page": page, "limit": limit, "after": after, "status": status, "sort": sort},
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        status: Literal["waiting", "expired", "accepted"] | None = None,
+        sort: Literal["created_at", "-created_at", "expires_at", "-expires_at"] | None = None,
+    ) -> AsyncIterator[types.Invitation]:
+        """List invitations: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Invitation,
+            "/uflow/tenants/{tenant_id}/invitations",
+            {},
+            {"limit": limit, "status": status, "sort": sort},
+        )
+
+    async def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewInvitation]
+    ) -> types.Invitation:
+        """Invite somebody. Permission: `invitations:write`."""
+        return await self._shown(
+            types.Invitation,
+            "POST",
+            "/uflow/tenants/{tenant_id}/invitations",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def resend(self, invited_id: str, /) -> types.Invitation:
+        """Send an invitation again. Permission: `invitations:write`."""
+        return await self._shown(
+            types.Invitation,
+            "POST",
+            "/uflow/tenants/{tenant_id}/invitations/{invited_id}/resend",
+            {"invited_id": invited_id},
+        )
+
+    async def cancel(self, invited_id: str, /) -> None:
+        """Take an invitation back. Permission: `invitations:write`."""
+        await self._done("DELETE", "/uflow/tenants/{tenant_id}/invitations/{invited_id}", {"invited_id": invited_id})
+
+
+class AsyncKeys(AsyncResource):
+    """The keys that tokens are signed with and request objects are encrypted to."""
+
+    async def list(self) -> types.KeyList:
+        """List keys. Permission: `keys:read`."""
+        return await self._shown(types.KeyList, "GET", "/authmgr/tenants/{tenant_id}/keys")
+
+    async def rotate(self, **body: Unpack[types.KeyRotation]) -> types.KeyChanges:
+        """Rotate keys. Permission: `keys:write`."""
+        return await self._shown(types.KeyChanges, "POST", "/authmgr/tenants/{tenant_id}/keys/rotate", body=body)
+
+    async def revoke(self, kid: str, /) -> types.KeyChanges:
+        """Revoke a key. Permission: `keys:write`."""
+        return await self._shown(
+            types.KeyChanges, "POST", "/authmgr/tenants/{tenant_id}/keys/{kid}/revoke", {"kid": kid}
         )
 
 
@@ -415,6 +717,90 @@ class AsyncPermissions(AsyncResource):
             "/uflow/tenants/{tenant_id}/permissions/{permission}",
             {"permission": permission},
             if_match=if_match,
+        )
+
+
+class AsyncPolicy(AsyncResource):
+    """What somebody may do; the same decision as at the tenant's AuthZEN endpoints."""
+
+    async def check(self, **body: Unpack[types.PolicyCheck]) -> types.Decision:
+        """Check a permission. Permission: `policy:check`."""
+        return await self._shown(types.Decision, "POST", "/authmgr/tenants/{tenant_id}/policy-checks", body=body)
+
+    async def check_policies(self, **body: Unpack[types.PolicyChecks]) -> types.Decisions:
+        """Check several permissions. Permission: `policy:check`."""
+        return await self._shown(types.Decisions, "POST", "/authmgr/tenants/{tenant_id}/policy-checks/batch", body=body)
+
+
+class AsyncProfile(AsyncResource):
+    """Who is calling, and what they may do; and the same of a user."""
+
+    async def get(self) -> types.Profile:
+        """Read one's own profile. Permission: `profile:read`."""
+        return await self._shown(types.Profile, "GET", "/authmgr/tenants/{tenant_id}/profile")
+
+    async def list_own_groups(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> types.MembershipList:
+        """List one's own groups. Permission: `profile:read`."""
+        return await self._shown(
+            types.MembershipList,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/profile/groups",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_own_groups(
+        self, *, limit: int = 100, sort: Literal["name", "-name"] | None = None
+    ) -> AsyncIterator[types.Membership]:
+        """List one's own groups: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Membership, "/authmgr/tenants/{tenant_id}/profile/groups", {}, {"limit": limit, "sort": sort}
+        )
+
+    async def get_own_permissions(self) -> types.OwnHeld:
+        """Read what one may do. Permission: `profile:read`."""
+        return await self._shown(types.OwnHeld, "GET", "/authmgr/tenants/{tenant_id}/profile/permissions")
+
+    async def list_user_groups(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> types.MembershipList:
+        """List a user's groups. Permission: `groups:read`."""
+        return await self._shown(
+            types.MembershipList,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_groups(
+        self, user_id: str, /, *, limit: int = 100, sort: Literal["name", "-name"] | None = None
+    ) -> AsyncIterator[types.Membership]:
+        """List a user's groups: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Membership,
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    async def get_user_permissions(self, user_id: str, /) -> types.Held:
+        """Read what a user may do. Permission: `role-bindings:read`."""
+        return await self._shown(
+            types.Held, "GET", "/authmgr/tenants/{tenant_id}/users/{user_id}/permissions", {"user_id": user_id}
         )
 
 
@@ -643,6 +1029,90 @@ class AsyncScopes(AsyncResource):
         await self._done("DELETE", "/uflow/tenants/{tenant_id}/scopes/{scope}", {"scope": scope}, if_match=if_match)
 
 
+class AsyncSessions(AsyncResource):
+    """Where a user is signed in."""
+
+    async def list_user_sessions(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["last_seen_at", "-last_seen_at", "created_at", "-created_at"] | None = None,
+    ) -> types.UserSessionList:
+        """List where a user is signed in. Permission: `sessions:read`."""
+        return await self._shown(
+            types.UserSessionList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_sessions(
+        self,
+        user_id: str,
+        /,
+        *,
+        limit: int = 100,
+        sort: Literal["last_seen_at", "-last_seen_at", "created_at", "-created_at"] | None = None,
+    ) -> AsyncIterator[types.UserSession]:
+        """List where a user is signed in: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.UserSession,
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    async def end_user_sessions(self, user_id: str, /) -> None:
+        """End all sessions of a user. Permission: `sessions:write`."""
+        await self._done("DELETE", "/uflow/tenants/{tenant_id}/users/{user_id}/sessions", {"user_id": user_id})
+
+    async def end_user_session(self, user_id: str, session_id: str, /) -> None:
+        """End a session. Permission: `sessions:write`."""
+        await self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions/{session_id}",
+            {"user_id": user_id, "session_id": session_id},
+        )
+
+
+class AsyncSignUps(AsyncResource):
+    """People who make an account for themselves, through a program that shows its own forms."""
+
+    async def begin(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewSignUp]) -> types.SignUp:
+        """Begin a sign-up. Permission: `users:write`."""
+        return await self._shown(
+            types.SignUp,
+            "POST",
+            "/uflow/tenants/{tenant_id}/sign-ups",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def verify(
+        self, sign_up_id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.SignUpCode]
+    ) -> types.User:
+        """End a sign-up with the code. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/verify",
+            {"sign_up_id": sign_up_id},
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def resend(self, sign_up_id: str, /) -> None:
+        """Mail another code. Permission: `users:write`."""
+        await self._done("POST", "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/resend", {"sign_up_id": sign_up_id})
+
+
 class AsyncTenants(AsyncResource):
     """The tenants of the platform."""
 
@@ -725,35 +1195,434 @@ class AsyncTenants(AsyncResource):
         )
 
 
+class AsyncTokenValidation(AsyncResource):
+    """Whether a token is alive and allows something, for gateways that are handed one."""
+
+    async def validate_token(self, **body: Unpack[types.TokenQuestion]) -> types.TokenAnswer:
+        """Validate a token. Permission: `tokens:validate`."""
+        return await self._shown(types.TokenAnswer, "POST", "/authmgr/tenants/{tenant_id}/token-validations", body=body)
+
+
+class AsyncTokens(AsyncResource):
+    """Withdrawing tokens before their time."""
+
+    async def withdraw(self, **body: Unpack[types.Withdrawal]) -> types.Withdrawn:
+        """Withdraw a token. Permission: `tokens:revoke`."""
+        return await self._shown(types.Withdrawn, "POST", "/authmgr/tenants/{tenant_id}/token-withdrawals", body=body)
+
+    async def withdraw_user_tokens(self, user_id: str, /, **body: Unpack[types.UserWithdrawal]) -> types.UserWithdrawn:
+        """Withdraw a user's tokens. Permission: `tokens:revoke`."""
+        return await self._shown(
+            types.UserWithdrawn,
+            "POST",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/token-withdrawals",
+            {"user_id": user_id},
+            body=body,
+        )
+
+
+class AsyncUsers(AsyncResource):
+    """The people of the tenant: their accounts, profiles and states."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        search: str | None = None,
+        status: Literal["active", "locked", "disabled", "invited", "deleted"] | None = None,
+        client_id: str | None = None,
+        role: str | None = None,
+        is_administrator: bool | None = None,
+        group_id: str | None = None,
+        created_from: str | None = None,
+        created_before: str | None = None,
+        sort: Literal["email", "-email", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> types.UserList:
+        """List users. Permission: `users:read`."""
+        return await self._shown(
+            types.UserList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "email": email,
+                "name": name,
+                "search": search,
+                "status": status,
+                "client_id": client_id,
+                "role": role,
+                "is_administrator": is_administrator,
+                "group_id": group_id,
+                "created_from": created_from,
+                "created_before": created_before,
+                "sort": sort,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        email: str | None = None,
+        name: str | None = None,
+        search: str | None = None,
+        status: Literal["active", "locked", "disabled", "invited", "deleted"] | None = None,
+        client_id: str | None = None,
+        role: str | None = None,
+        is_administrator: bool | None = None,
+        group_id: str | None = None,
+        created_from: str | None = None,
+        created_before: str | None = None,
+        sort: Literal["email", "-email", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> AsyncIterator[types.User]:
+        """List users: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.User,
+            "/uflow/tenants/{tenant_id}/users",
+            {},
+            {
+                "limit": limit,
+                "email": email,
+                "name": name,
+                "search": search,
+                "status": status,
+                "client_id": client_id,
+                "role": role,
+                "is_administrator": is_administrator,
+                "group_id": group_id,
+                "created_from": created_from,
+                "created_before": created_before,
+                "sort": sort,
+            },
+        )
+
+    async def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewUser]) -> types.User:
+        """Make a user. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def get(self, user_id: str, /) -> types.User:
+        """Read a user. Permission: `users:read`."""
+        return await self._shown(types.User, "GET", "/uflow/tenants/{tenant_id}/users/{user_id}", {"user_id": user_id})
+
+    async def update(self, user_id: str, /, *, if_match: Etag = None, **body: Unpack[types.UserPatch]) -> types.User:
+        """Change a user. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "PATCH",
+            "/uflow/tenants/{tenant_id}/users/{user_id}",
+            {"user_id": user_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    async def delete(self, user_id: str, /, *, hard: bool | None = None, if_match: Etag = None) -> None:
+        """Delete a user. Permission: `users:delete`."""
+        await self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}",
+            {"user_id": user_id},
+            query={"hard": hard},
+            if_match=if_match,
+        )
+
+    async def activate(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Activate a user. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/activate",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    async def deactivate(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Deactivate a user. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/deactivate",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    async def unlock(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """End a lock. Permission: `users:write`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/unlock",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    async def restore(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Restore a user. Permission: `users:delete`."""
+        return await self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/restore",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    async def reset_password(self, user_id: str, /) -> None:
+        """Have a user choose another password. Permission: `users:write`."""
+        await self._done("POST", "/uflow/tenants/{tenant_id}/users/{user_id}/password-reset", {"user_id": user_id})
+
+
+class AsyncWebhooks(AsyncResource):
+    """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
+
+    async def list_event_types(self) -> types.EventTypes:
+        """List event types. Permission: `webhooks:read`."""
+        return await self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["created_at", "-created_at", "url", "-url"] | None = None,
+    ) -> types.WebhookList:
+        """List webhooks. Permission: `webhooks:read`."""
+        return await self._shown(
+            types.WebhookList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate(
+        self, *, limit: int = 100, sort: Literal["created_at", "-created_at", "url", "-url"] | None = None
+    ) -> AsyncIterator[types.Webhook]:
+        """List webhooks: all of them, page after page, `limit` at a time."""
+        return self._pages(types.Webhook, "/uflow/tenants/{tenant_id}/webhooks", {}, {"limit": limit, "sort": sort})
+
+    async def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewWebhook]
+    ) -> types.WebhookWithSecret:
+        """Make a webhook. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.WebhookWithSecret,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    async def get(self, webhook_id: str, /) -> types.Webhook:
+        """Read a webhook. Permission: `webhooks:read`."""
+        return await self._shown(
+            types.Webhook, "GET", "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}", {"webhook_id": webhook_id}
+        )
+
+    async def update(
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookPatch]
+    ) -> types.Webhook:
+        """Change a webhook. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.Webhook,
+            "PATCH",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}",
+            {"webhook_id": webhook_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    async def delete(self, webhook_id: str, /, *, if_match: Etag = None) -> None:
+        """Delete a webhook. Permission: `webhooks:write`."""
+        await self._done(
+            "DELETE", "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}", {"webhook_id": webhook_id}, if_match=if_match
+        )
+
+    async def rotate_secret(
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+    ) -> types.WebhookWithSecret:
+        """Rotate a webhook's secret. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.WebhookWithSecret,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/rotate-secret",
+            {"webhook_id": webhook_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    async def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+        """Send a test. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.Delivery,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
+            {"webhook_id": webhook_id},
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+        )
+
+    async def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+        """Send again what was given up. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.Replayed,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
+            {"webhook_id": webhook_id},
+            body=body,
+        )
+
+    async def list_deliveries(
+        self,
+        webhook_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        status: Literal["pending", "delivered", "failed", "discarded"] | None = None,
+        event_type: str | None = None,
+        since: str | None = None,
+        sort: Literal["created_at", "-created_at"] | None = None,
+    ) -> types.DeliveryList:
+        """List deliveries. Permission: `webhooks:read`."""
+        return await self._shown(
+            types.DeliveryList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+            {"webhook_id": webhook_id},
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "status": status,
+                "event_type": event_type,
+                "since": since,
+                "sort": sort,
+            },
+        )
+
+    def iterate_deliveries(
+        self,
+        webhook_id: str,
+        /,
+        *,
+        limit: int = 100,
+        status: Literal["pending", "delivered", "failed", "discarded"] | None = None,
+        event_type: str | None = None,
+        since: str | None = None,
+        sort: Literal["created_at", "-created_at"] | None = None,
+    ) -> AsyncIterator[types.Delivery]:
+        """List deliveries: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Delivery,
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+            {"webhook_id": webhook_id},
+            {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
+        )
+
+    async def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+        """Read a delivery. Permission: `webhooks:read`."""
+        return await self._shown(
+            types.DeliveryWithAttempts,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
+            {"webhook_id": webhook_id, "delivery_id": delivery_id},
+        )
+
+    async def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+        """Send a delivery again. Permission: `webhooks:write`."""
+        return await self._shown(
+            types.Delivery,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+            {"webhook_id": webhook_id, "delivery_id": delivery_id},
+        )
+
+
 class AsyncNamespaces:
     """Every namespace, as attributes of a client."""
 
+    audit: AsyncAudit
+    """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
+    authentication: AsyncAuthentication
+    """How a user can sign in, and does."""
     clients: AsyncClients
     """OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration."""
+    consents: AsyncConsents
+    """What a user has allowed applications."""
+    domains: AsyncDomains
+    """Host names of a tenant's own, proven by a record in the DNS."""
     groups: AsyncGroups
     """Groups of users; who is in a group holds its roles."""
     health: AsyncHealth
     """Whether the service can answer."""
     initial_access_tokens: AsyncInitialAccessTokens
     """Tokens that let their holders register clients by themselves (RFC 7591 §3)."""
+    invitations: AsyncInvitations
+    """People who get an account by a link in a mail."""
+    keys: AsyncKeys
+    """The keys that tokens are signed with and request objects are encrypted to."""
     permissions: AsyncPermissions
     """Permissions that the tenant defines for its own applications, beside those of this product."""
+    policy: AsyncPolicy
+    """What somebody may do; the same decision as at the tenant's AuthZEN endpoints."""
+    profile: AsyncProfile
+    """Who is calling, and what they may do; and the same of a user."""
     role_bindings: AsyncRoleBindings
     """Who holds which role: users, groups and clients, in the whole tenant or for one resource."""
     roles: AsyncRoles
     """What roles there are and which permissions each grants. Built-in ones stay as they are."""
     scopes: AsyncScopes
     """Scopes that stand for permissions: a token with such a scope carries no others."""
+    sessions: AsyncSessions
+    """Where a user is signed in."""
+    sign_ups: AsyncSignUps
+    """People who make an account for themselves, through a program that shows its own forms."""
     tenants: AsyncTenants
     """The tenants of the platform."""
+    token_validation: AsyncTokenValidation
+    """Whether a token is alive and allows something, for gateways that are handed one."""
+    tokens: AsyncTokens
+    """Withdrawing tokens before their time."""
+    users: AsyncUsers
+    """The people of the tenant: their accounts, profiles and states."""
+    webhooks: AsyncWebhooks
+    """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
     def _furnish(self, caller: AsyncCaller) -> None:
+        self.audit = AsyncAudit(caller)
+        self.authentication = AsyncAuthentication(caller)
         self.clients = AsyncClients(caller)
+        self.consents = AsyncConsents(caller)
+        self.domains = AsyncDomains(caller)
         self.groups = AsyncGroups(caller)
         self.health = AsyncHealth(caller)
         self.initial_access_tokens = AsyncInitialAccessTokens(caller)
+        self.invitations = AsyncInvitations(caller)
+        self.keys = AsyncKeys(caller)
         self.permissions = AsyncPermissions(caller)
+        self.policy = AsyncPolicy(caller)
+        self.profile = AsyncProfile(caller)
         self.role_bindings = AsyncRoleBindings(caller)
         self.roles = AsyncRoles(caller)
         self.scopes = AsyncScopes(caller)
+        self.sessions = AsyncSessions(caller)
+        self.sign_ups = AsyncSignUps(caller)
         self.tenants = AsyncTenants(caller)
+        self.token_validation = AsyncTokenValidation(caller)
+        self.tokens = AsyncTokens(caller)
+        self.users = AsyncUsers(caller)
+        self.webhooks = AsyncWebhooks(caller)

@@ -16,9 +16,127 @@ if TYPE_CHECKING:
     from authsec.resource import Caller, Etag
 
 SERVICES = (
+    "authmgr",
     "clientms",
     "uflow",
 )
+
+
+class Audit(Resource):
+    """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
+
+    def list_events(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> types.AuditEventList:
+        """Search the audit log. Permission: `audit:read`."""
+        return self._shown(
+            types.AuditEventList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/audit-events",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+    def iterate_events(
+        self,
+        *,
+        limit: int = 100,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[types.AuditEvent]:
+        """Search the audit log: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.AuditEvent,
+            "/uflow/tenants/{tenant_id}/audit-events",
+            {},
+            {
+                "limit": limit,
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+    def export_events(
+        self,
+        *,
+        actor: str | None = None,
+        subject: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: Literal["success", "failure"] | None = None,
+        client_id: str | None = None,
+        source: str | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Export the audit log. Permission: `audit:read`."""
+        return self._text(
+            "GET",
+            "/uflow/tenants/{tenant_id}/audit-events/export",
+            query={
+                "actor": actor,
+                "subject": subject,
+                "kind": kind,
+                "since": since,
+                "until": until,
+                "outcome": outcome,
+                "client_id": client_id,
+                "source": source,
+                "request_id": request_id,
+            },
+        )
+
+
+class Authentication(Resource):
+    """How a user can sign in, and does."""
+
+    def get_user_authentication(self, user_id: str, /) -> types.Authentication:
+        """Read how a user can sign in. Permission: `users:read`."""
+        return self._shown(
+            types.Authentication,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
+            {"user_id": user_id},
+        )
 
 
 class Clients(Resource):
@@ -166,6 +284,106 @@ class Clients(Resource):
         )
 
 
+class Consents(Resource):
+    """What a user has allowed applications."""
+
+    def list_user_consents(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["client_id", "-client_id"] | None = None,
+    ) -> types.UserConsentList:
+        """List what a user has allowed applications. Permission: `consents:read`."""
+        return self._shown(
+            types.UserConsentList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_consents(
+        self, user_id: str, /, *, limit: int = 100, sort: Literal["client_id", "-client_id"] | None = None
+    ) -> Iterator[types.UserConsent]:
+        """List what a user has allowed applications: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.UserConsent,
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    def withdraw_user_consent(self, user_id: str, client_id: str, /) -> None:
+        """Take back what a user has allowed an application. Permission: `consents:write`."""
+        self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/consents/{client_id}",
+            {"user_id": user_id, "client_id": client_id},
+        )
+
+
+class Domains(Resource):
+    """Host names of a tenant's own, proven by a record in the DNS."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        state: Literal["pending", "proven"] | None = None,
+        sort: Literal["domain", "-domain"] | None = None,
+    ) -> types.DomainList:
+        """List domains. Permission: `domains:read`."""
+        return self._shown(
+            types.DomainList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/domains",
+            query={"page": page, "limit": limit, "after": after, "state": state, "sort": sort},
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        state: Literal["pending", "proven"] | None = None,
+        sort: Literal["domain", "-domain"] | None = None,
+    ) -> Iterator[types.Domain]:
+        """List domains: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Domain, "/uflow/tenants/{tenant_id}/domains", {}, {"limit": limit, "state": state, "sort": sort}
+        )
+
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewDomain]) -> types.Domain:
+        """Add a domain. Permission: `domains:write`."""
+        return self._shown(
+            types.Domain,
+            "POST",
+            "/uflow/tenants/{tenant_id}/domains",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def get(self, domain: str, /) -> types.Domain:
+        """Read a domain. Permission: `domains:read`."""
+        return self._shown(types.Domain, "GET", "/uflow/tenants/{tenant_id}/domains/{domain}", {"domain": domain})
+
+    def delete(self, domain: str, /, *, if_match: Etag = None) -> None:
+        """Delete a domain. Permission: `domains:write`."""
+        self._done("DELETE", "/uflow/tenants/{tenant_id}/domains/{domain}", {"domain": domain}, if_match=if_match)
+
+    def verify(self, domain: str, /) -> types.Domain:
+        """Prove a domain. Permission: `domains:write`."""
+        return self._shown(
+            types.Domain, "POST", "/uflow/tenants/{tenant_id}/domains/{domain}/verify", {"domain": domain}
+        )
+
+
 class Groups(Resource):
     """Groups of users; who is in a group holds its roles."""
 
@@ -277,6 +495,10 @@ class Health(Resource):
         """Whether the service can answer."""
         return self._shown(types.Health, "GET", "/uflow/health", is_public=True)
 
+    def auth_manager(self) -> types.Health:
+        """Whether the service can answer."""
+        return self._shown(types.Health, "GET", "/authmgr/health", is_public=True)
+
     def client_management(self) -> types.Health:
         """Whether the service can answer."""
         return self._shown(types.Health, "GET", "/clientms/health", is_public=True)
@@ -337,6 +559,82 @@ class InitialAccessTokens(Resource):
     def revoke(self, token_id: str, /) -> None:
         """Revoke an initial access token. Permission: `registration-tokens:write`."""
         self._done("DELETE", "/clientms/tenants/{tenant_id}/initial-access-tokens/{token_id}", {"token_id": token_id})
+
+
+class Invitations(Resource):
+    """People who get an account by a link in a mail."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        status: Literal["waiting", "expired", "accepted"] | None = None,
+        sort: Literal["created_at", "-created_at", "expires_at", "-expires_at"] | None = None,
+    ) -> types.InvitationList:
+        """List invitations. Permission: `invitations:read`."""
+        return self._shown(
+            types.InvitationList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/invitations",
+            query={"page": page, "limit": limit, "after": after, "status": status, "sort": sort},
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        status: Literal["waiting", "expired", "accepted"] | None = None,
+        sort: Literal["created_at", "-created_at", "expires_at", "-expires_at"] | None = None,
+    ) -> Iterator[types.Invitation]:
+        """List invitations: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Invitation,
+            "/uflow/tenants/{tenant_id}/invitations",
+            {},
+            {"limit": limit, "status": status, "sort": sort},
+        )
+
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewInvitation]) -> types.Invitation:
+        """Invite somebody. Permission: `invitations:write`."""
+        return self._shown(
+            types.Invitation,
+            "POST",
+            "/uflow/tenants/{tenant_id}/invitations",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def resend(self, invited_id: str, /) -> types.Invitation:
+        """Send an invitation again. Permission: `invitations:write`."""
+        return self._shown(
+            types.Invitation,
+            "POST",
+            "/uflow/tenants/{tenant_id}/invitations/{invited_id}/resend",
+            {"invited_id": invited_id},
+        )
+
+    def cancel(self, invited_id: str, /) -> None:
+        """Take an invitation back. Permission: `invitations:write`."""
+        self._done("DELETE", "/uflow/tenants/{tenant_id}/invitations/{invited_id}", {"invited_id": invited_id})
+
+
+class Keys(Resource):
+    """The keys that tokens are signed with and request objects are encrypted to."""
+
+    def list(self) -> types.KeyList:
+        """List keys. Permission: `keys:read`."""
+        return self._shown(types.KeyList, "GET", "/authmgr/tenants/{tenant_id}/keys")
+
+    def rotate(self, **body: Unpack[types.KeyRotation]) -> types.KeyChanges:
+        """Rotate keys. Permission: `keys:write`."""
+        return self._shown(types.KeyChanges, "POST", "/authmgr/tenants/{tenant_id}/keys/rotate", body=body)
+
+    def revoke(self, kid: str, /) -> types.KeyChanges:
+        """Revoke a key. Permission: `keys:write`."""
+        return self._shown(types.KeyChanges, "POST", "/authmgr/tenants/{tenant_id}/keys/{kid}/revoke", {"kid": kid})
 
 
 class Permissions(Resource):
@@ -401,6 +699,90 @@ class Permissions(Resource):
             "/uflow/tenants/{tenant_id}/permissions/{permission}",
             {"permission": permission},
             if_match=if_match,
+        )
+
+
+class Policy(Resource):
+    """What somebody may do; the same decision as at the tenant's AuthZEN endpoints."""
+
+    def check(self, **body: Unpack[types.PolicyCheck]) -> types.Decision:
+        """Check a permission. Permission: `policy:check`."""
+        return self._shown(types.Decision, "POST", "/authmgr/tenants/{tenant_id}/policy-checks", body=body)
+
+    def check_policies(self, **body: Unpack[types.PolicyChecks]) -> types.Decisions:
+        """Check several permissions. Permission: `policy:check`."""
+        return self._shown(types.Decisions, "POST", "/authmgr/tenants/{tenant_id}/policy-checks/batch", body=body)
+
+
+class Profile(Resource):
+    """Who is calling, and what they may do; and the same of a user."""
+
+    def get(self) -> types.Profile:
+        """Read one's own profile. Permission: `profile:read`."""
+        return self._shown(types.Profile, "GET", "/authmgr/tenants/{tenant_id}/profile")
+
+    def list_own_groups(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> types.MembershipList:
+        """List one's own groups. Permission: `profile:read`."""
+        return self._shown(
+            types.MembershipList,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/profile/groups",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_own_groups(
+        self, *, limit: int = 100, sort: Literal["name", "-name"] | None = None
+    ) -> Iterator[types.Membership]:
+        """List one's own groups: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Membership, "/authmgr/tenants/{tenant_id}/profile/groups", {}, {"limit": limit, "sort": sort}
+        )
+
+    def get_own_permissions(self) -> types.OwnHeld:
+        """Read what one may do. Permission: `profile:read`."""
+        return self._shown(types.OwnHeld, "GET", "/authmgr/tenants/{tenant_id}/profile/permissions")
+
+    def list_user_groups(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> types.MembershipList:
+        """List a user's groups. Permission: `groups:read`."""
+        return self._shown(
+            types.MembershipList,
+            "GET",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_groups(
+        self, user_id: str, /, *, limit: int = 100, sort: Literal["name", "-name"] | None = None
+    ) -> Iterator[types.Membership]:
+        """List a user's groups: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Membership,
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/groups",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    def get_user_permissions(self, user_id: str, /) -> types.Held:
+        """Read what a user may do. Permission: `role-bindings:read`."""
+        return self._shown(
+            types.Held, "GET", "/authmgr/tenants/{tenant_id}/users/{user_id}/permissions", {"user_id": user_id}
         )
 
 
@@ -627,6 +1009,90 @@ class Scopes(Resource):
         self._done("DELETE", "/uflow/tenants/{tenant_id}/scopes/{scope}", {"scope": scope}, if_match=if_match)
 
 
+class Sessions(Resource):
+    """Where a user is signed in."""
+
+    def list_user_sessions(
+        self,
+        user_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["last_seen_at", "-last_seen_at", "created_at", "-created_at"] | None = None,
+    ) -> types.UserSessionList:
+        """List where a user is signed in. Permission: `sessions:read`."""
+        return self._shown(
+            types.UserSessionList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+            {"user_id": user_id},
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate_user_sessions(
+        self,
+        user_id: str,
+        /,
+        *,
+        limit: int = 100,
+        sort: Literal["last_seen_at", "-last_seen_at", "created_at", "-created_at"] | None = None,
+    ) -> Iterator[types.UserSession]:
+        """List where a user is signed in: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.UserSession,
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions",
+            {"user_id": user_id},
+            {"limit": limit, "sort": sort},
+        )
+
+    def end_user_sessions(self, user_id: str, /) -> None:
+        """End all sessions of a user. Permission: `sessions:write`."""
+        self._done("DELETE", "/uflow/tenants/{tenant_id}/users/{user_id}/sessions", {"user_id": user_id})
+
+    def end_user_session(self, user_id: str, session_id: str, /) -> None:
+        """End a session. Permission: `sessions:write`."""
+        self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/sessions/{session_id}",
+            {"user_id": user_id, "session_id": session_id},
+        )
+
+
+class SignUps(Resource):
+    """People who make an account for themselves, through a program that shows its own forms."""
+
+    def begin(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewSignUp]) -> types.SignUp:
+        """Begin a sign-up. Permission: `users:write`."""
+        return self._shown(
+            types.SignUp,
+            "POST",
+            "/uflow/tenants/{tenant_id}/sign-ups",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def verify(
+        self, sign_up_id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.SignUpCode]
+    ) -> types.User:
+        """End a sign-up with the code. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/verify",
+            {"sign_up_id": sign_up_id},
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def resend(self, sign_up_id: str, /) -> None:
+        """Mail another code. Permission: `users:write`."""
+        self._done("POST", "/uflow/tenants/{tenant_id}/sign-ups/{sign_up_id}/resend", {"sign_up_id": sign_up_id})
+
+
 class Tenants(Resource):
     """The tenants of the platform."""
 
@@ -707,35 +1173,432 @@ class Tenants(Resource):
         )
 
 
+class TokenValidation(Resource):
+    """Whether a token is alive and allows something, for gateways that are handed one."""
+
+    def validate_token(self, **body: Unpack[types.TokenQuestion]) -> types.TokenAnswer:
+        """Validate a token. Permission: `tokens:validate`."""
+        return self._shown(types.TokenAnswer, "POST", "/authmgr/tenants/{tenant_id}/token-validations", body=body)
+
+
+class Tokens(Resource):
+    """Withdrawing tokens before their time."""
+
+    def withdraw(self, **body: Unpack[types.Withdrawal]) -> types.Withdrawn:
+        """Withdraw a token. Permission: `tokens:revoke`."""
+        return self._shown(types.Withdrawn, "POST", "/authmgr/tenants/{tenant_id}/token-withdrawals", body=body)
+
+    def withdraw_user_tokens(self, user_id: str, /, **body: Unpack[types.UserWithdrawal]) -> types.UserWithdrawn:
+        """Withdraw a user's tokens. Permission: `tokens:revoke`."""
+        return self._shown(
+            types.UserWithdrawn,
+            "POST",
+            "/authmgr/tenants/{tenant_id}/users/{user_id}/token-withdrawals",
+            {"user_id": user_id},
+            body=body,
+        )
+
+
+class Users(Resource):
+    """The people of the tenant: their accounts, profiles and states."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        search: str | None = None,
+        status: Literal["active", "locked", "disabled", "invited", "deleted"] | None = None,
+        client_id: str | None = None,
+        role: str | None = None,
+        is_administrator: bool | None = None,
+        group_id: str | None = None,
+        created_from: str | None = None,
+        created_before: str | None = None,
+        sort: Literal["email", "-email", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> types.UserList:
+        """List users. Permission: `users:read`."""
+        return self._shown(
+            types.UserList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/users",
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "email": email,
+                "name": name,
+                "search": search,
+                "status": status,
+                "client_id": client_id,
+                "role": role,
+                "is_administrator": is_administrator,
+                "group_id": group_id,
+                "created_from": created_from,
+                "created_before": created_before,
+                "sort": sort,
+            },
+        )
+
+    def iterate(
+        self,
+        *,
+        limit: int = 100,
+        email: str | None = None,
+        name: str | None = None,
+        search: str | None = None,
+        status: Literal["active", "locked", "disabled", "invited", "deleted"] | None = None,
+        client_id: str | None = None,
+        role: str | None = None,
+        is_administrator: bool | None = None,
+        group_id: str | None = None,
+        created_from: str | None = None,
+        created_before: str | None = None,
+        sort: Literal["email", "-email", "name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> Iterator[types.User]:
+        """List users: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.User,
+            "/uflow/tenants/{tenant_id}/users",
+            {},
+            {
+                "limit": limit,
+                "email": email,
+                "name": name,
+                "search": search,
+                "status": status,
+                "client_id": client_id,
+                "role": role,
+                "is_administrator": is_administrator,
+                "group_id": group_id,
+                "created_from": created_from,
+                "created_before": created_before,
+                "sort": sort,
+            },
+        )
+
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewUser]) -> types.User:
+        """Make a user. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def get(self, user_id: str, /) -> types.User:
+        """Read a user. Permission: `users:read`."""
+        return self._shown(types.User, "GET", "/uflow/tenants/{tenant_id}/users/{user_id}", {"user_id": user_id})
+
+    def update(self, user_id: str, /, *, if_match: Etag = None, **body: Unpack[types.UserPatch]) -> types.User:
+        """Change a user. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "PATCH",
+            "/uflow/tenants/{tenant_id}/users/{user_id}",
+            {"user_id": user_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    def delete(self, user_id: str, /, *, hard: bool | None = None, if_match: Etag = None) -> None:
+        """Delete a user. Permission: `users:delete`."""
+        self._done(
+            "DELETE",
+            "/uflow/tenants/{tenant_id}/users/{user_id}",
+            {"user_id": user_id},
+            query={"hard": hard},
+            if_match=if_match,
+        )
+
+    def activate(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Activate a user. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/activate",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    def deactivate(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Deactivate a user. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/deactivate",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    def unlock(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """End a lock. Permission: `users:write`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/unlock",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    def restore(self, user_id: str, /, *, if_match: Etag = None) -> types.User:
+        """Restore a user. Permission: `users:delete`."""
+        return self._shown(
+            types.User,
+            "POST",
+            "/uflow/tenants/{tenant_id}/users/{user_id}/restore",
+            {"user_id": user_id},
+            if_match=if_match,
+        )
+
+    def reset_password(self, user_id: str, /) -> None:
+        """Have a user choose another password. Permission: `users:write`."""
+        self._done("POST", "/uflow/tenants/{tenant_id}/users/{user_id}/password-reset", {"user_id": user_id})
+
+
+class Webhooks(Resource):
+    """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
+
+    def list_event_types(self) -> types.EventTypes:
+        """List event types. Permission: `webhooks:read`."""
+        return self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["created_at", "-created_at", "url", "-url"] | None = None,
+    ) -> types.WebhookList:
+        """List webhooks. Permission: `webhooks:read`."""
+        return self._shown(
+            types.WebhookList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate(
+        self, *, limit: int = 100, sort: Literal["created_at", "-created_at", "url", "-url"] | None = None
+    ) -> Iterator[types.Webhook]:
+        """List webhooks: all of them, page after page, `limit` at a time."""
+        return self._pages(types.Webhook, "/uflow/tenants/{tenant_id}/webhooks", {}, {"limit": limit, "sort": sort})
+
+    def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewWebhook]
+    ) -> types.WebhookWithSecret:
+        """Make a webhook. Permission: `webhooks:write`."""
+        return self._shown(
+            types.WebhookWithSecret,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks",
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+            body=body,
+        )
+
+    def get(self, webhook_id: str, /) -> types.Webhook:
+        """Read a webhook. Permission: `webhooks:read`."""
+        return self._shown(
+            types.Webhook, "GET", "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}", {"webhook_id": webhook_id}
+        )
+
+    def update(self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookPatch]) -> types.Webhook:
+        """Change a webhook. Permission: `webhooks:write`."""
+        return self._shown(
+            types.Webhook,
+            "PATCH",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}",
+            {"webhook_id": webhook_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    def delete(self, webhook_id: str, /, *, if_match: Etag = None) -> None:
+        """Delete a webhook. Permission: `webhooks:write`."""
+        self._done(
+            "DELETE", "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}", {"webhook_id": webhook_id}, if_match=if_match
+        )
+
+    def rotate_secret(
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+    ) -> types.WebhookWithSecret:
+        """Rotate a webhook's secret. Permission: `webhooks:write`."""
+        return self._shown(
+            types.WebhookWithSecret,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/rotate-secret",
+            {"webhook_id": webhook_id},
+            if_match=if_match,
+            body=body,
+        )
+
+    def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+        """Send a test. Permission: `webhooks:write`."""
+        return self._shown(
+            types.Delivery,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
+            {"webhook_id": webhook_id},
+            idempotency_key=idempotency_key,
+            is_repeatable=True,
+        )
+
+    def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+        """Send again what was given up. Permission: `webhooks:write`."""
+        return self._shown(
+            types.Replayed,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
+            {"webhook_id": webhook_id},
+            body=body,
+        )
+
+    def list_deliveries(
+        self,
+        webhook_id: str,
+        /,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        status: Literal["pending", "delivered", "failed", "discarded"] | None = None,
+        event_type: str | None = None,
+        since: str | None = None,
+        sort: Literal["created_at", "-created_at"] | None = None,
+    ) -> types.DeliveryList:
+        """List deliveries. Permission: `webhooks:read`."""
+        return self._shown(
+            types.DeliveryList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+            {"webhook_id": webhook_id},
+            query={
+                "page": page,
+                "limit": limit,
+                "after": after,
+                "status": status,
+                "event_type": event_type,
+                "since": since,
+                "sort": sort,
+            },
+        )
+
+    def iterate_deliveries(
+        self,
+        webhook_id: str,
+        /,
+        *,
+        limit: int = 100,
+        status: Literal["pending", "delivered", "failed", "discarded"] | None = None,
+        event_type: str | None = None,
+        since: str | None = None,
+        sort: Literal["created_at", "-created_at"] | None = None,
+    ) -> Iterator[types.Delivery]:
+        """List deliveries: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Delivery,
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
+            {"webhook_id": webhook_id},
+            {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
+        )
+
+    def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+        """Read a delivery. Permission: `webhooks:read`."""
+        return self._shown(
+            types.DeliveryWithAttempts,
+            "GET",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
+            {"webhook_id": webhook_id, "delivery_id": delivery_id},
+        )
+
+    def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+        """Send a delivery again. Permission: `webhooks:write`."""
+        return self._shown(
+            types.Delivery,
+            "POST",
+            "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+            {"webhook_id": webhook_id, "delivery_id": delivery_id},
+        )
+
+
 class Namespaces:
     """Every namespace, as attributes of a client."""
 
+    audit: Audit
+    """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
+    authentication: Authentication
+    """How a user can sign in, and does."""
     clients: Clients
     """OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration."""
+    consents: Consents
+    """What a user has allowed applications."""
+    domains: Domains
+    """Host names of a tenant's own, proven by a record in the DNS."""
     groups: Groups
     """Groups of users; who is in a group holds its roles."""
     health: Health
     """Whether the service can answer."""
     initial_access_tokens: InitialAccessTokens
     """Tokens that let their holders register clients by themselves (RFC 7591 §3)."""
+    invitations: Invitations
+    """People who get an account by a link in a mail."""
+    keys: Keys
+    """The keys that tokens are signed with and request objects are encrypted to."""
     permissions: Permissions
     """Permissions that the tenant defines for its own applications, beside those of this product."""
+    policy: Policy
+    """What somebody may do; the same decision as at the tenant's AuthZEN endpoints."""
+    profile: Profile
+    """Who is calling, and what they may do; and the same of a user."""
     role_bindings: RoleBindings
     """Who holds which role: users, groups and clients, in the whole tenant or for one resource."""
     roles: Roles
     """What roles there are and which permissions each grants. Built-in ones stay as they are."""
     scopes: Scopes
     """Scopes that stand for permissions: a token with such a scope carries no others."""
+    sessions: Sessions
+    """Where a user is signed in."""
+    sign_ups: SignUps
+    """People who make an account for themselves, through a program that shows its own forms."""
     tenants: Tenants
     """The tenants of the platform."""
+    token_validation: TokenValidation
+    """Whether a token is alive and allows something, for gateways that are handed one."""
+    tokens: Tokens
+    """Withdrawing tokens before their time."""
+    users: Users
+    """The people of the tenant: their accounts, profiles and states."""
+    webhooks: Webhooks
+    """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
     def _furnish(self, caller: Caller) -> None:
+        self.audit = Audit(caller)
+        self.authentication = Authentication(caller)
         self.clients = Clients(caller)
+        self.consents = Consents(caller)
+        self.domains = Domains(caller)
         self.groups = Groups(caller)
         self.health = Health(caller)
         self.initial_access_tokens = InitialAccessTokens(caller)
+        self.invitations = Invitations(caller)
+        self.keys = Keys(caller)
         self.permissions = Permissions(caller)
+        self.policy = Policy(caller)
+        self.profile = Profile(caller)
         self.role_bindings = RoleBindings(caller)
         self.roles = Roles(caller)
         self.scopes = Scopes(caller)
+        self.sessions = Sessions(caller)
+        self.sign_ups = SignUps(caller)
         self.tenants = Tenants(caller)
+        self.token_validation = TokenValidation(caller)
+        self.tokens = Tokens(caller)
+        self.users = Users(caller)
+        self.webhooks = Webhooks(caller)
