@@ -188,12 +188,15 @@ def _insufficient(
 ) -> Response:
     assert isinstance(step, ByProgram)  # noqa: S101 - for the type checker
     error = InsufficientAuthorization()
-    if wrong is None:  # what was wrong with what was sent is on record already
+    if wrong is None or not wrong.is_recorded:
+        told = "; ".join(sentence for _, sentence in wrong.errors) if wrong is not None else ""
         refused(
             error,
             check=step.name,
             spec=f"{SPEC} §5.2.2.1",
-            reason=f"the step {step.name} is still needed",
+            reason=f"what was sent for the step {step.name} was refused: {told}"
+            if told
+            else f"the step {step.name} is still needed",
             fix=f"Send {', '.join(step.fields)} with the auth_session.",
         )
         errors.record(server, request.http, error, error.error, request.client.client_id)

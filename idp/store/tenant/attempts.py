@@ -87,7 +87,9 @@ def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
 
 def reached(conn: Connection, subject_hashes: Collection[str], limit: int) -> frozenset[str]:
     """Return which of some counters have reached a limit in a window that is running."""
-    here = attempts.c.subject_hash.in_(subject_hashes) & (attempts.c.count >= limit) & (attempts.c.window_ends_at > now())
+    here = (
+        attempts.c.subject_hash.in_(subject_hashes) & (attempts.c.count >= limit) & (attempts.c.window_ends_at > now())
+    )
     return frozenset(conn.execute(select(attempts.c.subject_hash).where(here)).scalars())
 
 

@@ -66,7 +66,9 @@ def _matching(
         here.append(_has(conn, users.c.name_key, search_key(name)))
     if search is not None:
         part = search_key(search)
-        here.append(or_(*(_has(conn, each, part) for each in (users.c.email_key, users.c.name_key, users.c.username_key))))
+        here.append(
+            or_(*(_has(conn, each, part) for each in (users.c.email_key, users.c.name_key, users.c.username_key)))
+        )
     if state is not None:
         here += _in_state(conn, state, most_attempts)
     if client_id is not None:

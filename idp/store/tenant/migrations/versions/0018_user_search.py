@@ -21,7 +21,9 @@ def upgrade() -> None:
     for name in _KEYS:
         op.add_column("users", sa.Column(name, sa.String(), nullable=False, server_default=""))
     _fill()
-    op.create_index("ix_users_by_email", "users", ["email_key", "id", "username_key", "name_key", "state"], unique=False)
+    op.create_index(
+        "ix_users_by_email", "users", ["email_key", "id", "username_key", "name_key", "state"], unique=False
+    )
     op.create_index("ix_users_by_name", "users", ["name_key", "id", "username_key", "email_key", "state"], unique=False)
     op.create_index("ix_users_by_creation", "users", ["created_at", "id", "state"], unique=False)
     op.create_index("ix_users_attempts_key", "users", ["attempts_key"], unique=False)
