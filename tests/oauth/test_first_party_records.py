@@ -45,6 +45,25 @@ def test_every_refused_step_is_on_record(cast: Cast, own: RelyingParty) -> None:
         assert PASSWORD not in str(record)
 
 
+def test_what_prompt_none_did_not_allow(cast: Cast, own: RelyingParty) -> None:
+    """OpenID Connect Core §3.1.2.1: the record names the step that was needed and what to do about it."""
+    answer = App(cast, own).ask({}, prompt="none")
+    assert (answer.status, answer.json["error"]) == (400, "login_required")
+    record = record_of(cast.house, answer.json["correlation_id"])
+    assert (record["check"], record["fix"]) == ("login", "Begin without prompt=none.")
+
+
+def test_an_auth_session_alone_that_is_over(cast: Cast, own: RelyingParty) -> None:
+    """First-Party Apps §5.1, §5.2.2.1: a program that lets the auth_session name it is told that it is over, not that it is unknown itself."""
+    app = App(cast, own)
+    auth_session = app.ask({}).json["auth_session"]
+    assert cast.house.post(cast.acme, "/challenge", {"auth_session": auth_session, **ADA}).status == 200
+    for over in (auth_session, "as_" + "0" * 75, "x"):
+        answer = cast.house.post(cast.acme, "/challenge", {"auth_session": over, **ADA})
+        assert (answer.status, answer.json["error"]) == (400, "invalid_session")
+        assert record_of(cast.house, answer.json["correlation_id"])["check"] == "auth_session"
+
+
 def test_who_made_an_application_the_tenants_own(cast: Cast) -> None:
     """ASVS 16.2.1: the mark is in the audit trail, whether it was there from the beginning or came later."""
     registry(cast).create({"client_id": "marked", "redirect_uris": [CALLBACK], "first_party": True}, by=By("operator"))
