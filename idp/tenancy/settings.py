@@ -157,6 +157,9 @@ class TenantSettings:
         low=1,
         high=100_000,
     )
+    webhook_delivery_retention: int = _setting(
+        30 * DAY, "Deliveries of webhooks are kept for so long.", low=7 * DAY, high=365 * DAY
+    )
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
