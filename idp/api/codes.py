@@ -90,9 +90,24 @@ _TABLE = (
         "Compare the tenant in the address.",
     ),
     Code(
+        "domain_not_proven", 409, "The DNS does not have the record",
+        "The TXT record that proves the domain was not found. The answer's detail says what was found instead.",
+        "Make the record as the domain shows it, wait until the name servers have it, and verify again.",
+    ),
+    Code(
         "own_client", 409, "This is the application that the token belongs to",
         "Who disables or deletes the application that they are using locks themselves out.",
         "Do it with a token that another application holds.",
+    ),
+    Code(
+        "own_account", 409, "This is the account that the token belongs to",
+        "Who disables or deletes the own account locks themselves out; who changes its address has to prove it, at the account page.",
+        "Let another administrator do it, or use the account page.",
+    ),
+    Code(
+        "signup_off", 409, "Nobody can sign up",
+        "The tenant's setting signup is off: accounts are made by administrators.",
+        "Create the user or send an invitation, or let the setting be changed.",
     ),
     Code(
         "client_without_secret", 409, "The client has no secret",

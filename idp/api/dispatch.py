@@ -13,7 +13,7 @@ from idp.api import health, idempotency, preconditions, reading
 from idp.api.document import document_of
 from idp.api.errors import MethodNotAllowed, answered, nothing_here
 from idp.api.guard import Guard, find_tenant
-from idp.api.operations import JSON, Call
+from idp.api.operations import JSON, JSON_LINES, Call
 from idp.api.parameters import PATH_PARAMETERS
 from idp.errors import IdpError, Invalid, NotFound, Refusal, refusal_of
 from idp.tenancy.context import entered
@@ -25,7 +25,9 @@ from idp.web.logs import get_logger
 from idp.web.problems import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pydantic import BaseModel
 
     from idp.api.operations import Operation, Reply, Service, Surroundings
     from idp.tenancy.tenant import Tenant
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
 
 _EXPOSED = (
     "x-correlation-id", "www-authenticate", "retry-after", "etag", "location", "allow", "idempotency-replayed",
-    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-total-count",
 )  # fmt: skip
 _SENT = ("authorization", "content-type", "if-match", "if-none-match", "idempotency-key")
 _NAME = re.compile(r"{([a-z_]+)}")
+_PART = 64 * 1024  # bytes of lines that are sent at once
 
 
 class Route:
@@ -196,6 +199,9 @@ def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
         headers.append(idempotency.REPLAYED)
     if reply.etag is not None and operation.method == "GET" and preconditions.is_unchanged(call.http, reply.etag):
         return Response(304, [*json_headers(), *headers])
+    if operation.lines is not None and reply.lines is not None:
+        fields = [("content-type", JSON_LINES), *json_headers(), *headers, ("x-total-count", str(reply.total))]
+        return Response(operation.status, fields, stream=_written(reply.lines, operation.lines))
     if operation.answer is None:
         return Response(operation.status, [*json_headers(), *headers])
     # What leaves is what the document says: a model that does not fit is a defect, and never sent.
@@ -205,3 +211,15 @@ def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
         [("content-type", JSON), *json_headers(), *headers],
         shown.model_dump_json(exclude_none=True).encode(),
     )
+
+
+def _written(lines: Iterable[Mapping[str, Any]], model: type[BaseModel]) -> Iterator[bytes]:
+    """Yield lines of JSON in parts of some size; each line is what the document says."""
+    part = bytearray()
+    for line in lines:
+        part += model.model_validate(line).model_dump_json(exclude_none=True).encode() + b"\n"
+        if len(part) >= _PART:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)

@@ -5,6 +5,7 @@ Owns how operations, parameters, models and errors are written down. Must not kn
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from idp.api.codes import CODES, doc_url
 from idp.api.idempotency import LONGEST_KEY
-from idp.api.operations import MERGE_PATCH, Shown
+from idp.api.operations import JSON_LINES, MERGE_PATCH, Shown
 from idp.api.parameters import PATH_PARAMETERS
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ _HEADERS: Mapping[str, dict[str, Any]] = {
     "Idempotency-Replayed": {
         "description": "`true` where this is the answer of an earlier request with the same Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},
+    },
+    "X-Total-Count": {
+        "description": "How many lines the answer has. One that has fewer was cut off: ask again.",
+        "schema": {"type": "integer", "minimum": 0},
     },
     "RateLimit-Limit": {"description": "How many requests a minute takes.", "schema": {"type": "integer"}},
     "RateLimit-Remaining": {"description": "How many are left.", "schema": {"type": "integer"}},
@@ -108,7 +113,8 @@ def document_of(service: Service, public_url: str) -> dict[str, Any]:
 
 
 def _schemas(service: Service) -> dict[str, Any]:
-    models = {model for each in service.operations for model in (each.body, each.answer) if model is not None}
+    used = (model for each in service.operations for model in (each.body, each.answer, each.lines))
+    models = {model for model in used if model is not None}
     pairs: list[tuple[type[BaseModel], Any]] = [
         (model, "validation") for model in sorted(models, key=lambda model: model.__name__)
     ]
@@ -221,6 +227,7 @@ def _header(name: str, description: str, schema: dict[str, Any] | None = None) -
 def _done_responses(operation: Operation) -> dict[str, Any]:
     headers = [*(["ETag"] if operation.has_etag else []), *(["Location"] if operation.status == 201 else [])]
     headers += ["Idempotency-Replayed"] if operation.is_repeatable else []
+    headers += ["X-Total-Count"] if operation.lines is not None else []
     headers += _RATE if operation.permission is not None else ()
     done: dict[str, Any] = {"description": _STATUS[operation.status], "headers": _referred(headers)}
     if operation.answer is not None:
@@ -228,6 +235,16 @@ def _done_responses(operation: Operation) -> dict[str, Any]:
         if operation.answer_example is not None:
             content["examples"] = {"usual": {"summary": operation.summary, "value": operation.answer_example}}
         done["content"] = {"application/json": content}
+    if operation.lines is not None:
+        name = operation.lines.__name__
+        text = f"JSON lines: each line is one {name}, as the schema of that name has it."
+        example = json.dumps(operation.answer_example, ensure_ascii=False) + "\n"
+        done["content"] = {
+            JSON_LINES: {
+                "schema": {"type": "string", "description": text, "contentMediaType": JSON_LINES},
+                "examples": {"usual": {"summary": operation.summary, "value": example}},
+            }
+        }
     found = {str(operation.status): done}
     if operation.has_etag and operation.method == "GET":
         found["304"] = {"description": "It is still as If-None-Match says.", "headers": _referred(["ETag"])}

@@ -10,6 +10,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from name_server import NameServer
+
 from idp import opaque
 from idp.access.audiences import SERVICES as AUDIENCES
 from idp.access.bindings import Bindings, Wanted
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "http://localhost:8000"
 HOST = "localhost:8000"
+NAMES = NameServer()  # one a process
 
 
 @dataclass
