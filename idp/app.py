@@ -81,6 +81,7 @@ class Router:
         surroundings = Surroundings(
             settings=installation.settings,
             resolver=installation.resolver,
+            tenants=installation.tenants,
             servers=installation.servers,
             services=installation.services,
             limiter=installation.limiter,

@@ -11,6 +11,7 @@ from idp.feature import Endpoint, Feature
 from idp.flow import own_sign_in, routes
 from idp.oauth import (
     access_evaluation,
+    authorization_challenge,
     authorize,
     introspection,
     registration,
@@ -42,6 +43,7 @@ def _pages() -> tuple[Endpoint, ...]:
 FEATURES: tuple[Feature, ...] = (
     discovery.DISCOVERY,
     authorize.AUTHORIZE,
+    authorization_challenge.AUTHORIZATION_CHALLENGE,
     request_object.REQUEST_OBJECT,
     authentication_request.AUTHENTICATION_REQUEST,
     claims_parameter.CLAIMS_PARAMETER,
@@ -68,5 +70,11 @@ FEATURES: tuple[Feature, ...] = (
 STEPS = routes.STEPS
 
 PROTOCOLS = {
-    protocol.name: protocol for protocol in (authorize.OAuthProtocol(), own_sign_in.OWN_SIGN_IN, AccountProtocol())
+    protocol.name: protocol
+    for protocol in (
+        authorize.OAuthProtocol(),
+        authorization_challenge.ChallengeProtocol(),
+        own_sign_in.OWN_SIGN_IN,
+        AccountProtocol(),
+    )
 }

@@ -25,9 +25,11 @@ from idp.notify import mailer
 from idp.notify.delivery import Delivery
 from idp.notify.rendering import Look
 from idp.oidc import backchannel_logout
+from idp.outbound import Outbound
 from idp.store import migrate
-from idp.store.tenant import signing_keys
+from idp.store.tenant import outbox, signing_keys, webhook_deliveries
 from idp.web import branding, metrics
+from idp.webhooks import delivering, fan_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +51,13 @@ def kinds(installation: Installation, measured: metrics.Metrics | None = None) -
         purge.tenant_job(_purge_rules),
         purge.CONTROL_JOB,
         Job(ROTATION, lambda context: _rotate(installation, context), first_due=10),
-        chain_job(lambda context: _signer(installation, context)),
+        chain_job(lambda context: _signer(installation, context), fan_out.follow),
         drain_job(installation.settings.data_dir / "spool", installation.store),
-        outbox_job(senders(installation), measured.count_delivery if measured is not None else None),
+        outbox_job(
+            senders(installation),
+            measured.count_delivery if measured is not None else None,
+            {outbox.WEBHOOK: delivering.SHARE},
+        ),
     )
 
 
@@ -62,6 +68,11 @@ def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any],
         mailer.KIND: _mail_sender(mail_delivery(installation)),
         recovery.KIND: recovery.sender(installation.services.mailer),
         unlocking.KIND: unlocking.sender(installation.services.mailer),
+        outbox.WEBHOOK: delivering.sender(
+            Outbound(installation.settings, seconds=delivering.SECONDS),
+            installation.envelope,
+            installation.services.mailer,
+        ),
     }
 
 
@@ -97,8 +108,11 @@ def worker(installation: Installation) -> Worker:
 
 def _purge_rules(tenant: Tenant) -> tuple[purge.Rule, ...]:
     """Return what a tenant's own settings say of the purge."""
-    age = tenant.settings.deleted_account_retention
-    return (purge.Rule("deleted accounts", kept_accounts.purge, age, kept_accounts.MOST),)
+    settings = tenant.settings
+    return (
+        purge.Rule("deleted accounts", kept_accounts.purge, settings.deleted_account_retention, kept_accounts.MOST),
+        purge.Rule("deliveries of webhooks", webhook_deliveries.purge_expired, settings.webhook_delivery_retention),
+    )
 
 
 def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:

@@ -85,6 +85,11 @@ _TABLE = (
         "Read what is there, then decide.",
     ),
     Code(
+        "built_in_tenant", 409, "This is the platform's own tenant",
+        "The tenant system administers the others. It is neither suspended nor deleted.",
+        "Compare the tenant in the address.",
+    ),
+    Code(
         "own_client", 409, "This is the application that the token belongs to",
         "Who disables or deletes the application that they are using locks themselves out.",
         "Do it with a token that another application holds.",

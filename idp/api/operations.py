@@ -5,7 +5,7 @@ Owns the records and what a handler is given and gives back. Must not know any s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from idp.api.idempotency import Repeatable
     from idp.flow.services import Services
     from idp.identity.accounts import By
+    from idp.identity.tenants import Tenants
     from idp.keys.envelope import Envelope
     from idp.oauth.server import Servers, TenantServer
     from idp.settings import Settings
@@ -55,6 +56,7 @@ class Surroundings:
 
     settings: Settings
     resolver: Resolver
+    tenants: Tenants
     servers: Servers
     services: Services
     limiter: Limiter
@@ -72,6 +74,12 @@ class Caller:
     by: By  # for the audit trail
     is_of_platform: bool
     granter: Callable[[], Granter]  # what the caller holds here; reads the database
+
+    def by_in(self, tenant_id: str) -> By:
+        """Return who it is in the trail of another tenant than the path's."""
+        actor = self.subject.id if self.subject.type == "user" else f"client:{self.subject.id}"
+        is_at_home = tenant_id == self.home.tenant.id
+        return replace(self.by, actor=actor if is_at_home else f"{self.home.tenant.slug}:{actor}")
 
 
 @dataclass(slots=True)
@@ -129,6 +137,11 @@ class Operation:
     takes_if_match: bool = False
     is_repeatable: bool = False  # takes Idempotency-Key
     resource: str = ""  # what a role binding may name, for instance "client:{client_id}"
+
+    @property
+    def is_of_platform(self) -> bool:
+        """Whether it is about no tenant in particular: then it is for tokens of `system` alone."""
+        return "{tenant_id}" not in self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ PREFIX = "reg"
 # What we fetch from, now or later: an address that never could be is refused at once.
 _FETCHED = ("jwks_uri", "sector_identifier_uri")
 _FETCHERS = Fetchers("sectors")
-_OF_ADMINISTRATORS = ("client_profile", "token_exchange_audiences")  # ignored where a client says it of itself
+# Ignored where a client says it of itself, and not told to it.
+_OF_ADMINISTRATORS = ("client_profile", "first_party", "token_exchange_audiences")
 # What the response of a registration carries beside the metadata (RFC 7591 §3.2.1, RFC 7592 §3): never a client's to say.
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _RATE = Rule("register", 60, 60)
@@ -309,7 +310,8 @@ def _managed(server: TenantServer, http: Request) -> Row[Any]:
 def _document(server: TenantServer, registered: Registered, token: str | None) -> dict[str, Any]:
     """Return the client information response (RFC 7591 §3.2.1, RFC 7592 §3)."""
     document = registered.document()
-    del document["client_profile"], document["state"]
+    for name in (*_OF_ADMINISTRATORS, "state"):
+        document.pop(name, None)
     return document | {
         "registration_client_uri": f"{server.tenant.issuer}{PATH}/{registered.row.client_id}",
         "registration_access_token": token,

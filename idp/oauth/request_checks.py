@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A secret is only hashed and compared: whatever it contains, the answer is that it is wrong.
-_ANY_CHARACTERS = frozenset({"client_secret"})
+_ANY_CHARACTERS = frozenset({"client_secret", "password", "new_password"})
 MAX_VALUE = 16_384
 RULES = {
     "authorize": Rule("authorize", 600, 60),
     "token": Rule("token", 6000, 60),
     "introspect": Rule("introspect", 12000, 60),
     "revoke": Rule("revoke", 3000, 60),
+    "challenge": Rule("challenge", 600, 60),
 }
 
 

@@ -39,7 +39,8 @@ def check_resource(server: TenantServer, request: TenantRequest) -> None:
     if len(wanted) > MOST or any(each not in known for each in wanted):
         raise invalid_target(
             "a resource is none that tokens of this tenant are for",
-            "Name the tenant's issuer or the address of one of the services, exactly, or leave `resource` out.",
+            "Name the tenant's issuer, a service or one of the tenant's `resources`, exactly (idp tenant set TENANT resources=…), "
+            "or leave `resource` out.",
             next((each for each in wanted if each not in known), None),
             known,
         )

@@ -9,7 +9,7 @@ from api_world import HOST, PUBLIC, World, client_of
 from house import basic, decoded
 from refusals import record_of
 
-from idp.access.permissions import BUILT_IN, EVERYBODY
+from idp.access.permissions import BUILT_IN, EVERYBODY, OF_PLATFORM
 from idp.api.services import SERVICES
 from idp.clock import now
 from idp.store.tenant import grants, revoked_tokens, users
@@ -30,7 +30,9 @@ GUARDED = [
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
 NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
-NOTHING = dict.fromkeys((*NAMES, "token_id", "group_id", "user_id", "binding_id", "kid"), "n0thing") | {
+NOTHING = dict.fromkeys(
+    (*NAMES, "token_id", "group_id", "user_id", "binding_id", "webhook_id", "delivery_id", "kid"), "n0thing"
+) | {
     "role": "nothing",
     "permission": "no:thing",
     "scope": "nothing",
@@ -44,7 +46,7 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
 
     def make(service: str, path: str, body: Any) -> Any:
         answer = world.call("POST", f"/tenants/{slug}{path}", body, token=token, service=service)
-        assert answer.status in (200, 201), answer.text
+        assert answer.status in (200, 201, 202), answer.text
         return answer.json
 
     made["client_id"] = make("clientms", "/clients", client_of(client_id=prefix))["client_id"]
@@ -59,6 +61,9 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     made["binding_id"] = make("uflow", "/role-bindings", binding)["id"]
     keys = world.call("GET", f"/tenants/{slug}/keys", token=token, service="authmgr").json["items"]
     made["kid"] = next(each["kid"] for each in keys if each["state"] == "active")
+    hook = make("uflow", "/webhooks", {"url": "https://hooks.example/x", "event_types": ["user.created"]})
+    made["webhook_id"] = hook["id"]
+    made["delivery_id"] = make("uflow", f"/webhooks/{hook['id']}/test", None)["id"]
     return made
 
 
@@ -68,6 +73,11 @@ def matrix(shared: World) -> World:
     shared.there = {slug: furnished(shared, slug) for slug in ("acme", "globex")}
     shared.there["only"] = furnished(shared, "globex", "only-globex")
     return shared
+
+
+def home_of(operation: Operation) -> str:
+    """Whose tokens an operation is for: those of the tenant, or of the platform where it is about no tenant."""
+    return "system" if operation.is_of_platform else "acme"
 
 
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
@@ -88,7 +98,9 @@ def example_of(world: World, operation: Operation, slug: str) -> Any:
         return None
     body = dict(operation.body_example)
     person = world.people[slug, "nobody"]
-    replaced = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    replaced: dict[str, Any] = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    if operation.name == "delete_tenant":
+        replaced["slug"] = slug
     return {name: replaced.get(name, value) for name, value in body.items()}
 
 
@@ -151,11 +163,12 @@ def test_every_operation_asks_for_its_permission(matrix: World, service: Any, op
     is_everybodys = operation.permission in BUILT_IN[EVERYBODY]  # about oneself; no person is without it
 
     def act() -> None:
+        home = home_of(operation)
         for token in (
-            world.token("acme", "admin", scope=others),
-            world.token("acme", "admin", scope=None),
-            world.client_token("acme", "console"),
-            *(() if is_everybodys else (world.token("acme", "nobody"), world.token("system", "nobody"))),
+            world.token(home, "admin", scope=others),
+            world.token(home, "admin", scope=None),
+            world.client_token(home, "console"),
+            *(() if is_everybodys else (world.token(home, "nobody"), world.token("system", "nobody"))),
         ):
             answer = asked(world, operation, token=token)
             refused(answer, 403, "permission_required")
@@ -196,10 +209,15 @@ def test_control_who_may_is_let_in(world: World, operation: Operation) -> None:
     world.there = {slug: furnished(world, slug) for slug in ("acme", "globex")}
     # Who gives something must hold it, and a token lends no more than its scopes stand for.
     scope = "authsec" if "more_than_held" in operation.errors else str(operation.permission)
-    scoped = world.token("acme", "admin", scope=scope)
-    assert asked(world, operation, token=scoped).status == operation.status
+    own = asked(world, operation, token=world.token("acme", "admin", scope=scope))
+    if operation.is_of_platform:
+        refused(own, 401, "invalid_token")
+    elif operation.permission in OF_PLATFORM:
+        refused(own, 403, "permission_required")
+    else:
+        assert own.status == operation.status, own.text
     platform = asked(world, operation, world.tenants["globex"].id, kind="globex", token=world.token("system"))
-    assert platform.status == operation.status
+    assert platform.status == operation.status, platform.text
 
 
 # -- what ends a token at once -----------------------------------------------------------------------------------------------

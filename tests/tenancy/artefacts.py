@@ -17,6 +17,7 @@ import jose_artefacts as jose
 import link_artefacts as mailed
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
+import program_artefacts as by_program
 import registration_artefacts as joining
 import signup_artefacts as people
 from cast import SigningKey, asserted
@@ -573,6 +574,7 @@ ARTEFACTS = (
     Artefact("accepted terms", people.acceptance, people.acceptance_unknown, people.acceptance_known, ("terms", "terms_acceptances"), ("pages",)),
     Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
+    Artefact("auth_session of a program", by_program.auth_session, by_program.refused, by_program.works, ("interactions",), ("authorization_challenge",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
     Artefact("link that changes an e-mail address", account.link, account.link_refused, account.link_works, ("one_time_links",), ("account",)),
     Artefact("consent", _consent, _consent_unknown, _consent_known, ("consents",), ("pages",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idp.api import health
 from idp.api.operations import Service
-from idp.api.user_flow import groups, permissions, role_bindings, roles, scopes
+from idp.api.user_flow import groups, permissions, role_bindings, roles, scopes, tenants, webhooks
 
 NAME, VERSION = "uflow", "4.0"
 
@@ -14,19 +14,23 @@ USER_FLOW = Service(
     version=VERSION,
     description="The people of a tenant and what they may do: roles and their permissions, groups, and who holds which role.",
     tags={
+        tenants.TAG: "The tenants of the platform.",
         roles.TAG: "What roles there are and which permissions each grants. Built-in ones stay as they are.",
         permissions.TAG: "Permissions that the tenant defines for its own applications, beside those of this product.",
         scopes.TAG: "Scopes that stand for permissions: a token with such a scope carries no others.",
         groups.TAG: "Groups of users; who is in a group holds its roles.",
         role_bindings.TAG: "Who holds which role: users, groups and clients, in the whole tenant or for one resource.",
+        webhooks.TAG: "Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md).",
         "Health": "Whether the service can answer.",
     },
     operations=(
+        *tenants.OPERATIONS,
         *roles.OPERATIONS,
         *permissions.OPERATIONS,
         *scopes.OPERATIONS,
         *groups.OPERATIONS,
         *role_bindings.OPERATIONS,
+        *webhooks.OPERATIONS,
         health.operation(NAME, VERSION),
     ),
 )
