@@ -136,6 +136,7 @@ class Operation:
     query: type[Given] | None = None
     body: type[Given] | None = None
     media_types: tuple[str, ...] = (JSON,)
+    is_file: bool = False  # the body is a file of one of these types, as it is
     errors: tuple[str, ...] = ()  # codes beside those that follow from the rest
     body_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None

@@ -83,7 +83,7 @@ def test_a_listed_operation_is_there_and_another_method_is_not(
 ) -> None:
     """Issue 6, RFC 9110 §15.5.6: the address takes the method; a method that the document does not have is 405 with Allow."""
     path = f"/{service.name}{operation.path}".format(
-        **{"tenant_id": "acme", "permission": "x:y"}
+        **{"tenant_id": "acme", "permission": "x:y", "picture": "logo"}
         | dict.fromkeys(("client_id", "token_id", "role", "scope", "group_id", "user_id", "binding_id", "domain"), "x")
     )
     assert shared.house.send(operation.method, path, host=HOST).status not in (404, 405)
@@ -149,7 +149,9 @@ def test_examples_fit_their_schemas(shared: World, service: Service, operation: 
     contents += [follow(whole, each).get("content", {}) for each in shown["responses"].values()]
     seen = 0
     for content in contents:
-        for media in content.values():
+        for kind, media in content.items():
+            if kind.startswith("image/"):  # a file; no example is one
+                continue
             validator = jsonschema_rs.Draft202012Validator(schema_of(whole, media["schema"]), validate_formats=True)
             for example in media["examples"].values():
                 validator.validate(example["value"])

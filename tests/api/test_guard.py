@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from api_world import HOST, NAMES, PUBLIC, World, client_of
+from drawing import png
 from house import basic, decoded
 from refusals import record_of
 
@@ -30,7 +31,7 @@ GUARDED = [
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
 NAMED = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
-NOTHING = dict.fromkeys((*NAMED, "token_id", "group_id", "user_id", "binding_id", "domain"), "n0thing") | {
+NOTHING = dict.fromkeys((*NAMED, "token_id", "group_id", "user_id", "binding_id", "domain", "picture"), "n0thing") | {
     "role": "nothing",
     "permission": "no:thing",
     "scope": "nothing",
@@ -60,6 +61,12 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     domain = make("uflow", "/domains", {"domain": f"{prefix}.{slug}.example"})
     made["domain"] = domain["domain"]
     NAMES.txt[domain["record"]["name"]] = [[domain["record"]["value"]]]
+    # Pictures have the same few names everywhere; a name that is none stands for what only another has.
+    made["picture"] = "logo" if prefix == "target" else "elsewhere"
+    if prefix == "target":
+        path = f"/tenants/{slug}/branding/pictures/logo"
+        kept = world.call("PUT", path, raw=png(), media_type="image/png", token=token, service="uflow")
+        assert kept.status == 200, kept.text
     return made
 
 
@@ -79,6 +86,8 @@ def home_of(operation: Operation) -> str:
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
     """Send the operation's own example, to things that are there (of acme), or that only globex has (`only`)."""
     names = {"tenant_id": tenant, **(NOTHING if kind == "nothing" else world.there[kind])}
+    if operation.is_file:
+        more |= {"raw": png(), "media_type": operation.media_types[0]}
     return world.call(
         operation.method,
         operation.path.format(**names),

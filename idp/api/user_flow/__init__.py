@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from idp.api import health
 from idp.api.operations import Service
-from idp.api.user_flow import audit, domains, groups, permissions, role_bindings, roles, scopes, tenants
+from idp.api.user_flow import (
+    audit,
+    branding,
+    domains,
+    groups,
+    permissions,
+    role_bindings,
+    roles,
+    scopes,
+    settings,
+    tenants,
+)
 
 NAME, VERSION = "uflow", "4.0"
 
@@ -15,6 +26,8 @@ USER_FLOW = Service(
     description="The people of a tenant and what they may do: roles and their permissions, groups, and who holds which role.",
     tags={
         tenants.TAG: "The tenants of the platform.",
+        settings.TAG: "What a tenant decides for itself.",
+        branding.TAG: "What a tenant's pages and mails look like.",
         domains.TAG: "Host names of a tenant's own, proven by a record in the DNS.",
         roles.TAG: "What roles there are and which permissions each grants. Built-in ones stay as they are.",
         permissions.TAG: "Permissions that the tenant defines for its own applications, beside those of this product.",
@@ -26,6 +39,8 @@ USER_FLOW = Service(
     },
     operations=(
         *tenants.OPERATIONS,
+        *settings.OPERATIONS,
+        *branding.OPERATIONS,
         *domains.OPERATIONS,
         *roles.OPERATIONS,
         *permissions.OPERATIONS,
