@@ -49,6 +49,8 @@ PERMISSIONS: Mapping[str, str] = {
     "registration-tokens:write": "Issue and revoke tokens for registering applications",
     "tokens:validate": "Ask whether a token is valid and what it allows",
     "tokens:revoke": "Revoke users' tokens",
+    "tokens:exchange": "Exchange tokens that other applications were given (RFC 8693)",
+    "tokens:impersonate": "Exchange tokens without standing in them as who acts",
     "policy:check": "Ask what somebody may do",
     "webhooks:read": "See webhooks and what was delivered",
     "webhooks:write": "Create, change, test and delete webhooks",

@@ -71,6 +71,7 @@ REASONS = {
     "source_locked": N_("There were too many attempts from this address"),
     "logout": N_("You signed out"),
     "ended_by_user": N_("Signed out from the list of devices"),
+    "signed_out_by_program": N_("Signed out in the application"),
     "another_user_signed_in": N_("Somebody else signed in with this browser"),
 }
 

@@ -105,6 +105,16 @@ _TABLE = (
         "Do it with a token that another application holds.",
     ),
     Code(
+        "own_account", 409, "This is the account that the token belongs to",
+        "Who disables or deletes the own account locks themselves out; who changes its address has to prove it, at the account page.",
+        "Let another administrator do it, or use the account page.",
+    ),
+    Code(
+        "signup_off", 409, "Nobody can sign up",
+        "The tenant's setting signup is off: accounts are made by administrators.",
+        "Create the user or send an invitation, or let the setting be changed.",
+    ),
+    Code(
         "client_without_secret", 409, "The client has no secret",
         "The client authenticates with keys or is public. There is no secret to replace.",
         "Change token_endpoint_auth_method first, or replace the client's keys.",

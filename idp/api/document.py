@@ -30,6 +30,7 @@ _SCHEMAS = "#/components/schemas/"
 _STATUS = {
     200: "Done.",
     201: "Made.",
+    202: "Taken on; it is done soon.",
     204: "Done; there is nothing to show.",
 }
 _HEADERS: Mapping[str, dict[str, Any]] = {

@@ -51,7 +51,7 @@ def subjects(username_key: str, address: str) -> Subjects:
 
 def account(username_key: str) -> str:
     """Return the counter of an account's failed sign-ins."""
-    return opaque.digest(f"account\n{username_key}")
+    return attempts.of_account(username_key)
 
 
 def source_of(address: str) -> str:

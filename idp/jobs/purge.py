@@ -30,6 +30,7 @@ from idp.store.tenant import (
     role_bindings,
     sessions,
     signups,
+    webhook_deliveries,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +106,13 @@ def purge(
 
 
 # These delete one thing at a time: a short batch does not mean that nothing is left.
-_IN_STAGES = (grants.purge_expired, sessions.purge_expired, outbox.purge_finished, outbox.purge_dead)
+_IN_STAGES = (
+    grants.purge_expired,
+    sessions.purge_expired,
+    outbox.purge_finished,
+    outbox.purge_dead,
+    webhook_deliveries.purge_expired,
+)
 
 
 def tenant_job(of_tenant: Callable[[Tenant], Sequence[Rule]]) -> Job:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A secret is only hashed and compared: whatever it contains, the answer is that it is wrong.
-_ANY_CHARACTERS = frozenset({"client_secret"})
+_ANY_CHARACTERS = frozenset({"client_secret", "password", "new_password"})
 MAX_VALUE = 16_384
 RULES = {
     "authorize": Rule("authorize", 600, 60),
     "token": Rule("token", 6000, 60),
     "introspect": Rule("introspect", 12000, 60),
     "revoke": Rule("revoke", 3000, 60),
+    "challenge": Rule("challenge", 600, 60),
 }
 
 
@@ -68,8 +69,8 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse a parameter that is sent twice (RFC 6749 §3.1, §3.2)."""
-    # RFC 8707 §2: resource may stand more than once.
-    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name != resource_indicators.PARAMETER])
+    names = [name for name, _ in request.payload.pairs if not resource_indicators.may_repeat(request, name)]
+    _refuse_repeats(request, names)
 
 
 def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:

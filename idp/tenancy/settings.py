@@ -27,6 +27,8 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}")
 IMAGES = ("logo_url", "logo_url_dark", "favicon_url", "background_url")
 LINKS = ("support_url", "privacy_url", "imprint_url")
 LONGEST_WELCOME = 300
+MOST_RESOURCES = 20
+_RESOURCE = re.compile(r"[!$-~]+")  # visible, no `#` and no quotation mark
 LONGEST_ADDRESS = 1000
 # What `idp tenant logo` stored, below the tenant's issuer; the digest makes a new picture a new address.
 _UPLOADED = re.compile(r"/brand/[a-z-]{1,20}\?v=[0-9a-f]{16}")
@@ -73,6 +75,10 @@ class TenantSettings:
     )
     authorization_code_lifetime: int = _setting(60, "Life of an authorization code.", low=5, high=60)
     access_token_lifetime: int = _setting(HOUR, "Life of an access token.", low=60, high=DAY)
+    resources: str = _setting(
+        "",
+        "Addresses of the tenant's own APIs, as a list with commas: access tokens for them may be asked for with `resource`.",
+    )
     id_token_lifetime: int = _setting(HOUR, "Life of an ID token.", low=60, high=DAY)
     refresh_token_idle_lifetime: int = _setting(
         14 * DAY, "A refresh token that is not used for so long dies.", low=60, high=365 * DAY
@@ -165,6 +171,9 @@ class TenantSettings:
         high=100_000,
         of_platform=True,
     )
+    webhook_delivery_retention: int = _setting(
+        30 * DAY, "Deliveries of webhooks are kept for so long.", low=7 * DAY, high=365 * DAY
+    )
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
@@ -200,6 +209,11 @@ class TenantSettings:
     support_url: str = _setting("", "Address of the help page (https), linked on every page.")
     privacy_url: str = _setting("", "Address of the privacy notice (https), linked on every page.")
     imprint_url: str = _setting("", "Address of the imprint (https), linked on every page.")
+
+    @property
+    def own_resources(self) -> tuple[str, ...]:
+        """The tenant's own APIs (RFC 8707)."""
+        return tuple(self.resources.split(",")) if self.resources else ()
 
     @property
     def key_algorithms(self) -> tuple[str, ...]:
@@ -266,6 +280,8 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         raise Invalid(f"{name} must be one of {', '.join(rules['choices'])}.")
     if name in ("signup_allowed_domains", "signup_blocked_domains"):
         return ",".join(dict.fromkeys(_domain(name, part) for part in text.split(",") if part.strip()))
+    if name == "resources":
+        return _resources(text)
     if name in ("mail_from", "mail_reply_to"):
         text = _mail_address(name, text)
     if name == "mail_from_name" and (len(text) > 100 or not text.isprintable()):
@@ -296,6 +312,23 @@ def _check_address(name: str, text: str) -> None:
         or any(c <= " " or c in "\"';,\\\x7f" for c in text)
     ):
         raise Invalid(f"{name} must be an https:// address.")
+
+
+def _resources(text: str) -> str:
+    """Return a list of resources in its normal form (RFC 8707 §2: absolute, without a fragment)."""
+    found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if len(found) > MOST_RESOURCES:
+        message = f"resources must list at most {MOST_RESOURCES} addresses."
+        raise Invalid(message)
+    for address in found:
+        try:
+            url = urlsplit(address)
+            is_good = url.scheme in ("https", "http") and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+        except ValueError:
+            is_good = False
+        if not is_good or len(address) > LONGEST_ADDRESS or not _RESOURCE.fullmatch(address):
+            raise Invalid("resources must list addresses such as https://api.example.org, without a fragment.")
+    return ",".join(found)
 
 
 def _mail_address(name: str, text: str) -> str:

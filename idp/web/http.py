@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -130,6 +130,11 @@ class Request:
         if self._cookies is None:
             self._cookies = parse_cookies(self.headers.get("cookie"))
         return self._cookies
+
+    def without_cookies(self) -> Request:
+        """Return the same request as if no cookies had come with it."""
+        plain = Headers([(name, value) for name, value in self.headers.items() if name != "cookie"])
+        return replace(self, headers=plain)
 
     @property
     def media_type(self) -> str:

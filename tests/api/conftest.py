@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from api_world import NAMES, World
 from databases import environment
 from house import House
+from user_world import tidy_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,10 @@ def any_world(each_database: World) -> Iterator[World]:
     """A world on each kind of database; what the test made in acme is cleared away."""
     yield each_database
     each_database.tidy()
+
+
+@pytest.fixture
+def town(any_world: World) -> Iterator[World]:
+    """The same; the users that the test made in acme go, too."""
+    yield any_world
+    tidy_users(any_world)

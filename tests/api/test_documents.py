@@ -21,6 +21,7 @@ from idp.api.client_management import metadata, models
 from idp.api.codes import CODES
 from idp.api.document import document_of, error_codes
 from idp.api.operations import Given, Operation, Service
+from idp.api.parameters import PATH_PARAMETERS
 from idp.api.services import SERVICES
 from idp.errors import IdpError
 from idp.oauth import client_metadata, initial_access
@@ -83,8 +84,7 @@ def test_a_listed_operation_is_there_and_another_method_is_not(
 ) -> None:
     """Issue 6, RFC 9110 §15.5.6: the address takes the method; a method that the document does not have is 405 with Allow."""
     path = f"/{service.name}{operation.path}".format(
-        **{"tenant_id": "acme", "permission": "x:y", "picture": "logo"}
-        | dict.fromkeys(("client_id", "token_id", "role", "scope", "group_id", "user_id", "binding_id", "domain"), "x")
+        **dict.fromkeys(PATH_PARAMETERS, "x") | {"tenant_id": "acme", "permission": "x:y", "picture": "logo"}
     )
     assert shared.house.send(operation.method, path, host=HOST).status not in (404, 405)
     there = {each.method for each in service.operations if each.path == operation.path}

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+from user_world import user_things
 
 from idp.access.permissions import OF_PLATFORM
 from idp.api.services import SERVICES
@@ -56,18 +57,19 @@ OPERATIONS = [
 
 
 # Of what User Flow has: something that every tenant has, or nobody.
-THERE = {
-    "role": "auditor",
-    "permission": "x:y",
-    "scope": "x",
-    "group_id": "x",
-    "user_id": "x",
-    "binding_id": "x",
-    "domain": "x",
-}
-NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(
-    ("group_id", "user_id", "binding_id", "domain", "picture"), "nothing"
+_IDS = (
+    "group_id",
+    "user_id",
+    "binding_id",
+    "session_id",
+    "invited_id",
+    "sign_up_id",
+    "webhook_id",
+    "delivery_id",
+    "domain",
 )
+THERE = {"role": "auditor", "permission": "x:y", "scope": "x"} | dict.fromkeys(_IDS, "x")
+NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(_IDS, "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +99,15 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "scope": " ".join(make("/scopes", {"name": f"s{n}"}, "name") for n in range(4)),
         "group_id": " ".join(make("/groups", {"name": f"g{n}"}, "id") for n in range(4)),
         "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
-        "user_id": person,
+        "user_id": " ".join(make("/users", {"username": f"u{n}"}, "id") for n in range(4)),
+        **user_things(world, "acme", "target", "c0"),
         "domain": " ".join(make("/domains", {"domain": f"d{n}.acme.example"}, "domain") for n in range(4)),
     }
+    hook = {"url": "https://hooks.example/x", "event_types": ["*"]}
+    hooks = [make("/webhooks", hook, "id") for _ in range(4)]
+    world.there["acme"]["webhook_id"] = " ".join(hooks)
+    tests = [world.uflow("POST", f"/webhooks/{hooks[0]}/test", token=token).json["id"] for _ in range(4)]
+    world.there["acme"]["delivery_id"] = " ".join(tests)
     yield world
     made.close()
 

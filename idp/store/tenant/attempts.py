@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, bindparam, case, delete, select, update
 
+from idp import opaque
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, identifier, moment, number, prebuilt
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.engine import Connection
 
 attempts = db.Table(
@@ -58,6 +61,11 @@ _GIVE_BACK = Prepared(
 _RESET = Prepared(delete(attempts).where(attempts.c.subject_hash == bindparam("subject")))
 
 
+def of_account(username_key: str) -> str:
+    """Return the counter of an account's failed sign-ins: a digest, because the database need not know who mistyped."""
+    return opaque.digest(f"account\n{username_key}")
+
+
 def count_one(conn: Connection, subject_hash: str, window: int) -> tuple[int, int]:
     """Count one attempt; returns (count in this window including it, when the window ends).
 
@@ -75,6 +83,14 @@ def peek(conn: Connection, subject_hash: str) -> tuple[int, int]:
     if found is None or found.window_ends_at <= now():
         return 0, 0
     return int(found[0]), int(found[1])
+
+
+def reached(conn: Connection, subject_hashes: Collection[str], limit: int) -> frozenset[str]:
+    """Return which of some counters have reached a limit in a window that is running."""
+    here = (
+        attempts.c.subject_hash.in_(subject_hashes) & (attempts.c.count >= limit) & (attempts.c.window_ends_at > now())
+    )
+    return frozenset(conn.execute(select(attempts.c.subject_hash).where(here)).scalars())
 
 
 def give_back(conn: Connection, subject_hash: str) -> None:

@@ -137,10 +137,21 @@ def chained(conn: Connection, page: int = 1000) -> Iterator[Row[Any]]:
         after = (rows[-1].chain_seq, rows[-1].seq)
 
 
+def chained_after(conn: Connection, number_: int, limit: int) -> Sequence[Row[Any]]:
+    """Return chained events with higher numbers, in the chain's order, with ``details_text`` for ``details``."""
+    query = _AS_STORED.where(audit_events.c.chain_seq > number_).order_by(audit_events.c.chain_seq)
+    return conn.execute(query.limit(limit)).all()
+
+
 def last_number(conn: Connection) -> int:
     """Return the highest number in the chain, 0 when nothing is chained."""
     numbered = audit_events.c.chain_seq.is_not(None)
     return conn.execute(select(func.max(audit_events.c.chain_seq)).where(numbered)).scalar() or 0
+
+
+def last_row(conn: Connection) -> int:
+    """Return the number of the row that was added last, chained or not, 0 when there is none."""
+    return conn.execute(select(func.max(audit_events.c.seq))).scalar() or 0
 
 
 @contextmanager

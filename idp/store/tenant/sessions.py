@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, false, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
+from idp.store.paging import page
 from idp.store.prepared import Prepared
 from idp.store.tenant.session_clients import session_clients
 from idp.store.tenant.users import users
@@ -16,6 +17,7 @@ from idp.store.tenant.users import users
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Row
 
 sessions = db.Table(
@@ -33,6 +35,8 @@ sessions = db.Table(
     moment("ended_at", nullable=True),
     text("source", nullable=True),
     text("user_agent", nullable=True),
+    # Signed in by program: there is no cookie, the session lives for its grant alone.
+    db.Column("by_program", db.Boolean, nullable=False, default=False, server_default=false()),
     db.UniqueConstraint("cookie_hash", name="uq_sessions_cookie_hash"),
     bind_key="tenant",
 )
@@ -43,17 +47,15 @@ db.Index(
     postgresql_where=sessions.c.ended_at.is_not(None),
 )
 
-_BY_COOKIE = Prepared(
-    select(
-        sessions,
-        users.c.username,
-        users.c.state.label("user_state"),
-        users.c.must_change_password,
-        users.c.password_changed_at,
-    )
-    .join(users, users.c.id == sessions.c.user_id)
-    .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
-)
+_WITH_USER = select(
+    sessions,
+    users.c.username,
+    users.c.state.label("user_state"),
+    users.c.must_change_password,
+    users.c.password_changed_at,
+).join(users, users.c.id == sessions.c.user_id)
+_BY_COOKIE = Prepared(_WITH_USER.where(sessions.c.cookie_hash == bindparam("cookie_hash")))
+_BY_ID = Prepared(_WITH_USER.where(sessions.c.id == bindparam("session")))
 
 _OPEN = Prepared(
     select(sessions).where((sessions.c.id == bindparam("session")) & sessions.c.ended_at.is_(None)).with_for_update()
@@ -77,6 +79,11 @@ def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     return _if_live(_BY_COOKIE.execute(conn, {"cookie_hash": cookie_hash}).first())
 
 
+def find_live_by_id(conn: Connection, session_id: str) -> Row[Any] | None:
+    """Return a session by its public id as :func:`find_live` does, for who may know it without the cookie."""
+    return _if_live(_BY_ID.execute(conn, {"session": session_id}).first())
+
+
 def _if_live(found: Row[Any] | None) -> Row[Any] | None:
     at = now()
     if found is None or found.ended_at is not None or found.user_state != "active":
@@ -91,11 +98,21 @@ def find_open(conn: Connection, session_id: str) -> Row[Any] | None:
 
 def list_live_of(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
     """Return a user's sessions that are alive, the one that was used last first; at most ``limit``."""
-    at = now()
-    here = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
-    here &= (sessions.c.expires_at > at) & (sessions.c.idle_expires_at > at)
     order = (sessions.c.last_seen_at.desc(), sessions.c.id)
-    return conn.execute(select(sessions).where(here).order_by(*order).limit(limit)).all()
+    return conn.execute(select(sessions).where(*_alive(user_id)).order_by(*order).limit(limit)).all()
+
+
+def _alive(user_id: str) -> list[ColumnElement[bool]]:
+    at, c = now(), sessions.c
+    return [c.user_id == user_id, c.ended_at.is_(None), c.expires_at > at, c.idle_expires_at > at]
+
+
+def search_live_of(
+    conn: Connection, user_id: str, *, sort: str, is_descending: bool, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of a user's sessions that are alive (:func:`idp.store.paging.page`) and how many there are."""
+    column = sessions.c[sort]
+    return page(conn, sessions.c, sessions.c.id, _alive(user_id), sort=column, is_descending=is_descending, **window)
 
 
 def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Boolean, bindparam, func, insert, select, update
@@ -11,6 +12,7 @@ from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, text, upsert
 from idp.store.prepared import Prepared
+from idp.store.tenant import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,6 +35,10 @@ users = db.Table(
     moment("password_changed_at", nullable=True),
     moment("deleted_at", nullable=True),
     text("state_before", nullable=True),  # of a deleted user: what it is restored to
+    # What lists look for and are sorted by; written with the columns that they follow from (`followed`).
+    db.Column("name_key", db.String, nullable=False, server_default=""),
+    db.Column("email_key", db.String, nullable=False, server_default=""),
+    db.Column("attempts_key", db.String, nullable=False, server_default=""),  # the counter of failed sign-ins
     db.UniqueConstraint("username_key", name="uq_users_username_key"),
     bind_key="tenant",
 )
@@ -42,6 +48,12 @@ db.Index(
     sqlite_where=users.c.deleted_at.is_not(None),
     postgresql_where=users.c.deleted_at.is_not(None),
 )
+# Each is wide enough that a list is found, and its places counted, without the rows.
+db.Index("ix_users_by_email", users.c.email_key, users.c.id, users.c.username_key, users.c.name_key, users.c.state)
+db.Index("ix_users_by_name", users.c.name_key, users.c.id, users.c.username_key, users.c.email_key, users.c.state)
+db.Index("ix_users_by_creation", users.c.created_at, users.c.id, users.c.state)
+db.Index("ix_users_attempts_key", users.c.attempts_key)
+LONGEST_NAME_KEY, LONGEST_EMAIL_KEY = 100, 254  # characters: PostgreSQL has no room for more in an index
 
 # PostgreSQL: the advisory lock that takers of one address take turns on. No constraint can do it: an address may be one account's name
 # and another's address, and accounts that are brought in may share one.
@@ -112,17 +124,22 @@ def count(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(users)).scalar_one()
 
 
+def search_key(text: str) -> str:
+    """Return a text as lists look for it: in any case, width and spelling of accents."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
 def create(conn: Connection, **values: Any) -> None:
     """Insert a user; the columns by keyword."""
     at = now()
-    conn.execute(insert(users).values(created_at=at, updated_at=at, **values))
+    conn.execute(insert(users).values(created_at=at, updated_at=at, **values, **followed(values)))
 
 
 def create_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert users in one statement; the same columns in each."""
     at = now()
     if rows:
-        conn.execute(insert(users), [{"created_at": at, "updated_at": at, **row} for row in rows])
+        conn.execute(insert(users), [{"created_at": at, "updated_at": at, **row, **followed(row)} for row in rows])
 
 
 def emails_of(conn: Connection, username_keys: Sequence[str]) -> dict[str, str | None]:
@@ -143,13 +160,14 @@ def with_addresses(
 def create_new(conn: Connection, **values: Any) -> bool:
     """Insert a user unless the name is taken, also by somebody who takes it this moment; says whether it was inserted."""
     at = now()
-    row = {"created_at": at, "updated_at": at, **values}
+    row = {"created_at": at, "updated_at": at, **values, **followed(values)}
     done: int = conn.execute(upsert(conn, users).values(**row).on_conflict_do_nothing()).rowcount
     return done == 1
 
 
 def change(conn: Connection, user_id: str, **values: Any) -> bool:
     """Update columns of a user; says whether it exists."""
+    values |= followed(values)
     return conn.execute(update(users).where(users.c.id == user_id).values(updated_at=now(), **values)).rowcount == 1
 
 
@@ -164,3 +182,17 @@ def replace_password_hash(conn: Connection, user_id: str, old: str, new: str) ->
 def delete(conn: Connection, user_id: str) -> bool:
     """Delete a user's row; says whether it existed."""
     return conn.execute(sql_delete(users).where(users.c.id == user_id)).rowcount == 1
+
+
+def followed(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns that follow from some that are written."""
+    found = {}
+    if "claims" in values:
+        claims = values["claims"] or {}
+        parts = [claims.get("name")] if claims.get("name") else [claims.get("given_name"), claims.get("family_name")]
+        found["name_key"] = search_key(" ".join(part for part in parts if isinstance(part, str)))[:LONGEST_NAME_KEY]
+    if "email" in values:
+        found["email_key"] = search_key(values["email"] or "")[:LONGEST_EMAIL_KEY]
+    if "username_key" in values:
+        found["attempts_key"] = attempts.of_account(values["username_key"])
+    return found
