@@ -60,6 +60,7 @@ KINDS = {
     "consent.withdrawn": N_("An application’s access was taken back"),
     "code.reused": N_("An application’s access ended, because a code was used twice"),
     "refresh_token.reused": N_("An application’s access ended, because a token was used twice"),
+    "token.withdrawn": N_("An application’s access was ended"),
     "token.revoked": N_("An application gave its access back"),
 }
 # The reason of a failure, or of an end → in words

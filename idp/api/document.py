@@ -87,6 +87,11 @@ def document_of(service: Service, public_url: str) -> dict[str, Any]:
             name = _response_name(codes)
             responses.setdefault(name, _error_response(status, codes, public_url))
             written["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+            if status == 503 and operation.examine is not None:
+                shown = written["responses"][str(operation.status)]["content"]
+                whole = responses[name]
+                about = f"- The document, where its status is `failing`.\n{whole['description']}"
+                written["responses"]["503"] = {**whole, "description": about, "content": {**whole["content"], **shown}}
         paths[f"/{service.name}{operation.path}"][operation.method.lower()] = written
     return {
         "openapi": VERSION,

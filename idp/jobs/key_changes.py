@@ -13,6 +13,7 @@ from idp.jobs.chain import chain_events
 from idp.keys import rotation
 from idp.keys.algorithms import ALGORITHMS
 from idp.keys.checkpoints import CheckpointKeys
+from idp.keys.jwks import public_of
 from idp.keys.rotation import KeyPolicy
 from idp.store.control import pending_work
 from idp.store.tenant import signing_keys
@@ -102,7 +103,12 @@ class Keys:
 
 def _shown(row: Any) -> dict[str, Any]:
     names = ("kid", "alg", "state", "created_at", "activated_at", "retired_at", "revoked_at")
-    shown = {"use": row.public_jwk["use"], **{name: getattr(row, name) for name in names}, "begins_at": None}
+    shown = {
+        "use": row.public_jwk["use"],
+        **{name: getattr(row, name) for name in names},
+        "begins_at": None,
+        "public": public_of(row.public_jwk),
+    }
     if row.state == "next" and row.alg in ALGORITHMS:
         # A key that comes next and has a time is put off until then.
         shown |= {"activated_at": None, "begins_at": row.activated_at}

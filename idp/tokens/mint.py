@@ -77,7 +77,8 @@ class Mint:
         if authorization.grant_id is not None:
             # RFC 9068 §2.2.1: how the person was authenticated when the grant was made.
             claims["grant_id"] = authorization.grant_id
-            claims["auth_time"] = authorization.auth_time
+            if authorization.auth_time is not None:
+                claims["auth_time"] = authorization.auth_time
             if authorization.acr:  # nobody was authenticated for a token that an operator makes
                 claims["acr"] = authorization.acr
                 claims["amr"] = list(authorization.amr)

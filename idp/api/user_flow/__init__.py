@@ -67,6 +67,6 @@ USER_FLOW = Service(
         *role_bindings.OPERATIONS,
         *webhooks.OPERATIONS,
         *audit.OPERATIONS,
-        health.operation(NAME, VERSION),
+        *health.operations(NAME, VERSION),
     ),
 )

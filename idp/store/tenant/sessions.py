@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, insert, select, update
+from sqlalchemy import bindparam, false, func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -119,6 +119,14 @@ def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any
     """Return a user's sessions that are kept, ended ones too, the one that was used last first; at most ``limit``."""
     order = (sessions.c.last_seen_at.desc(), sessions.c.id)
     return conn.execute(select(sessions).where(sessions.c.user_id == user_id).order_by(*order).limit(limit)).all()
+
+
+def last_sign_in(conn: Connection, user_id: str) -> int | None:
+    """Return when a user last signed in, of the sessions that are kept; None when there is none."""
+    found: int | None = conn.execute(
+        select(func.max(sessions.c.auth_time)).where(sessions.c.user_id == user_id)
+    ).scalar()
+    return found
 
 
 def create(conn: Connection, **values: Any) -> None:
