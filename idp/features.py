@@ -9,7 +9,17 @@ from idp.account.protocol import AccountProtocol
 from idp.account.routes import ACCOUNT
 from idp.feature import Endpoint, Feature
 from idp.flow import own_sign_in, routes
-from idp.oauth import access_evaluation, authorize, introspection, registration, request_object, revocation, token
+from idp.oauth import (
+    access_evaluation,
+    authorization_challenge,
+    authorize,
+    introspection,
+    registration,
+    request_object,
+    revocation,
+    token,
+    token_exchange,
+)
 from idp.oidc import (
     authentication_request,
     backchannel_logout,
@@ -33,6 +43,7 @@ def _pages() -> tuple[Endpoint, ...]:
 FEATURES: tuple[Feature, ...] = (
     discovery.DISCOVERY,
     authorize.AUTHORIZE,
+    authorization_challenge.AUTHORIZATION_CHALLENGE,
     request_object.REQUEST_OBJECT,
     authentication_request.AUTHENTICATION_REQUEST,
     claims_parameter.CLAIMS_PARAMETER,
@@ -41,6 +52,7 @@ FEATURES: tuple[Feature, ...] = (
     token.REFRESH_TOKEN,
     token.CLIENT_CREDENTIALS,
     token.PKCE,
+    token_exchange.TOKEN_EXCHANGE_FEATURE,
     userinfo.USERINFO,
     introspection.INTROSPECTION,
     revocation.REVOCATION,
@@ -58,5 +70,11 @@ FEATURES: tuple[Feature, ...] = (
 STEPS = routes.STEPS
 
 PROTOCOLS = {
-    protocol.name: protocol for protocol in (authorize.OAuthProtocol(), own_sign_in.OWN_SIGN_IN, AccountProtocol())
+    protocol.name: protocol
+    for protocol in (
+        authorize.OAuthProtocol(),
+        authorization_challenge.ChallengeProtocol(),
+        own_sign_in.OWN_SIGN_IN,
+        AccountProtocol(),
+    )
 }

@@ -13,7 +13,9 @@ from idp import checks, features, work
 from idp.audit import Spool
 from idp.clock import now
 from idp.flow.services import Services
+from idp.identity.domain_lookup import Lookup
 from idp.identity.passwords import Hasher
+from idp.identity.tenants import Tenants
 from idp.jobs import schedule
 from idp.keys import rotation
 from idp.keys.envelope import Envelope
@@ -23,7 +25,6 @@ from idp.outbound import Outbound
 from idp.store import migrate
 from idp.store.control import control_state
 from idp.store.db import Store
-from idp.tenancy.context import entered
 from idp.tenancy.feed import ChangeFeed
 from idp.tenancy.provisioning import Provisioning
 from idp.tenancy.resolver import Resolver
@@ -69,6 +70,8 @@ class Installation:
         )
         self.servers = Servers(self.services, self.registry, self.envelope, self.limiter, self.feed)
         self.provisioning = Provisioning(self.store, settings, self.feed, [self._seed_keys, self._seed_work])
+        self.tenants = Tenants(self.provisioning, self.store, self.feed, self.envelope, self.services.mailer)
+        self.lookup = Lookup(settings)
         self.health = Health({"database": self._probe_database})
 
     def close(self) -> None:
@@ -87,11 +90,6 @@ class Installation:
 
     def _seed_keys(self, tenant: Tenant, database: Database) -> None:
         rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.key_algorithms)
-
-    def ensure_keys(self, tenant: Tenant) -> None:
-        """Give a tenant a key for each algorithm that its settings now have, without waiting for the worker."""
-        with entered(self.store, tenant) as database, self.feed.announced(tenant.id, "config"):
-            rotation.create_initial(database, self.envelope, tenant.id, tenant.settings.key_algorithms)
 
     def _seed_work(self, tenant: Tenant, _database: Database) -> None:
         self.store.control.writing(lambda conn: schedule.plan(conn, work.kinds(self), tenant.id))

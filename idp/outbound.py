@@ -86,11 +86,24 @@ class Outbound:
         """GET an address; raises :class:`FetchFailed`."""
         return self._fetch("GET", url, {"Accept": accept}, None)
 
-    def post(self, url: str, body: bytes, *, content_type: str, accept: str = "*/*") -> Fetched:
-        """POST to an address; raises :class:`FetchFailed`."""
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str = "*/*",
+        headers: Mapping[str, str] | None = None,
+        most_read: int | None = None,
+    ) -> Fetched:
+        """POST to an address; raises :class:`FetchFailed`.
+
+        With ``most_read`` the status is the answer: of the body no more than so many bytes are read, whatever becomes of the rest.
+        """
         if len(body) > MOST_REQUEST_BYTES:
             raise FetchRefused("what is to be sent is too large")
-        return self._fetch("POST", url, {"Accept": accept, "Content-Type": content_type}, body)
+        sent = {"Accept": accept, "Content-Type": content_type, **(headers or {})}
+        return self._fetch("POST", url, sent, body, most_read)
 
     def check(self, url: str) -> None:
         """Raise :class:`FetchRefused` for an address that could never be fetched, without looking its name up."""
@@ -100,7 +113,9 @@ class Outbound:
 
     # -- one fetch ------------------------------------------------------------------------------------------------
 
-    def _fetch(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Fetched:
+    def _fetch(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, most_read: int | None = None
+    ) -> Fetched:
         deadline = time.monotonic() + self._seconds
         target = self._parse(url)
         addresses = self.resolve(target.host, target.port, seconds=deadline - time.monotonic())
@@ -119,8 +134,10 @@ class Outbound:
                     if time.monotonic() >= deadline:
                         break
                     continue
-                answer = self._exchange(connection, method, target, headers, body)
-                if time.monotonic() >= deadline:  # where the watch hung up, half an answer looks like a whole one
+                answer = self._exchange(connection, method, target, headers, body, most_read)
+                if (
+                    most_read is None and time.monotonic() >= deadline
+                ):  # where the watch hung up, half an answer looks like a whole one
                     raise TimeoutError
             except (*_TROUBLE, ValueError) as error:
                 if time.monotonic() >= deadline:
@@ -136,7 +153,13 @@ class Outbound:
         raise FetchFailed(f"no connection ({_reason(last)})") from last
 
     def _exchange(
-        self, connection: Any, method: str, target: _Target, headers: dict[str, str], body: bytes | None
+        self,
+        connection: Any,
+        method: str,
+        target: _Target,
+        headers: dict[str, str],
+        body: bytes | None,
+        most_read: int | None,
     ) -> Fetched:
         sent = {
             "Host": target.authority,
@@ -147,6 +170,8 @@ class Outbound:
         }
         connection.request(method, target.path, body=body, headers=sent, preload_content=False, decode_content=False)
         answer = connection.getresponse()
+        if most_read is not None:
+            return Fetched(answer.status, _lowered(answer.headers), _beginning(answer, most_read))
         declared = answer.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._most_bytes:
             raise FetchFailed(f"the answer is larger than {self._most_bytes} bytes")
@@ -159,7 +184,7 @@ class Outbound:
             raise FetchFailed("the answer ended early")
         if answer.headers.get("content-encoding", "identity").lower() != "identity":
             raise FetchFailed("the answer is compressed, which was not asked for")
-        return Fetched(answer.status, {name.lower(): value for name, value in answer.headers.items()}, bytes(received))
+        return Fetched(answer.status, _lowered(answer.headers), bytes(received))
 
     def _connection(self, target: _Target, address: str, deadline: float) -> HTTPConnection:
         timeout = max(0.05, deadline - time.monotonic())
@@ -249,6 +274,19 @@ def _all_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[Any]
         if address in _NAT64:
             return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
     return found
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _beginning(answer: Any, most: int) -> bytes:
+    """Return how a body begins, as far as it comes."""
+    received = bytearray()
+    with contextlib.suppress(*_TROUBLE, ValueError):
+        while len(received) < most and (chunk := answer.read(most - len(received), decode_content=False)):
+            received += chunk
+    return bytes(received)
 
 
 def _hang_up(connection: Any) -> None:

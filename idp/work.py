@@ -14,6 +14,8 @@ from idp.identity.session_end import BACKCHANNEL_LOGOUT
 from idp.jobs import purge
 from idp.jobs.chain import chain_job
 from idp.jobs.drain import drain_job
+from idp.jobs.key_changes import JOB as ROTATION
+from idp.jobs.key_changes import key_policy
 from idp.jobs.outbox import Sent, outbox_job
 from idp.jobs.schedule import Job
 from idp.jobs.worker import Worker
@@ -23,9 +25,11 @@ from idp.notify import mailer
 from idp.notify.delivery import Delivery
 from idp.notify.rendering import Look
 from idp.oidc import backchannel_logout
+from idp.outbound import Outbound
 from idp.store import migrate
-from idp.store.tenant import signing_keys
+from idp.store.tenant import outbox, signing_keys, webhook_deliveries
 from idp.web import branding, metrics
+from idp.webhooks import delivering, fan_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +50,14 @@ def kinds(installation: Installation, measured: metrics.Metrics | None = None) -
         Job("migrate", _migrate, first_due=60),
         purge.tenant_job(_purge_rules),
         purge.CONTROL_JOB,
-        Job("rotation", lambda context: _rotate(installation, context), first_due=10),
-        chain_job(lambda context: _signer(installation, context)),
+        Job(ROTATION, lambda context: _rotate(installation, context), first_due=10),
+        chain_job(lambda context: _signer(installation, context), fan_out.follow),
         drain_job(installation.settings.data_dir / "spool", installation.store),
-        outbox_job(senders(installation), measured.count_delivery if measured is not None else None),
+        outbox_job(
+            senders(installation),
+            measured.count_delivery if measured is not None else None,
+            {outbox.WEBHOOK: delivering.SHARE},
+        ),
     )
 
 
@@ -60,6 +68,11 @@ def senders(installation: Installation) -> dict[str, Callable[[JobContext, Any],
         mailer.KIND: _mail_sender(mail_delivery(installation)),
         recovery.KIND: recovery.sender(installation.services.mailer),
         unlocking.KIND: unlocking.sender(installation.services.mailer),
+        outbox.WEBHOOK: delivering.sender(
+            Outbound(installation.settings, seconds=delivering.SECONDS),
+            installation.envelope,
+            installation.services.mailer,
+        ),
     }
 
 
@@ -93,17 +106,13 @@ def worker(installation: Installation) -> Worker:
     return Worker(installation.store, table, tenants_by_id=installation.resolver.by_id)
 
 
-def key_policy(tenant: Tenant) -> rotation.KeyPolicy:
-    """Return how a tenant's keys live: retired ones as long as anything they signed may come back."""
-    settings = tenant.settings
-    longest = max(settings.access_token_lifetime, settings.id_token_lifetime, settings.session_lifetime)
-    return rotation.KeyPolicy(settings.key_algorithms, settings.key_rotation_period, longest)
-
-
 def _purge_rules(tenant: Tenant) -> tuple[purge.Rule, ...]:
     """Return what a tenant's own settings say of the purge."""
-    age = tenant.settings.deleted_account_retention
-    return (purge.Rule("deleted accounts", kept_accounts.purge, age, kept_accounts.MOST),)
+    settings = tenant.settings
+    return (
+        purge.Rule("deleted accounts", kept_accounts.purge, settings.deleted_account_retention, kept_accounts.MOST),
+        purge.Rule("deliveries of webhooks", webhook_deliveries.purge_expired, settings.webhook_delivery_retention),
+    )
 
 
 def _signer(installation: Installation, context: JobContext) -> Callable[[bytes], str]:

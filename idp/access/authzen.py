@@ -90,7 +90,7 @@ def search_resource(conn: Connection, body: Mapping[str, Any], context: Context)
     kind = _entity(body, "resource", ("type",))["type"]
     permission = _permission(body)
     stated = _stated(body, context)
-    subject = _subject(conn, given)
+    subject = find_subject(conn, given)
     if permission is None or subject is None:
         return _page(body, lambda _after, _limit: ([], ""))
 
@@ -106,7 +106,7 @@ def search_action(conn: Connection, body: Mapping[str, Any], context: Context) -
     given = _entity(body, "subject", _ENTITIES["subject"])
     resource = _resource(body)
     stated = _stated(body, context)
-    subject = _subject(conn, given)
+    subject = find_subject(conn, given)
 
     def look(after: str, limit: int) -> tuple[list[Any], str]:
         if subject is None or resource is None:
@@ -124,7 +124,7 @@ def _decide(conn: Connection, body: Mapping[str, Any], context: Context) -> Deci
     given = _entity(body, "subject", _ENTITIES["subject"])
     permission, resource = _permission(body), _resource(body)
     stated = _stated(body, context)
-    subject = _subject(conn, given)
+    subject = find_subject(conn, given)
     if subject is None:
         return policy.NO_SUBJECT
     if permission is None or resource is None:
@@ -139,8 +139,8 @@ def _answer(decision: Decision) -> dict[str, Any]:
     return {"decision": decision.allowed, "context": context}
 
 
-def _subject(conn: Connection, given: Mapping[str, Any]) -> Subject | None:
-    """Return who is meant; None for somebody who is not here."""
+def find_subject(conn: Connection, given: Mapping[str, Any]) -> Subject | None:
+    """Return who is meant by a ``type`` and an ``id``; None for somebody who is not here."""
     kind, name = given["type"], given["id"]
     if not _is_plain(name):
         return None

@@ -33,6 +33,13 @@ class Groups:
         with self._database.reading() as conn:
             return groups.search(conn, **window)
 
+    def search_of_user(self, user_id: str, **window: Any) -> tuple[Sequence[Row[Any]], int]:
+        """Return a page of the groups that a user is in, and how many there are; raises :class:`NotFound` for nobody."""
+        with self._database.reading() as conn:
+            if users.find(conn, user_id) is None:
+                raise NotFound("There is no such user.")
+            return groups.search_of_user(conn, user_id, **window)
+
     def get(self, group_id: str) -> Row[Any]:
         """Return a group; raises :class:`NotFound`."""
         with self._database.reading() as conn:

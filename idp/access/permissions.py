@@ -49,13 +49,16 @@ PERMISSIONS: Mapping[str, str] = {
     "registration-tokens:write": "Issue and revoke tokens for registering applications",
     "tokens:validate": "Ask whether a token is valid and what it allows",
     "tokens:revoke": "Revoke users' tokens",
+    "tokens:exchange": "Exchange tokens that other applications were given (RFC 8693)",
+    "tokens:impersonate": "Exchange tokens without standing in them as who acts",
     "policy:check": "Ask what somebody may do",
     "webhooks:read": "See webhooks and what was delivered",
     "webhooks:write": "Create, change, test and delete webhooks",
     "audit:read": "Read and export the audit log",
     "profile:read": "See one's own profile, groups and permissions",
 }
-_OF_PLATFORM = frozenset({"tenants:create", "tenants:suspend", "tenants:delete"})
+# What only tokens of `system` can use, whatever roles another tenant has.
+OF_PLATFORM = frozenset({"tenants:create", "tenants:suspend", "tenants:delete"})
 _OWN = frozenset({"profile:read"})
 
 
@@ -68,7 +71,7 @@ _READING = frozenset(name for name in PERMISSIONS if name.endswith(":read"))
 # fmt: off
 BUILT_IN: Mapping[str, frozenset[str]] = {
     "platform-admin": frozenset(PERMISSIONS),
-    "tenant-admin":   frozenset(PERMISSIONS) - _OF_PLATFORM,
+    "tenant-admin":   frozenset(PERMISSIONS) - OF_PLATFORM,
     "user-admin":     _of("users", "invitations", "sessions", "consents", "groups") | {"roles:read", "role-bindings:read"},
     "client-admin":   _of("clients", "registration-tokens") | {"keys:read"},
     "auditor":        _READING,

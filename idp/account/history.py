@@ -61,6 +61,7 @@ KINDS = {
     "consent.withdrawn": N_("An application’s access was taken back"),
     "code.reused": N_("An application’s access ended, because a code was used twice"),
     "refresh_token.reused": N_("An application’s access ended, because a token was used twice"),
+    "token.withdrawn": N_("An application’s access was ended"),
     "token.revoked": N_("An application gave its access back"),
 }
 # The reason of a failure, or of an end → in words
@@ -72,6 +73,7 @@ REASONS = {
     "source_locked": N_("There were too many attempts from this address"),
     "logout": N_("You signed out"),
     "ended_by_user": N_("Signed out from the list of devices"),
+    "signed_out_by_program": N_("Signed out in the application"),
     "another_user_signed_in": N_("Somebody else signed in with this browser"),
 }
 

@@ -63,6 +63,11 @@ _TABLE = (
         "The thing holds, or would hold, permissions that the caller does not. Who changes its credentials would gain them.",
         "Let an administrator do it who holds these permissions.",
     ),
+    Code(
+        "platform_setting", 403, "Only the platform changes this",
+        "The setting guards other tenants from this one. A tenant's own administrators see it and do not change it.",
+        "Ask the administrators of the platform.",
+    ),
     Code("forbidden", 403, "This is not allowed", "The caller is known, and may not do this.", "See the answer's detail."),
     Code(
         "not_found", 404, "There is no such thing",
@@ -83,6 +88,16 @@ _TABLE = (
         "conflict", 409, "It collides with what exists",
         "Something with this id or name is there already, or the thing is in a state that does not allow this.",
         "Read what is there, then decide.",
+    ),
+    Code(
+        "built_in_tenant", 409, "This is the platform's own tenant",
+        "The tenant system administers the others. It is neither suspended nor deleted.",
+        "Compare the tenant in the address.",
+    ),
+    Code(
+        "domain_not_proven", 409, "The DNS does not have the record",
+        "The TXT record that proves the domain was not found. The answer's detail says what was found instead.",
+        "Make the record as the domain shows it, wait until the name servers have it, and verify again.",
     ),
     Code(
         "own_client", 409, "This is the application that the token belongs to",

@@ -1,7 +1,8 @@
 """Who may call: a living access token of the tenant in the path, or of the platform's own, for this service, with the permission.
 
 RFC 6750 §2.1, §3; RFC 9068 §4; RFC 8707 §2. The tenant comes from the path, never from the token (security rule 6): the token must
-be one of its own, or of `system`. Revocation, grant, user, application and permission are read from the database each time.
+be one of its own, or of `system`. An operation without a tenant in its path is about the platform, and for tokens of `system`
+alone, as is what only the platform may do with a tenant. Revocation, grant, user, application and permission are read from the database each time.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from idp.access import audiences, claims, policy
+from idp.access import audiences, claims, permissions, policy
 from idp.access.conditions import Context
 from idp.access.granting import Granter
 from idp.access.policy import Subject
 from idp.api.errors import PermissionRequired, TokenMissing, TokenRefused, TooOften, nothing_here
 from idp.api.operations import Caller
 from idp.clock import now
-from idp.errors import refused
+from idp.errors import StorageUnavailable, refused
 from idp.identity.accounts import By
 from idp.keys.compact import InvalidToken
 from idp.tenancy.tenant import SYSTEM
@@ -25,7 +26,6 @@ from idp.tokens.authorization import OPERATOR_CLIENT
 from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
-    from idp.access.policy import Decision
     from idp.api.operations import Operation, Service, Surroundings
     from idp.oauth.server import TenantServer
     from idp.tenancy.tenant import Tenant
@@ -59,18 +59,20 @@ class Guard:
 
     def admit(self, http: Request, operation: Operation, path: dict[str, str]) -> tuple[Caller, Tenant, Verdict | None]:
         """Return the caller, the tenant and how much the caller has left; raises what the answer is to be."""
-        tenant = find_tenant(self._around, path["tenant_id"])
+        named = path.get("tenant_id")
+        tenant = self._around.resolver.by_slug(SYSTEM) if named is None else find_tenant(self._around, named)
         is_limited = tenant is None or tenant.settings.rate_limits != "off"
         if is_limited:
             self._allowed(f"{self._service.name} {http.remote_addr}", RATE_OF_ADDRESS)
         home, live = self._authenticated(http, tenant)
-        caller, context = self._caller(http, tenant, home, live)
+        within = "" if operation.is_of_platform else _within(tenant)
+        caller, context = self._caller(http, tenant, home, live, within)
         verdict = None
         if is_limited:
             name = f"{self._service.name} {home.tenant.id} {caller.subject.type}:{caller.subject.id}"
             verdict = self._allowed(name, RATE_OF_CALLER)
         # Before it is said whether there is such a tenant: who has no power over tenants does not learn which there are.
-        self._require_permission(operation, path, tenant, caller, live, context)
+        self._require_permission(operation, path, tenant, caller, live, context, within)
         if tenant is None:
             raise nothing_here()
         return caller, tenant, verdict
@@ -85,16 +87,20 @@ class Guard:
 
     def _authenticated(self, http: Request, tenant: Tenant | None) -> tuple[TenantServer, LiveToken]:
         token = self._presented(http)
-        reasons = []
+        reasons: list[str] = []
+        lost: StorageUnavailable | None = None
         # A tenant that is not active has no tokens; the platform's administrators look after it.
         own = [tenant] if tenant is not None and tenant.state == "active" and tenant.slug != SYSTEM else []
         system = self._around.resolver.by_slug(SYSTEM)
         for issuer in (*own, *([system] if system is not None and system.state == "active" else [])):
-            server = self._around.servers.get(issuer)
             try:
+                server = self._around.servers.get(issuer)
                 live = verification.find_live(
                     server.database, server.keys, issuer.issuer, token, audience=self._audience
                 )
+            except StorageUnavailable as error:  # the platform's people look after a tenant whose database is lost
+                lost = error
+                continue
             except InvalidToken as error:
                 reasons.append(f"as a token of {issuer.slug}: {error}")
                 continue
@@ -103,6 +109,8 @@ class Guard:
                 reasons.append(f"as a token of {issuer.slug}: its application is disabled or gone")
                 continue
             return server, live
+        if lost is not None:
+            raise lost
         raise refused(
             TokenRefused(headers=[("www-authenticate", self._challenge("invalid_token"))]),
             check="access_token",
@@ -134,7 +142,7 @@ class Guard:
     # -- the caller and what it may -------------------------------------------------------------------------------
 
     def _caller(
-        self, http: Request, tenant: Tenant | None, home: TenantServer, live: LiveToken
+        self, http: Request, tenant: Tenant | None, home: TenantServer, live: LiveToken, within: str
     ) -> tuple[Caller, Context]:
         client_id = live.claims["client_id"]
         # A subject in a token may be pairwise: who it is, the grant says.
@@ -145,7 +153,6 @@ class Guard:
         if tenant is None or tenant.id != home.tenant.id:
             actor = f"{home.tenant.slug}:{actor}"  # in the trail of another tenant it must not look like one of its own
         by = By(actor, http.remote_addr, http.correlation_id)
-        within = _within(tenant)
 
         def granter() -> Granter:
             with home.database.reading() as conn:
@@ -163,6 +170,7 @@ class Guard:
         caller: Caller,
         live: LiveToken,
         context: Context,
+        within: str,
     ) -> None:
         wanted = operation.permission
         if wanted is None:
@@ -170,15 +178,16 @@ class Guard:
         is_own = tenant is not None and tenant.id == caller.home.tenant.id
         resource = operation.resource.format(**path) if is_own else ""
         with caller.home.database.reading() as conn:
-            decision = policy.permitted(
-                conn, caller.subject, wanted, context=context, resource=resource, within=_within(tenant)
-            )
+            decision = policy.permitted(conn, caller.subject, wanted, context=context, resource=resource, within=within)
             is_covered = claims.covers(conn, live.scopes, wanted)
+        if wanted in permissions.OF_PLATFORM and not caller.is_of_platform:
+            raise self._refusal(wanted, f"Only administrators of {SYSTEM} do this.")
         if not (decision.allowed and is_covered):
-            raise self._refusal(wanted, decision, is_narrowed=decision.allowed)
+            is_narrowed = decision.allowed
+            explanation = "None of the token's scopes stands for it." if is_narrowed else decision.explanation
+            raise self._refusal(wanted, explanation, is_narrowed=is_narrowed)
 
-    def _refusal(self, wanted: str, decision: Decision, *, is_narrowed: bool) -> PermissionRequired:
-        explanation = "None of the token's scopes stands for it." if is_narrowed else decision.explanation
+    def _refusal(self, wanted: str, explanation: str, *, is_narrowed: bool = False) -> PermissionRequired:
         # RFC 6750 §3.1: what the token does not allow is insufficient_scope, and says what would.
         challenge = self._challenge("insufficient_scope", wanted)
         return refused(

@@ -3,6 +3,10 @@
 The key is taken in the transaction that creates, so that of any number of equal requests at once one creates and the others are
 told what it answered; a process that dies leaves either both or neither. Keys belong to a caller and a tenant for 24 hours. What
 was answered may hold a secret that is shown once: it is kept sealed. Refused requests are not kept: they made nothing.
+
+What is made in a tenant has its keys in the tenant's database. A tenant itself begins to exist by a transaction of the control
+database, so its keys are there: a key in the new tenant's database would be gone with a creation that failed, one in `system`'s
+could be kept without the tenant, or lost with it made.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from idp.api.errors import AnswerUnreadable, InvalidFields, KeyReused
 from idp.api.operations import Reply
 from idp.clock import now
 from idp.keys.envelope import CannotUnseal
+from idp.store.control import idempotency_keys as control_keys
 from idp.store.tenant import idempotency_keys
 
 if TYPE_CHECKING:
@@ -51,7 +56,7 @@ class Repeatable:
         text = json.dumps(
             {"operation": operation.name, "document": reply.document, "etag": reply.etag, "location": reply.location}
         )
-        is_mine = idempotency_keys.take(
+        is_mine = (control_keys if operation.is_of_platform else idempotency_keys).take(
             conn,
             caller=self.caller,
             key=self.key,
@@ -104,8 +109,10 @@ def run(call: Call, handle: Callable[[Call], Reply]) -> tuple[Reply, bool]:
 
 
 def _answered_before(call: Call, mine: Repeatable) -> Reply | None:
-    with call.server.database.reading() as conn:
-        row = idempotency_keys.find(conn, mine.caller, mine.key)
+    is_of_platform = call.operation.is_of_platform
+    database = call.surroundings.services.store.control if is_of_platform else call.server.database
+    with database.reading() as conn:
+        row = (control_keys if is_of_platform else idempotency_keys).find(conn, mine.caller, mine.key)
     if row is None:
         return None
     if row.digest != mine.digest:

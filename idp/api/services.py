@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from idp.api.auth_manager import AUTH_MANAGER
 from idp.api.client_management import CLIENT_MANAGEMENT
 from idp.api.user_flow import USER_FLOW
 
-SERVICES = (USER_FLOW, CLIENT_MANAGEMENT)
+SERVICES = (USER_FLOW, AUTH_MANAGER, CLIENT_MANAGEMENT)

@@ -32,7 +32,7 @@ def client() -> None:
 def create(out: Output, tenant: str) -> None:
     """Register a client from RFC 7591 metadata on standard input; its secret is shown once, now.
 
-    "client_id", "client_secret" and "client_profile" are honoured. Example:
+    "client_id", "client_secret", "client_profile" and "first_party" are honoured. Example:
     echo '{"client_name": "Acme", "redirect_uris": ["https://acme.example/callback"]}' | idp client create acme
     """
     given = json_from_input(WHAT)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from idp import audit, work
 from idp.cli.commands import Failed, Output, json_option, moment, progress, table
 from idp.cli.opening import OPERATOR, opened, opened_tenant, record
 from idp.errors import IdpError
-from idp.jobs.chain import chain_events
+from idp.jobs.key_changes import Keys
 from idp.keys import rewrap as rewrapping
-from idp.keys import rotation
 from idp.keys.algorithms import ALGORITHMS
-from idp.keys.checkpoints import CheckpointKeys
 from idp.keys.encryption import KEY_ALGORITHMS
-from idp.store.tenant import signing_keys
 from idp.tenancy.context import entered
 from idp.tenancy.tenant import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from idp.cli.opening import Place
     from idp.installation import Installation
     from idp.keys.rotation import Rotation
@@ -39,15 +33,19 @@ def keys() -> None:
 def list_(out: Output, tenant: str) -> None:
     """List a tenant's keys, what each is used for (signatures or encryption), and their states."""
     with opened_tenant(tenant) as place:
-        documents = _documents(place)
+        documents = _keys(place).list_all()
 
     def show() -> None:
-        names = ("created_at", "activated_at", "retired_at", "revoked_at")
+        names = ("created_at", "begins_at", "activated_at", "retired_at", "revoked_at")
         rows = [
             [each["kid"], each["use"], each["alg"], each["state"], *(moment(each[name]) for name in names)]
             for each in documents
         ]
-        table(["kid", "use", "alg", "state", "created", "used since", "retired", "revoked"], rows, "There are no keys.")
+        table(
+            ["kid", "use", "alg", "state", "created", "begins", "used since", "retired", "revoked"],
+            rows,
+            "There are no keys.",
+        )
 
     out.result(documents, show)
 
@@ -61,23 +59,19 @@ def list_(out: Output, tenant: str) -> None:
     type=click.Choice([*ALGORITHMS, *KEY_ALGORITHMS]),
     help="Only this algorithm; may be repeated.",
 )
+@click.option(
+    "--now", "at_once", is_flag=True, help="At once, also where relying parties cannot know the next key yet."
+)
 @json_option
-def rotate(out: Output, tenant: str, algorithms: tuple[str, ...]) -> None:
-    """Replace the keys that sign by those that come next; what the former ones signed stays valid."""
+def rotate(out: Output, tenant: str, algorithms: tuple[str, ...], *, at_once: bool) -> None:
+    """Replace the keys that sign by those that come next, as soon as everybody can know them; what the former ones signed stays valid."""
     with opened_tenant(tenant) as place:
         unused = [alg for alg in algorithms if alg not in place.tenant.settings.key_algorithms]
         if unused:
             raise Failed(
                 f"{tenant} keeps no keys for {', '.join(unused)}; see signing_algorithms and allowed_client_profiles in `idp tenant show {tenant}`."
             )
-        installation = place.installation
-
-        def change() -> Rotation:
-            return rotation.rotate_now(
-                place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), algorithms
-            )
-
-        _changed(out, place, change, "keys.rotated")
+        _said(out, place, _keys(place).rotate(algorithms, at_once=at_once, who={"actor": OPERATOR.actor}))
 
 
 class _WithKid(click.Command):
@@ -97,16 +91,9 @@ def revoke(out: Output, tenant: str, kid: str | None) -> None:
     """Withdraw a key at once (it is in wrong hands): it leaves the JWKS and what it signed is refused."""
     with opened_tenant(tenant) as place:
         if kid is None:
-            listed = [each["kid"] for each in _documents(place) if each["state"] in ("active", "next", "retired")]
+            listed = [each["kid"] for each in _keys(place).list_all() if each["state"] in ("active", "next", "retired")]
             raise click.UsageError(f"say which key: idp keys revoke {tenant} KID, one of {', '.join(listed)}")
-        installation = place.installation
-
-        def change() -> Rotation:
-            return rotation.revoke(
-                place.database, installation.envelope, place.tenant.id, work.key_policy(place.tenant), kid
-            )
-
-        _changed(out, place, change, "keys.revoked")
+        _said(out, place, _keys(place).revoke(kid, who={"actor": OPERATOR.actor}))
 
 
 @keys.command()
@@ -147,36 +134,28 @@ def _rewrap_own(installation: Installation) -> int:
     return count + int(installation.store.control.writing(installation.envelope.rewrap_check))
 
 
-def _changed(out: Output, place: Place, change: Callable[[], Rotation], kind: str) -> None:
+def _keys(place: Place) -> Keys:
     installation = place.installation
-    with installation.feed.announced(place.tenant.id, "config"):
-        done = change()
-        steps = [f"{step.change} {step.alg} {step.kid}" for step in done.transitions]
-        if steps:
-            place.database.writing(
-                lambda conn: audit.record(
-                    conn, kind, outcome="success", actor=OPERATOR.actor, details={"transitions": steps}
-                )
-            )
-    if kind == "keys.revoked" and steps:
-        # The newest checkpoint of the audit log may carry the signature that is believed no more: seal it anew.
-        with place.database.reading() as conn:
-            seals = CheckpointKeys(conn, installation.envelope, place.tenant.id)
-        chain_events(place.database, installation.store.control, place.tenant.id, seals.sign)
+    return Keys(place.tenant, place.database, installation.store.control, installation.envelope, installation.feed)
+
+
+def _said(out: Output, place: Place, done: Rotation) -> None:
     transitions = [{"kid": step.kid, "alg": step.alg, "change": step.change} for step in done.transitions]
-    document = {"transitions": transitions, "warning": done.warning or None, "keys": _documents(place)}
+    documents = _keys(place).list_all()
+    document = {"transitions": transitions, "warning": done.warning or None, "keys": documents}
     out.result(
         document,
         lambda: table(
             ["kid", "alg", "change"], [list(step.values()) for step in transitions], "Nothing had to change."
         ),
     )
-    if done.warning and not out.is_json:
+    if out.is_json:
+        return
+    if done.warning:
         out.note(done.warning)
-
-
-def _documents(place: Place) -> list[dict[str, Any]]:
-    with place.database.reading() as conn:
-        rows = signing_keys.list_all(conn)
-    names = ("kid", "alg", "state", "created_at", "activated_at", "retired_at", "revoked_at")
-    return [{"use": row.public_jwk["use"], **{name: getattr(row, name) for name in names}} for row in rows]
+    begins = [each["begins_at"] for each in documents if each["begins_at"] is not None]
+    if begins:
+        out.note(
+            f"What is published now signs from {moment(max(begins))} on, when no copy of the key set is without it; "
+            "with --now it would sign at once."
+        )

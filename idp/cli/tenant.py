@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.commands import Output, confirm, facts, json_option, table
-from idp.cli.opening import opened, opened_tenant, record
+from idp.cli.opening import OPERATOR, opened, opened_tenant, record
 from idp.flow import assets
 from idp.store.control import domains
 from idp.tenancy.settings import TenantSettings
-from idp.tenancy.tenant import SYSTEM
 
 if TYPE_CHECKING:
     from idp.installation import Installation
@@ -33,8 +32,7 @@ def tenant() -> None:
 def create(out: Output, slug: str, name: str, domain: str | None) -> None:
     """Make a tenant with its database and signing keys."""
     with opened() as installation:
-        made = installation.provisioning.create(slug, name, domain)
-        record(installation, made, "tenant.created", issuer=made.issuer)
+        made = installation.tenants.create(slug, name, domain, by=OPERATOR)
         out.result(_document(installation, made), f"Tenant {made.slug}: issuer {made.issuer}")
 
 
@@ -75,11 +73,7 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
             raise click.UsageError(f"{change} is not KEY=VALUE")
         wanted[key.strip()] = value
     with opened() as installation:
-        before = installation.provisioning.find(slug)
-        changed = installation.provisioning.change_settings(before, wanted)
-        if set(changed.settings.key_algorithms) - set(before.settings.key_algorithms):
-            installation.ensure_keys(changed)
-        record(installation, changed, "tenant.settings_changed", changed=wanted)
+        changed = installation.tenants.change(installation.provisioning.find(slug), wanted, by=OPERATOR)
         document = _document(installation, changed)
     out.result(document, f"Set for {changed.slug}: {', '.join(wanted)}.")
 
@@ -92,18 +86,12 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
 def logo(out: Output, slug: str, kind: str, *, is_removed: bool) -> None:
     """Keep a picture of a tenant's brand from standard input: PNG, JPEG or WebP, at most 256 KiB and 1024 pixels a side."""
     from idp.cli import pictures
+    from idp.flow import pictures as keeping
 
     setting = assets.KINDS[kind]
     body = None if is_removed else pictures.from_input()
     with opened_tenant(slug) as place:
-        changed = pictures.put(place, kind, setting, body)
-        record(
-            place.installation,
-            changed,
-            "tenant.picture_changed",
-            picture=kind,
-            address=getattr(changed.settings, setting),
-        )
+        changed = keeping.put(place.installation.provisioning, place.tenant, place.database, kind, body, by=OPERATOR)
     address = getattr(changed.settings, setting)
     shown = f"{changed.issuer}{address}" if address else ""
     out.result(
@@ -139,9 +127,7 @@ def set_issuer(out: Output, slug: str, issuer: str, confirmation: str | None) ->
 def suspend(out: Output, slug: str) -> None:
     """Stop serving a tenant: everything of it answers 404 within a second."""
     with opened() as installation:
-        installation.provisioning.suspend(installation.provisioning.find(slug))
-        suspended = installation.provisioning.find(slug)
-        record(installation, suspended, "tenant.suspended")
+        suspended = installation.tenants.suspend(installation.provisioning.find(slug), by=OPERATOR)
     document = _summary(suspended)
     out.result(document, f"{document['slug']} is suspended.")
 
@@ -152,9 +138,7 @@ def suspend(out: Output, slug: str) -> None:
 def resume(out: Output, slug: str) -> None:
     """Serve a suspended tenant again."""
     with opened() as installation:
-        installation.provisioning.resume(installation.provisioning.find(slug))
-        resumed = installation.provisioning.find(slug)
-        record(installation, resumed, "tenant.resumed")
+        resumed = installation.tenants.resume(installation.provisioning.find(slug), by=OPERATOR)
     document = _summary(resumed)
     out.result(document, f"{document['slug']} is served again.")
 
@@ -171,9 +155,7 @@ def delete(out: Output, slug: str, confirmation: str | None) -> None:
             f"This deletes tenant {found.slug} ({found.name}) with its users, clients, keys and audit log for good."
         )
         confirm(found.slug, confirmation, warning)
-        installation.provisioning.delete(found)
-        # Its own log is gone with it.
-        record(installation, installation.provisioning.find(SYSTEM), "tenant.deleted", slug=found.slug, id=found.id)
+        installation.tenants.delete(found, by=OPERATOR)
     out.result({"id": found.id, "slug": found.slug, "state": "deleted"}, f"{found.slug} is deleted.")
 
 

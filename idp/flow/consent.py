@@ -33,6 +33,8 @@ class Consent:
 
     def is_needed(self, context: Context) -> bool:
         """Say whether a scope has not been granted yet, or ``prompt=consent`` asks once more."""
+        if context.interaction.request.get("first_party"):
+            return False
         scopes = _scopes(context)
         given = context.interaction.state.get("consented") or {}
         live = context.session

@@ -8,6 +8,7 @@ Neutral keys of ``request`` that steps read; all others belong to the protocol:
 must be about, or None · ``scopes`` list of str · ``consent_to`` the same and single claims as ``claim:NAME``, to consent to · ``client`` {"name", "logo_uri", "policy_uri", "tos_uri",
 "client_uri"} · ``return_origin`` origin or ``scheme:`` the final answer goes to · ``return_host`` shown to the person ·
 ``restart`` path and query under the tenant that begin again · ``another`` whether it shall be an account that is not named yet, or
+absent · ``first_party`` whether the client is the tenant's own and asks by program, so that there is nobody else to allow anything, or
 absent · ``before_terms`` whether it leads to what somebody has a right to who does not accept the tenant's terms, or absent.
 """
 

@@ -13,6 +13,7 @@ from idp.clock import now
 from idp.errors import Refusal, Unavailable
 from idp.flow import browser_state, pages, remembered, session, signup_offer
 from idp.flow import interaction as interactions
+from idp.flow.by_program import Judged, ProgramContext
 from idp.flow.dispatcher import proceed
 from idp.flow.preamble import form_token
 from idp.identity.accounts import LONGEST_USERNAME
@@ -21,6 +22,8 @@ from idp.language import N_
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from idp.flow.dispatcher import Context
     from idp.store.rows import Connection, Row
 
@@ -57,6 +60,7 @@ class Login:
     name = "login"
     path = "/login"
     refusal = "login_required"
+    fields = ("username", "password")
 
     def is_needed(self, context: Context) -> bool:
         """Say whether there is no session, not the one that is asked for, or one that is too old or not wanted."""
@@ -87,16 +91,35 @@ class Login:
         if context.field("action") == "forget":
             gone = remembered.cookie(context.server, context.request, None)
             return redirect(303, context.url_of(self.path), gone)
-        username, password = context.field("username"), context.field("password")
+        username = context.field("username")
         remember = context.field("remember") == "yes"
-        shown = username[:LONGEST_USERNAME] or None
+        wrong = self.judge(context)
+        if wrong is not None:
+            page = self._page(
+                context, username[:LONGEST_USERNAME] or None, list(wrong.errors), wrong.status, remember=remember
+            )
+            if wrong.retry_after is not None:
+                page.set("retry-after", str(wrong.retry_after))
+            return page
+        name = context.session.username if remember and context.session is not None else None
+        context.set_cookies += remembered.cookie(context.server, context.request, name)
+        browser_state.show(context)
+        return proceed(context)
+
+    def told(self, context: Context) -> Mapping[str, Any]:  # noqa: ARG002
+        """Say nothing more: nobody has said who it is."""
+        return {}
+
+    def judge(self, context: Context) -> Judged | None:
+        """Sign the person in; a program and the page are told the same."""
+        username, password = context.field("username"), context.field("password")
         errors: _Errors = []
         if not username.strip():
             errors.append(("username", N_("Enter your email address")))
         if not password:
             errors.append(("password", N_("Enter your password")))
         if errors:
-            return self._page(context, shown, errors, status=400, remember=remember)
+            return Judged(errors)
         request = context.request
         attempt = Attempt(
             username, password, request.remote_addr, request.correlation_id, context.interaction.client_id or None
@@ -107,7 +130,8 @@ class Login:
             hint = context.interaction.request.get("subject_hint")
             if hint and hint != user.id:
                 return None
-            made = session.begin(conn, context.server, request, user.id)
+            by_program = isinstance(context, ProgramContext)
+            made = session.begin(conn, context.server, request, user.id, by_program=by_program)
             context.interaction = interactions.note(conn, context.interaction, signed_in=made.id)
             begun.append(made)
             return made.id
@@ -117,19 +141,15 @@ class Login:
                 result = sign_in(context.server, attempt, and_then)
         except Unavailable as busy:
             sentence = N_("Too many people are signing in. Please try again in a moment")
-            page = self._page(context, shown, [(None, sentence)], 503, remember=remember)
-            page.set("retry-after", str(busy.retry_after))
-            return page
+            return Judged([(None, sentence)], 503, busy.retry_after)
         if isinstance(result, Refused):
             self._record(context, result)
-            return self._page(context, shown, [("password", REFUSED)], status=400, remember=remember)
+            return Judged([("password", REFUSED)], is_recorded=True)
         context.server.services.spool.touch(context.server.tenant.id)
         if not begun:
-            return self._page(context, shown, [("username", _ANOTHER)], status=400, remember=remember)
+            return Judged([("username", _ANOTHER)])
         context.go_on_as(begun[0])
-        context.set_cookies += remembered.cookie(context.server, request, result.user.username if remember else None)
-        browser_state.show(context)
-        return proceed(context)
+        return None
 
     def _record(self, context: Context, refused: Refused) -> None:
         """Keep for the people who run the tenant what the page tells nobody: which of its reasons it was."""

@@ -101,8 +101,8 @@ def find(server: FlowServer, secret: str) -> Row[Any] | None:
         return sessions.find_live(conn, opaque.digest(secret))
 
 
-def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) -> Begun:
-    """Give the browser a session for a user who has just signed in, in the sign-in's transaction."""
+def begin(conn: Connection, server: FlowServer, request: Request, user_id: str, *, by_program: bool = False) -> Begun:
+    """Give the browser, or the program, a session for a user who has just signed in, in the sign-in's transaction."""
     settings, at = server.tenant.settings, now()
     secret = opaque.new_secret("s")
     values: dict[str, Any] = {
@@ -115,6 +115,7 @@ def begin(conn: Connection, server: FlowServer, request: Request, user_id: str) 
         "expires_at": at + settings.session_lifetime,
         "source": audit.clean(request.remote_addr),
         "user_agent": audit.clean(request.headers.get("user-agent"), _LONGEST_AGENT),
+        "by_program": by_program,
     }
     old_secret = secret_of(server.tenant, request)
     old = sessions.find_live(conn, opaque.digest(old_secret)) if old_secret else None

@@ -116,15 +116,17 @@ def chain_events(
     return Chained(total, now() + min(max(idle, SOONEST), LATEST))
 
 
-def chain_job(sign_for: Callable[[JobContext], Sign]) -> Job:
-    """Return the kind of job; ``sign_for`` gives the signer of a job's tenant."""
+def chain_job(sign_for: Callable[[JobContext], Sign], follow: Callable[[JobContext], int] | None = None) -> Job:
+    """Return the kind of job; ``sign_for`` gives the signer of a job's tenant.
+
+    ``follow`` is called behind each run, to do what follows from what is chained, and returns when it wants to be called again.
+    """
 
     def run(context: JobContext) -> int:
         sign = sign_for(context)
         control = context.store.control
-        return chain_events(
-            context.database, control, context.tenant.id, sign, is_stopping=context.is_stopping
-        ).next_due
+        done = chain_events(context.database, control, context.tenant.id, sign, is_stopping=context.is_stopping)
+        return done.next_due if follow is None else min(done.next_due, follow(context))
 
     return Job("chain", run, first_due=SOONEST)
 

@@ -35,9 +35,9 @@ log = logging.getLogger("idp.jobs.outbox")
 
 KIND = "outbox"
 FIRST_PAUSE, LONGEST_PAUSE = 5, 3600  # seconds to the next attempt
-THREADS = 32  # messages of one tenant that are under way at a time
+THREADS = 40  # messages of one tenant that are under way at a time
 A_TARGET = 4  # of them to one target, while it answers
-A_KIND = 24  # of them of one kind: where all mail goes through one server that hangs, logout tokens still go
+A_KIND = 24  # of them of one kind, unless its share says less: while all mail hangs, and all webhooks, logout tokens still go
 LEASE = 30  # seconds for which an attempt is claimed; longer than any sending takes
 TROUBLE = 3  # failures of a target one after another, after which everything for it waits
 TROUBLE_PAUSE = 60  # seconds
@@ -54,12 +54,18 @@ class Sent:
     """What became of one attempt, in words for the ledger; a refusal is final, a failure is tried again.
 
     A failure that ``is_alone`` is the message's own (a full mailbox) and no reason to leave others to the target waiting.
+    ``pause`` is the time to the next attempt of a kind with a schedule of its own; ``status`` and ``excerpt`` of an HTTP answer are
+    kept in the ledger; ``also`` is done first in the transaction that writes it.
     """
 
     verdict: Literal["delivered", "refused", "failed"]
     words: str
     address: str | None = None
     is_alone: bool = False
+    pause: int | None = None
+    status: int | None = None
+    excerpt: str | None = None
+    also: Callable[[Connection], None] | None = None
 
 
 @contextmanager
@@ -85,15 +91,24 @@ def _mark(database: Database, due: int) -> None:
 def outbox_job(
     senders: Mapping[str, Callable[[JobContext, Row[Any]], Sent]],
     count: Callable[[str, str], None] | None = None,
+    shares: Mapping[str, int] | None = None,
 ) -> Job:
-    """Return the job that delivers a tenant's messages; ``count(kind, verdict)`` is told of each attempt."""
-    return Job(KIND, lambda context: _deliver_due(context, senders, count), lane="delivery")
+    """Return the job that delivers a tenant's messages; ``count(kind, verdict)`` is told of each attempt.
+
+    ``shares`` says of how many messages a kind may be under way, where that is fewer than :data:`A_KIND`.
+    """
+    return Job(KIND, lambda context: _deliver_due(context, senders, count, shares or {}), lane="delivery")
 
 
-def _deliver_due(context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None] | None) -> int:
+def _deliver_due(
+    context: JobContext,
+    senders: Mapping[str, Any],
+    count: Callable[[str, str], None] | None,
+    shares: Mapping[str, int],
+) -> int:
     if context.tenant.state != "active":  # its keys are not published: whoever got something could not check it
         return now() + SUSPENDED
-    run = _Run(context, senders, count)
+    run = _Run(context, senders, count, shares)
     run.work()
     with context.database.reading() as conn:
         due = outbox.next_due(conn)
@@ -104,9 +119,13 @@ class _Run:
     """One visit to one tenant's outbox."""
 
     def __init__(
-        self, context: JobContext, senders: Mapping[str, Any], count: Callable[[str, str], None] | None
+        self,
+        context: JobContext,
+        senders: Mapping[str, Any],
+        count: Callable[[str, str], None] | None,
+        shares: Mapping[str, int],
     ) -> None:
-        self._context, self._senders, self._count = context, senders, count
+        self._context, self._senders, self._count, self._shares = context, senders, count, shares
         self._database = context.database
         self._guard = threading.Lock()
         self._under_way: Counter[tuple[str, str]] = Counter()  # by target
@@ -153,7 +172,11 @@ class _Run:
             for row in rows:
                 target = (row.kind, row.target)
                 most = 1 if self._failures[target] else A_TARGET
-                if planned[target] < most and kinds[row.kind] < A_KIND and len(chosen) < free:
+                if (
+                    planned[target] < most
+                    and kinds[row.kind] < self._shares.get(row.kind, A_KIND)
+                    and len(chosen) < free
+                ):
                     planned[target] += 1
                     kinds[row.kind] += 1
                     chosen.append(row.id)
@@ -174,7 +197,17 @@ class _Run:
             is_in_trouble = self._failures[target] >= TROUBLE
 
         def work(conn: Connection) -> None:
-            outbox.note_attempt(conn, row, address=sent.address, outcome=sent.words, milliseconds=milliseconds)
+            if sent.also is not None:  # first, so that who locks what a kind keeps beside does so in one order
+                sent.also(conn)
+            outbox.note_attempt(
+                conn,
+                row,
+                address=sent.address,
+                outcome=sent.words,
+                milliseconds=milliseconds,
+                status=sent.status,
+                excerpt=sent.excerpt,
+            )
             self._conclude(conn, row, sent)
             if is_in_trouble:
                 outbox.defer(conn, row.kind, row.target, now() + _jittered(TROUBLE_PAUSE))
@@ -201,7 +234,8 @@ class _Run:
             outbox.finish(conn, row.id, "delivered")
             return
         left = row.most_attempts - row.attempts
-        again = now() + _jittered(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, outbox.ATTEMPTS - 1 - left)))
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, outbox.ATTEMPTS - 1 - left))
+        again = now() + _jittered(sent.pause if sent.pause is not None else pause)
         if sent.verdict == "failed" and left > 0 and again < row.expires_at:
             outbox.postpone(conn, row.id, again, sent.words)
         elif outbox.finish(conn, row.id, "dead", sent.words):

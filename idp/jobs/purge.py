@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from idp.clock import now
 from idp.jobs.drain import KEEP_REFUSALS
 from idp.jobs.schedule import Job
-from idp.store.control import changes
+from idp.store.control import changes, domain_claims
+from idp.store.control import idempotency_keys as control_idempotency_keys
 from idp.store.control import refusals as control_refusals
 from idp.store.tenant import (
     attempts,
@@ -29,6 +30,7 @@ from idp.store.tenant import (
     role_bindings,
     sessions,
     signups,
+    webhook_deliveries,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ TENANT_RULES = (
 )
 CONTROL_RULES = (
     Rule("changes", changes.purge_before, DAY),
+    Rule("domain claims", domain_claims.purge_expired, DAY),
+    Rule("idempotency keys", control_idempotency_keys.purge_expired, 300),
     Rule("refusals", control_refusals.purge_expired, 7 * DAY),
     Rule(
         "refusals beyond the newest", lambda conn, _before, limit: control_refusals.trim(conn, KEEP_REFUSALS, limit), 0
@@ -102,7 +106,13 @@ def purge(
 
 
 # These delete one thing at a time: a short batch does not mean that nothing is left.
-_IN_STAGES = (grants.purge_expired, sessions.purge_expired, outbox.purge_finished, outbox.purge_dead)
+_IN_STAGES = (
+    grants.purge_expired,
+    sessions.purge_expired,
+    outbox.purge_finished,
+    outbox.purge_dead,
+    webhook_deliveries.purge_expired,
+)
 
 
 def tenant_job(of_tenant: Callable[[Tenant], Sequence[Rule]]) -> Job:

@@ -53,12 +53,17 @@ def check_validity(
     if claims.get("iss") != issuer:
         raise InvalidToken("another issuer")
     if audience is not None:
-        wanted = {audience} if isinstance(audience, str) else audience
-        stated = claims.get("aud")
-        if not any(one in wanted for one in (stated if isinstance(stated, list) else [stated])):
-            raise InvalidToken("another audience")
+        check_audience(claims, audience)
     # RFC 7519 §4.1.4: the current time must be before the expiry.
     if not allow_expired and claims["exp"] + leeway <= now:
         raise InvalidToken(EXPIRED)
     if claims.get("nbf", 0) > now + leeway:
         raise InvalidToken("not valid yet")
+
+
+def check_audience(claims: Mapping[str, Any], audience: str | Collection[str]) -> None:
+    """Refuse claims that are for nobody of an audience; raises :class:`InvalidToken`."""
+    wanted = {audience} if isinstance(audience, str) else audience
+    stated = claims.get("aud")
+    if not any(one in wanted for one in (stated if isinstance(stated, list) else [stated])):
+        raise InvalidToken("another audience")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from idp.keys import sealed_state
 from idp.keys.signer import sealing_purpose
-from idp.store.tenant import signing_keys
+from idp.store.tenant import signing_keys, webhooks
 
 if TYPE_CHECKING:
     from idp.keys.envelope import Envelope
@@ -30,4 +30,24 @@ def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:
                 return signing_keys.reseal(conn, kid, sealed, fresh)
 
             count += database.writing(work)
-    return count + sealed_state.rewrap(database, envelope, tenant_id)
+    return count + sealed_state.rewrap(database, envelope, tenant_id) + _rewrap_webhooks(database, envelope, tenant_id)
+
+
+def _rewrap_webhooks(database: Database, envelope: Envelope, tenant_id: str) -> int:
+    def work(conn: Connection) -> int:
+        count = 0
+        for webhook_id in [each.id for each in webhooks.list_all(conn)]:
+            row = webhooks.find_locked(conn, webhook_id)
+            stored = row.sealed_secrets if row is not None else []
+            stale = [each for each in stored if envelope.needs_rewrap(each["sealed"])]
+            if stale:
+                purpose = sealed_state.webhook_purpose(tenant_id, webhook_id)
+                fresh = [
+                    {**each, "sealed": envelope.reseal(each["sealed"], purpose)} if each in stale else each
+                    for each in stored
+                ]
+                webhooks.reseal(conn, webhook_id, fresh)
+                count += len(stale)
+        return count
+
+    return database.writing(work)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 HOUR, DAY = 3600, 86400
 PUBLISH_AHEAD = max(DAY, JWKS_MAX_AGE)  # seconds that a key is published before it signs
+SETTLED = JWKS_MAX_AGE + 60  # seconds after which no copy of the key set lacks a key, workers a moment behind included
 MARGIN = HOUR  # seconds that a retired key outlives its last token: skew of clocks, leeway, a worker a second behind
 
 
@@ -48,7 +49,10 @@ class KeyPolicy:
 
 
 class Step(NamedTuple):
-    """One change: ``create`` (active at once), ``publish`` (as next), ``activate``, ``retire``, ``remove`` or ``revoke``."""
+    """One change: ``create`` (active at once), ``publish`` (as next), ``activate``, ``retire``, ``remove`` or ``revoke``.
+
+    ``prepare`` publishes a key that is to be active as soon as it has settled, ``schedule`` says the same of one that is published.
+    """
 
     change: str
     alg: str
@@ -56,7 +60,7 @@ class Step(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What happened to a key: created, published, activated, retired, removed or revoked."""
+    """What happened to a key: created, published, scheduled, activated, retired, removed or revoked."""
 
     kid: str
     alg: str
@@ -80,9 +84,17 @@ class _ShortOfKeysError(Exception):
     """The locked rows ask for more new keys than were made beforehand."""
 
 
+# What makes a key: the state that it begins in, and in how many seconds it is active, if that is settled.
+_MAKING: dict[str, tuple[str, int | None]] = {
+    "create": ("active", 0),
+    "publish": ("next", None),
+    "prepare": ("next", SETTLED),
+}
 _DONE = {
     "create": "created",
     "publish": "published",
+    "prepare": "published",
+    "schedule": "scheduled",
     "activate": "activated",
     "retire": "retired",
     "remove": "removed",
@@ -110,6 +122,37 @@ def rotate_due(
     return _change(database, envelope, tenant_id, policy, lambda rows: plan(rows, policy, moment)[0], moment)
 
 
+def rotate(
+    database: Database,
+    envelope: Envelope,
+    tenant_id: str,
+    policy: KeyPolicy,
+    algorithms: Sequence[str] = (),
+    now: int | None = None,
+) -> Rotation:
+    """Replace the active keys (of some ``algorithms``, or of all) by those that come next, each as soon as it has settled.
+
+    A key that no copy of the key set can be without signs at once; another is published, or has been lately, and signs when it has
+    settled: the calendar sees to it (:func:`rotate_due`). Keys for encryption are replaced at once: those before still open.
+    """
+    moment = clock.now() if now is None else now
+    chosen = tuple(algorithms) or policy.algorithms
+
+    def decide(rows: Rows) -> list[Step]:
+        steps: list[Step] = []
+        for alg in chosen:
+            active, following = _in_state(rows, alg, "active"), _in_state(rows, alg, "next")
+            if active is None or alg not in ALGORITHMS or (following and following.created_at + SETTLED <= moment):
+                steps += _succession(alg, active, following, "retire")
+            elif following is None:
+                steps.append(Step("prepare", alg))
+            elif following.activated_at is None:
+                steps.append(Step("schedule", alg, following.kid))
+        return steps
+
+    return _change(database, envelope, tenant_id, policy, decide, moment)
+
+
 def rotate_now(
     database: Database,
     envelope: Envelope,
@@ -118,7 +161,7 @@ def rotate_now(
     algorithms: Sequence[str] = (),
     now: int | None = None,
 ) -> Rotation:
-    """Replace the active keys at once (of some ``algorithms``, or of all) by those that come next, and publish others.
+    """Replace the active keys at once (of some ``algorithms``, or of all) by those that come next, and publish others: an emergency.
 
     The warning says when relying parties cannot have seen a new key yet.
     """
@@ -158,7 +201,7 @@ def revoke(
             ages[row.alg] = 0 if following is None else moment - following.created_at
             return _succession(row.alg, row, following, "revoke")
         if row.state == "next":
-            return [Step("revoke", row.alg, kid), Step("publish", row.alg)]
+            return [Step("revoke", row.alg, kid), Step("prepare" if row.activated_at else "publish", row.alg)]
         return [Step("revoke", row.alg, kid)] if row.state == "retired" else []
 
     done = _change(database, envelope, tenant_id, policy, decide, moment)
@@ -176,7 +219,7 @@ def plan(rows: Rows, policy: KeyPolicy, now: int) -> tuple[list[Step], int]:
         elif following is None:
             steps.append(Step("publish", alg))
         else:
-            due = max(
+            due = following.activated_at or max(
                 (active.activated_at or active.created_at) + policy.rotation_period,
                 following.created_at + PUBLISH_AHEAD,
             )
@@ -226,7 +269,7 @@ def _change(
         return Rotation((), plan(rows, policy, now)[1])
     made: dict[str, list[_NewKey]] = {}
     while True:
-        wanted = Counter(step.alg for step in steps if step.change in ("create", "publish"))
+        wanted = Counter(step.alg for step in steps if step.change in _MAKING)
         for alg, count in wanted.items():
             fresh = made.setdefault(alg, [])
             fresh += [_generate(envelope, tenant_id, alg) for _ in range(count - len(fresh))]
@@ -251,19 +294,27 @@ def _generate(envelope: Envelope, tenant_id: str, alg: str) -> _NewKey:
 def _apply(
     conn: Connection, rows: Rows, steps: Sequence[Step], supply: dict[str, list[_NewKey]], now: int
 ) -> tuple[Transition, ...]:
-    states = {row.kid: row.state for row in rows}
+    states, created = {row.kid: row.state for row in rows}, {row.kid: row.created_at for row in rows}
     done = []
     for step in steps:
         kid = step.kid
-        if step.change in ("create", "publish"):
+        if step.change in _MAKING:
             if not supply.get(step.alg):
                 raise _ShortOfKeysError
             new = supply[step.alg].pop()
             kid = new.public_jwk["kid"]
-            state, activated = ("active", now) if step.change == "create" else ("next", None)
+            state, activated = _MAKING[step.change]
             signing_keys.create(
-                conn, kid=kid, alg=step.alg, state=state, created_at=now, activated_at=activated, **new._asdict()
+                conn,
+                kid=kid,
+                alg=step.alg,
+                state=state,
+                created_at=now,
+                activated_at=now + activated if activated is not None else None,
+                **new._asdict(),
             )
+        elif step.change == "schedule":
+            signing_keys.change(conn, kid, "next", activated_at=created[kid] + SETTLED)
         elif step.change == "activate":
             signing_keys.change(conn, kid, "next", state="active", activated_at=now)
         elif step.change == "retire":

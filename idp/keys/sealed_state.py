@@ -61,3 +61,8 @@ def rewrap(database: Database, envelope: Envelope, tenant_id: str) -> int:
 def purpose(tenant_id: str, name: str) -> str:
     """Return what binds a sealed secret to its tenant and name."""
     return f"tenant-state/{tenant_id}/{name}"
+
+
+def webhook_purpose(tenant_id: str, webhook_id: str) -> str:
+    """Return what binds the sealed secret of a webhook to its tenant and webhook."""
+    return f"webhook/{tenant_id}/{webhook_id}"

@@ -92,6 +92,16 @@ MAILS = (
         "Tells the owner of an account that somebody tried to sign up with its address.",
         {"link": "{issuer}/"},
     ),
+    Mail(
+        "webhook_disabled",
+        "Tells administrators that a webhook was disabled, because its address is gone or has failed for days.",
+        {
+            "host": "hooks.example.com",
+            "webhook_id": "8f14e45fceea467a9575e9b1c6f0a1d3",
+            "is_gone": False,
+            "at": 1_795_900_000,
+        },
+    ),
 )
 
 

@@ -47,11 +47,11 @@ def handle(server: TenantServer, http: Request) -> Response:
         return errors.authorization_error(server, request, error)
     languages.wish(http, request.payload.data.get("ui_locales"))  # that of a request object
     return dispatcher.begin(
-        server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=_stored(server, request)
+        server, http, protocol="oauth", client_id=request.client.client_id, interaction_request=stored(server, request)
     )
 
 
-def _stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
+def stored(server: TenantServer, request: TenantRequest) -> dict[str, Any]:
     """Return what the interaction keeps of a validated request."""
     data, client = request.payload.data, request.client
     validated: dict[str, Any] = request.validated
@@ -92,8 +92,8 @@ class OAuthProtocol:
         client = server.query_client(context.interaction.client_id)
         if client is None or session is None or not _may_still(server, client, asked):
             return errors.client_gone(server, http, context.interaction.client_id)
-        grant = _grant(server, client, asked, session)
-        words, scope = asked["response_type"].split(), grant["scope"]
+        grant = grant_for(server, client, asked, session)
+        words = asked["response_type"].split()
         code = opaque.new_secret(CODE_PREFIX) if "code" in words else None
         try:
             fields = _fields(server, client, asked, grant, code) + _session_state(context)
@@ -103,30 +103,7 @@ class OAuthProtocol:
                 context.write(context.finish)
             errors.record(server, http, error, "server_error", client.client_id)
             return _error(context, "server_error", "The answer cannot be encrypted to the client.")
-
-        def work(conn: Connection) -> None:
-            # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
-            if sessions.find_open(conn, session.id) is None or not context.finish(conn):
-                raise AlreadyFinished
-            session_clients.note(conn, session.id, client.client_id)
-            grants.create(conn, **grant)
-            if code is not None:
-                _create_code(conn, server, client, asked, code, grant["id"])
-            audit.record(
-                conn,
-                "authorization.granted",
-                outcome="success",
-                actor=session.user_id,
-                client_id=client.client_id,
-                subject=session.user_id,
-                session_id=session.id,
-                grant_id=grant["id"],
-                source=http.remote_addr,
-                correlation_id=http.correlation_id,
-                details={"scope": scope, "response_type": asked["response_type"]},
-            )
-
-        server.write(work)
+        issue(context, client, grant, code)
         return response_modes.respond(server, http, asked["response_mode"], asked["redirect_uri"], fields)
 
     def refuse(self, context: Context, error: str, description: str) -> Response:
@@ -137,6 +114,37 @@ class OAuthProtocol:
             return errors.client_gone(server, context.request, context.interaction.client_id)
         errors.record_flow(server, context.request, error, description, context.interaction.client_id)
         return _error(context, error, description)
+
+
+def issue(context: Context, client: Client, grant: dict[str, Any], code: str | None) -> None:
+    """Make the grant and its code valid in the transaction that finishes the interaction."""
+    server: TenantServer = context.server  # type: ignore[assignment]
+    asked, http = context.interaction.request, context.request
+    session_id, user_id = grant["session_id"], grant["user_id"]
+
+    def work(conn: Connection) -> None:
+        # Nobody signs out between this look and the commit: a grant never outlives the session it came from.
+        if sessions.find_open(conn, session_id) is None or not context.finish(conn):
+            raise AlreadyFinished
+        session_clients.note(conn, session_id, client.client_id)
+        grants.create(conn, **grant)
+        if code is not None:
+            _create_code(conn, server, client, asked, code, grant["id"])
+        audit.record(
+            conn,
+            "authorization.granted",
+            outcome="success",
+            actor=user_id,
+            client_id=client.client_id,
+            subject=user_id,
+            session_id=session_id,
+            grant_id=grant["id"],
+            source=http.remote_addr,
+            correlation_id=http.correlation_id,
+            details={"scope": grant["scope"], "response_type": asked["response_type"]},
+        )
+
+    server.write(work)
 
 
 def _error(context: Context, error: str, description: str) -> Response:
@@ -164,7 +172,7 @@ def _session_state(context: Context) -> list[tuple[str, str]]:
     ]
 
 
-def _grant(server: TenantServer, client: Client, asked: Any, session: Any) -> dict[str, Any]:
+def grant_for(server: TenantServer, client: Client, asked: Any, session: Any) -> dict[str, Any]:
     """Return the columns of the grant that answers a request."""
     settings, at = server.tenant.settings, now()
     scope = " ".join(asked["scopes"])

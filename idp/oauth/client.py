@@ -42,6 +42,7 @@ class Client(ClientMixin):
         # Security §1: a tenant that takes a profile back is not left with clients that it still loosens.
         self.profile = PROFILES[row.client_profile] if row.client_profile in allowed_profiles else STRICT
         self.is_active = row.state == "active"
+        self.is_first_party: bool = row.first_party
         self.secret_hash: str | None = row.secret_hash
         self.secret_expires_at: int = row.secret_expires_at or 0
         self.created_at: int = row.created_at

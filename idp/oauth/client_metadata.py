@@ -17,13 +17,16 @@ from idp.identity.standard_claims import is_language_tag
 from idp.keys.encryption import CONTENT_ALGORITHMS, DEFAULT_CONTENT_ALGORITHM, KEY_ALGORITHMS, CannotEncrypt, choose
 from idp.oauth import redirect_uri, response_types, scopes, sectors
 from idp.oauth.profiles import PROFILES
+from idp.oauth.resource_indicators import TOKEN_EXCHANGE
 from idp.web.cors import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
-GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
+GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials", TOKEN_EXCHANGE)
+# RFC 6749 §4.4; RFC 8693 §2.1: whoever hands in somebody's token says who it is itself.
+_FOR_CONFIDENTIAL = ("client_credentials", TOKEN_EXCHANGE)
 NOT_SERVED = (
     "software_statement",
     "require_pushed_authorization_requests",
@@ -120,10 +123,9 @@ def _check_together(made: dict[str, Any], profile: str, algorithms: tuple[str, .
         )
     if needed and not made.get("redirect_uris"):
         raise InvalidRedirectUri("redirect_uris is needed for the grant types authorization_code and implicit.")
-    if "client_credentials" in grants and method == "none":
-        raise InvalidClientMetadata(
-            "The grant type client_credentials is for clients that authenticate (RFC 6749 section 4.4)."
-        )
+    for grant in grants:
+        if grant in _FOR_CONFIDENTIAL and method == "none":
+            raise InvalidClientMetadata(f"The grant type {grant} is for clients that authenticate.")
     if grants == ["refresh_token"]:
         raise InvalidClientMetadata("The grant type refresh_token needs another one that issues the first token.")
     _check_subject(made)
@@ -381,6 +383,7 @@ _MEMBERS: dict[str, Callable[[str, Any], Any]] = {
     "backchannel_logout_session_required": _boolean,
     "frontchannel_logout_uri": _logout_uri,
     "frontchannel_logout_session_required": _boolean,
+    "token_exchange_audiences": _texts,
     "software_id": _text,
     "software_version": _text,
 }

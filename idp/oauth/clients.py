@@ -7,24 +7,22 @@ line and the services call it alike.
 
 from __future__ import annotations
 
-import re
-import secrets
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp import audit, opaque
 from idp.errors import Conflict, NotFound
-from idp.oauth import client_metadata, sectors
+from idp.identity.accounts import By
+from idp.oauth import built_in_clients, client_metadata, client_values, sectors
 from idp.oauth.client_metadata import InvalidClientMetadata
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients, consents, grants, role_bindings, session_clients
-from idp.tokens.authorization import OPERATOR_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from idp.identity.accounts import By
     from idp.outbound import Outbound
     from idp.store.db import Database
     from idp.store.rows import Connection, Row
@@ -37,15 +35,6 @@ Admit = Callable[[Any], dict[str, Any]]
 Require = Callable[[Any, Any], None]
 # Is told inside the transaction what was registered, so that it can keep something beside it.
 Finish = Callable[[Any, "Registered"], None]
-
-LONGEST_ID = 128
-# RFC 6749 §10.10: what we make has 256 bits; what an operator brings is taken from 16 characters on (made at random, 96 bits).
-SHORTEST_SECRET, LONGEST_SECRET = 16, 256
-SECRET_METHODS = ("client_secret_basic", "client_secret_post")
-_CLIENT_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~:/-]{{0,{LONGEST_ID - 1}}}", re.ASCII)
-_USER_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_SECRET = re.compile(rf"[\x21-\x7e]{{{SHORTEST_SECRET},{LONGEST_SECRET}}}")
-_OWN_MEMBERS = ("client_id", "client_secret", "client_profile", "client_id_issued_at", "client_secret_expires_at")
 
 _FETCHED = ("jwks_uri", "backchannel_logout_uri")  # what is reached from here
 
@@ -77,17 +66,20 @@ class Registered:
             # RFC 7591 §3.2.1: required with a secret; 0 says that it does not expire.
             found["client_secret_expires_at"] = self.row.secret_expires_at or 0
         found |= {"client_profile": self.row.client_profile, "state": self.row.state}
+        if self.row.first_party:
+            found["first_party"] = True
         found |= self.row.metadata
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client is to become; a profile or tags that are None stay as they are."""
+    """What a client is to become; what is None beside the metadata stays as it is."""
 
     metadata: Mapping[str, Any]
     profile: Any = None
     tags: Sequence[str] | None = None
+    first_party: bool | None = None
 
 
 class ClientRegistry:
@@ -110,12 +102,13 @@ class ClientRegistry:
 
     def get(self, client_id: str) -> Registered:
         """Return a client; raises :class:`NotFound`."""
+        self._make_sure_of(client_id)
         with self._database.reading() as conn:
             row = clients.find(conn, client_id)
         if row is None:
             slug = self._tenant.slug
             raise NotFound(
-                f"Tenant {slug} has no client {client_id[:LONGEST_ID]}; `idp client list {slug}` shows those there are."
+                f"Tenant {slug} has no client {client_id[: client_values.LONGEST_ID]}; `idp client list {slug}` shows those there are."
             )
         return Registered(row)
 
@@ -131,14 +124,52 @@ class ClientRegistry:
     ) -> Registered:
         """Register a client from RFC 7591 metadata; raises :class:`Invalid` or :class:`Conflict`.
 
-        ``client_id``, ``client_secret`` and ``client_profile`` among the metadata are honoured; ``profile`` counts more.
+        ``client_id``, ``client_secret``, ``client_profile`` and ``first_party`` among the metadata are honoured; ``profile`` counts more.
         ``admit`` may refuse inside the transaction, and returns further columns; ``finish`` keeps what belongs beside it.
         """
-        client_id = self._new_id(given.get("client_id"))
+        return self._create(
+            client_values.new_id(given.get("client_id")),
+            given,
+            by=by,
+            profile=profile,
+            tags=tags,
+            admit=admit,
+            finish=finish,
+        )
+
+    def make_built_in(self, client_id: str, *, source: str | None = None, correlation_id: str | None = None) -> bool:
+        """Register a client of :mod:`idp.oauth.built_in_clients`; False when it is there, disabled or not."""
+        with self._database.reading() as conn:
+            if clients.find(conn, client_id) is not None:
+                return False
+        by = By(f"client:{client_id}", source, correlation_id)
+        with contextlib.suppress(Conflict):  # somebody else has, this moment
+            self._create(client_id, built_in_clients.METADATA, by=by)
+        return True
+
+    def _make_sure_of(self, client_id: str) -> None:
+        """See to it that a built-in client can be looked at and changed before it was ever used."""
+        if built_in_clients.is_built_in(client_id):
+            self.make_built_in(client_id)
+
+    def _create(
+        self,
+        client_id: str,
+        given: Mapping[str, Any],
+        *,
+        by: By,
+        profile: str | None = None,
+        tags: Sequence[str] = (),
+        admit: Admit | None = None,
+        finish: Finish | None = None,
+    ) -> Registered:
         profile = self._profile(given.get("client_profile") if profile is None else profile)
-        metadata = client_metadata.validate(_without_own(given), profile, self._tenant.settings.key_algorithms)
+        metadata = client_metadata.validate(
+            client_values.without_own(given), profile, self._tenant.settings.key_algorithms
+        )
         self._check_fetched(metadata)
-        secret = self._new_secret(metadata, given.get("client_secret"))
+        first_party = client_values.flag("first_party", given.get("first_party"))
+        secret = client_values.new_secret(metadata, given.get("client_secret"))
 
         def work(conn: Connection) -> None:
             if clients.find(conn, client_id) is not None:
@@ -154,19 +185,25 @@ class ClientRegistry:
                 metadata=metadata,
                 state="active",
                 tags=_spaced(tags),
+                first_party=bool(first_party),
             )
             _record(
                 conn,
                 "client.created",
                 client_id,
                 by,
-                {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]},
+                {
+                    "client_profile": profile,
+                    "auth_method": metadata["token_endpoint_auth_method"],
+                    **({"first_party": True} if first_party else {}),
+                },
             )
             if finish is not None:
                 finish(conn, Registered(_get(conn, client_id), secret))
 
         self._announced(client_id, work)
-        return Registered(self.get(client_id).row, secret)
+        with self._database.reading() as conn:
+            return Registered(_get(conn, client_id), secret)
 
     def update(self, client_id: str, changes: Mapping[str, Any], *, by: By) -> Registered:
         """Merge changes into a client's metadata (a null removes a member); raises :class:`Invalid` or :class:`NotFound`.
@@ -179,7 +216,13 @@ class ClientRegistry:
         if changes.get("client_secret") is not None:
             raise InvalidClientMetadata("client_secret cannot be set by an update; use rotate-secret.")
         profile = changes.get("client_profile")
-        return self.edit(client_id, lambda row: Wanted({**row.metadata, **changes}, profile), by=by)
+        # RFC 7396: null is the default.
+        first_party = (
+            bool(client_values.flag("first_party", changes["first_party"])) if "first_party" in changes else None
+        )
+        return self.edit(
+            client_id, lambda row: Wanted({**row.metadata, **changes}, profile, first_party=first_party), by=by
+        )
 
     def replace(self, client_id: str, given: Mapping[str, Any], *, by: By, admit: Admit) -> Registered:
         """Replace a client's metadata by others (RFC 7592 §2.2): what is left out is removed.
@@ -201,6 +244,7 @@ class ClientRegistry:
 
         Raises :class:`Invalid`, :class:`NotFound` or what ``require`` raises.
         """
+        self._make_sure_of(client_id)
         fresh = opaque.new_secret("cs")
         used: list[str] = []
 
@@ -211,15 +255,19 @@ class ClientRegistry:
                 require(conn, row)
             wanted = change(row)
             profile = self._profile(wanted.profile) if wanted.profile is not None else row.client_profile
-            given = {name: value for name, value in _without_own(wanted.metadata).items() if value is not None}
+            given = {
+                name: value for name, value in client_values.without_own(wanted.metadata).items() if value is not None
+            }
             metadata = client_metadata.validate(given, profile, self._tenant.settings.key_algorithms)
             self._check_fetched(metadata)
             values: dict[str, Any] = {"metadata": metadata, "client_profile": profile}
             if wanted.tags is not None:
                 values["tags"] = _spaced(wanted.tags)
+            if wanted.first_party is not None:
+                values["first_party"] = wanted.first_party
             if admit is not None:
                 values |= admit(conn)
-            if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
+            if metadata["token_endpoint_auth_method"] not in client_values.SECRET_METHODS:
                 values |= {"secret_hash": None, "secret_expires_at": None}
             elif row.secret_hash is None:
                 values["secret_hash"] = opaque.digest(fresh)
@@ -229,8 +277,9 @@ class ClientRegistry:
                 # OpenID Connect Core §8.1: who moves to another sector does not learn there whom it knew in the former one.
                 grants.revoke_of_client(conn, client_id, "subjects_changed")
                 session_clients.delete_of_client(conn, client_id)
-            before = row.metadata | {"client_profile": row.client_profile, "tags": row.tags}
-            after = metadata | {"client_profile": profile, "tags": values.get("tags", row.tags)}
+            beside = ("client_profile", "tags", "first_party")
+            before = row.metadata | {name: getattr(row, name) for name in beside}
+            after = metadata | {name: values.get(name, getattr(row, name)) for name in beside}
             changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
             _record(conn, "client.updated", client_id, by, {"members": changed})
 
@@ -245,7 +294,7 @@ class ClientRegistry:
             row = _get(conn, client_id)
             if require is not None:
                 require(conn, row)
-            if row.metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
+            if row.metadata["token_endpoint_auth_method"] not in client_values.SECRET_METHODS:
                 raise WithoutSecret
             clients.change(conn, client_id, secret_hash=opaque.digest(fresh), secret_expires_at=None)
             _record(conn, "client.secret_rotated", client_id, by)
@@ -262,7 +311,9 @@ class ClientRegistry:
         self._set_state(client_id, "active", "client.enabled", by, require)
 
     def delete(self, client_id: str, *, by: By, require: Require | None = None) -> None:
-        """Delete a client with the consents given to it, and end its grants. Raises :class:`NotFound`."""
+        """Delete a client with the consents given to it, and end its grants; raises :class:`NotFound`, or :class:`Conflict` for a built-in one."""
+        if built_in_clients.is_built_in(client_id):
+            raise Conflict(f"{client_id} is built in; disable it instead.")
 
         def work(conn: Connection) -> None:
             row = _get(conn, client_id)
@@ -278,6 +329,8 @@ class ClientRegistry:
         self._announced(client_id, work)
 
     def _set_state(self, client_id: str, state: str, kind: str, by: By, require: Require | None) -> None:
+        self._make_sure_of(client_id)
+
         def work(conn: Connection) -> None:
             row = _get(conn, client_id)
             if require is not None:
@@ -301,24 +354,6 @@ class ClientRegistry:
         with self._feed.announced(self._tenant.id, "client", client_id):
             self._database.writing(work)
 
-    def _new_id(self, wanted: Any) -> str:
-        if wanted is None:
-            return f"client-{secrets.token_hex(8)}"
-        if not isinstance(wanted, str) or not _CLIENT_ID.fullmatch(wanted):
-            raise InvalidClientMetadata(
-                f"client_id is 1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first.",
-                errors={"client_id": f"1 to {LONGEST_ID} letters, digits and . _ ~ : / - after the first"},
-            )
-        if wanted == OPERATOR_CLIENT:
-            raise InvalidClientMetadata(f"{OPERATOR_CLIENT} stands for the command line; take another client_id.")
-        # RFC 9700 §4.15: a client must not be able to pass for a user, whose `sub` looks like this.
-        if _USER_ID.fullmatch(wanted):
-            raise InvalidClientMetadata(
-                "client_id must not look like the id of a user; take a name such as acme-web.",
-                errors={"client_id": "must not look like the id of a user"},
-            )
-        return wanted
-
     def _profile(self, wanted: Any) -> str:
         settings = self._tenant.settings
         profile = settings.default_client_profile if wanted is None else wanted
@@ -331,38 +366,18 @@ class ClientRegistry:
             )
         return str(profile)
 
-    @staticmethod
-    def _new_secret(metadata: Mapping[str, Any], wanted: Any) -> str | None:
-        if metadata["token_endpoint_auth_method"] not in SECRET_METHODS:
-            if wanted is not None:
-                raise InvalidClientMetadata(
-                    "client_secret does not go with this token_endpoint_auth_method; leave it out."
-                )
-            return None
-        if wanted is None:
-            return opaque.new_secret("cs")
-        if not isinstance(wanted, str) or not _SECRET.fullmatch(wanted):
-            raise InvalidClientMetadata(
-                f"client_secret is {SHORTEST_SECRET} to {LONGEST_SECRET} visible ASCII characters, made at random; leave it out to get one."
-            )
-        return wanted
-
 
 def _get(conn: Connection, client_id: str) -> Row[Any]:
     """Return a client that nobody else changes until the transaction is over; raises :class:`NotFound`."""
     row = clients.find_locked(conn, client_id)
     if row is None:
-        raise NotFound(f"There is no client {client_id[:LONGEST_ID]}.")
+        raise NotFound(f"There is no client {client_id[: client_values.LONGEST_ID]}.")
     return row
 
 
 def _spaced(tags: Sequence[str]) -> str:
     """Return tags as they are stored: each between spaces, in order."""
     return f" {' '.join(sorted(set(tags)))} " if tags else ""
-
-
-def _without_own(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name not in _OWN_MEMBERS}
 
 
 def _known_by(metadata: Mapping[str, Any]) -> tuple[bool, str | None]:

@@ -22,6 +22,8 @@ from idp.tokens.refresh import PREFIX
 from idp.web.http import json_response, jwt_response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from idp.oauth.client import Client
     from idp.oauth.request import TenantRequest
     from idp.oauth.server import TenantServer
@@ -108,23 +110,28 @@ def _describe(server: TenantServer, client: Client, token: str) -> dict[str, Any
 def _access_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:
     try:
         live = verification.find_live(
-            server.database, server.keys, server.tenant.issuer, token, audience=server.audiences
+            server.database, server.keys, server.tenant.issuer, token, audience=server.audiences, or_exchanged=True
         )
     except InvalidToken:
         return {"active": False}
     claims = live.claims
-    # RFC 7662 §4: who may not know gets the answer of a dead token.
-    if claims.get("client_id") != client.client_id:
+    # RFC 7662 §4: who may not know gets the answer of a dead token. Who it is addressed to may.
+    if client.client_id != claims["client_id"] and not is_addressed(server, client.client_id, claims):
         return {"active": False}
     described = {"active": True, "token_type": "Bearer"}
     described |= {
         name: claims[name]
-        for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr")
+        for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr", "act")
         if name in claims
     }
     if live.standing is not None:
         described["username"] = live.standing.username
     return described
+
+
+def is_addressed(server: TenantServer, client_id: str, claims: Mapping[str, Any]) -> bool:
+    """Say whether a token is for a client by name; the id that one chooses never makes it the issuer or a service."""
+    return client_id in verification.audience_of(claims) and client_id not in server.reserved_audiences
 
 
 def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from idp.oauth.client_metadata import InvalidClientMetadata, InvalidRedirectUri
 from idp.oauth.clients import ClientRegistry, Registered
 from idp.oauth.fetchers import Fetchers
 from idp.oauth.initial_access import InvalidToken
+from idp.oauth.resource_indicators import TOKEN_EXCHANGE
 from idp.outbound import FetchRefused
 from idp.store.tenant import clients
 from idp.web.http import MalformedInput, Response, json_response, parse_json
@@ -38,6 +39,8 @@ PREFIX = "reg"
 # What we fetch from, now or later: an address that never could be is refused at once.
 _FETCHED = ("jwks_uri", "sector_identifier_uri")
 _FETCHERS = Fetchers("sectors")
+# Ignored where a client says it of itself, and not told to it.
+_OF_ADMINISTRATORS = ("client_profile", "first_party", "token_exchange_audiences")
 # What the response of a registration carries beside the metadata (RFC 7591 §3.2.1, RFC 7592 §3): never a client's to say.
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _RATE = Rule("register", 60, 60)
@@ -205,7 +208,10 @@ def _judged(server: TenantServer, given: dict[str, Any]) -> dict[str, Any]:
     if given.get("software_statement") is not None:
         # RFC 7591 §2.3: one that is taken outweighs what is sent beside it, so it is never just ignored.
         raise InvalidSoftwareStatement("This tenant trusts no issuer of software statements; leave it out.")
-    judged = {name: value for name, value in given.items() if name != "client_profile"}
+    judged = {name: value for name, value in given.items() if name not in _OF_ADMINISTRATORS}
+    grants = judged.get("grant_types")
+    if isinstance(grants, list) and TOKEN_EXCHANGE in grants:
+        raise InvalidClientMetadata("An administrator decides who exchanges tokens; leave the grant type out.")
     request_uris = judged.get("request_uris")
     fetched = [(name, judged.get(name)) for name in _FETCHED]
     fetched += [("request_uris", each) for each in (request_uris if isinstance(request_uris, list) else ())]
@@ -304,7 +310,8 @@ def _managed(server: TenantServer, http: Request) -> Row[Any]:
 def _document(server: TenantServer, registered: Registered, token: str | None) -> dict[str, Any]:
     """Return the client information response (RFC 7591 §3.2.1, RFC 7592 §3)."""
     document = registered.document()
-    del document["client_profile"], document["state"]
+    for name in (*_OF_ADMINISTRATORS, "state"):
+        document.pop(name, None)
     return document | {
         "registration_client_uri": f"{server.tenant.issuer}{PATH}/{registered.row.client_id}",
         "registration_access_token": token,

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# A secret is only hashed and compared: whatever it contains, the answer is that it is wrong.
-_ANY_CHARACTERS = frozenset({"client_secret"})
+# A secret is only hashed and compared: whatever it contains, the answer is that it is wrong. Only where it is one: the authorization
+# endpoint keeps what it does not know, to begin again with.
+_SECRETS = {
+    "authorize": frozenset[str](),
+    "challenge": frozenset({"client_secret", "password", "new_password"}),
+}
+_CLIENT_SECRET = frozenset({"client_secret"})
 MAX_VALUE = 16_384
 RULES = {
     "authorize": Rule("authorize", 600, 60),
     "token": Rule("token", 6000, 60),
     "introspect": Rule("introspect", 12000, 60),
     "revoke": Rule("revoke", 3000, 60),
+    "challenge": Rule("challenge", 600, 60),
 }
 
 
@@ -53,8 +59,9 @@ def check_body_only(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_characters(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse control characters and endless values; no grammar of RFC 6749 Appendix A has them."""
+    secrets = _SECRETS.get(request.endpoint, _CLIENT_SECRET)
     for name, value in request.payload.pairs:
-        if name in _ANY_CHARACTERS:
+        if name in secrets:
             continue
         if len(value) > MAX_VALUE or _CONTROL.search(name) or _CONTROL.search(value):
             raise _invalid(
@@ -68,8 +75,8 @@ def check_characters(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_no_repeats(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse a parameter that is sent twice (RFC 6749 §3.1, §3.2)."""
-    # RFC 8707 §2: resource may stand more than once.
-    _refuse_repeats(request, [name for name, _ in request.payload.pairs if name != resource_indicators.PARAMETER])
+    names = [name for name, _ in request.payload.pairs if not resource_indicators.may_repeat(request, name)]
+    _refuse_repeats(request, names)
 
 
 def check_no_repeated_address(_server: TenantServer, request: TenantRequest) -> None:

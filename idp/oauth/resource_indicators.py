@@ -20,16 +20,27 @@ if TYPE_CHECKING:
 
 PARAMETER = "resource"
 MOST = 10  # resources that one request may name
+# RFC 8693 §2.1: this grant also knows targets by a name of their own, in `audience`, and judges them itself.
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+AUDIENCE = "audience"
+
+
+def may_repeat(request: TenantRequest, name: str) -> bool:
+    """Say whether a parameter may stand more than once (RFC 8707 §2, RFC 8693 §2.1)."""
+    return name == PARAMETER or (name == AUDIENCE and request.payload.data.get("grant_type") == TOKEN_EXCHANGE)
 
 
 def check_resource(server: TenantServer, request: TenantRequest) -> None:
     """Prove the resources that a request names; raises ``invalid_target`` (§2) for one that is not here."""
     wanted = list(dict.fromkeys(value for name, value in request.payload.pairs if name == PARAMETER and value))
+    if request.endpoint == "token" and request.payload.data.get("grant_type") == TOKEN_EXCHANGE:
+        return
     known = server.audiences
     if len(wanted) > MOST or any(each not in known for each in wanted):
-        raise _invalid_target(
+        raise invalid_target(
             "a resource is none that tokens of this tenant are for",
-            "Name the tenant's issuer or the address of one of the services, exactly, or leave `resource` out.",
+            "Name the tenant's issuer, a service or one of the tenant's `resources`, exactly (idp tenant set TENANT resources=…), "
+            "or leave `resource` out.",
             next((each for each in wanted if each not in known), None),
             known,
         )
@@ -42,7 +53,7 @@ def narrowed(request: TenantRequest, granted: Sequence[str] | None, issuer: str)
     if not request.resources:
         return has
     if not set(request.resources) <= set(has or (issuer,)):
-        raise _invalid_target(
+        raise invalid_target(
             "a resource was not named when the person allowed it",
             "Name it in the authorization request, or ask for a part of what was named there.",
             request.resources[0],
@@ -51,7 +62,8 @@ def narrowed(request: TenantRequest, granted: Sequence[str] | None, issuer: str)
     return tuple(request.resources)
 
 
-def _invalid_target(reason: str, fix: str, received: str | None, registered: tuple[str, ...]) -> OAuth2Error:
+def invalid_target(reason: str, fix: str, received: str | None, registered: tuple[str, ...]) -> OAuth2Error:
+    """Return the error for a target that a token cannot be for (§2; RFC 8693 §2.2.2)."""
     return refused(
         OAuth2Error("The requested resource is invalid, unknown, or malformed.", error="invalid_target"),
         check="resource",

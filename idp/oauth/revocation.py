@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from idp import audit, opaque
 from idp.feature import Endpoint, Feature
+from idp.flow import session
 from idp.keys.compact import InvalidToken
 from idp.oauth import errors
 from idp.oauth.client_auth import METHODS
 from idp.oauth.introspection import required_token
 from idp.oauth.request import from_body
 from idp.oauth.token import signing_algorithms
-from idp.store.tenant import grants, refresh_tokens, revoked_tokens
+from idp.store.tenant import grants, refresh_tokens, revoked_tokens, sessions
 from idp.tokens import verification
 from idp.tokens.refresh import PREFIX
 from idp.web.http import json_response
@@ -48,20 +50,28 @@ def handle(server: TenantServer, http: Request) -> Response:
 def _revoke_refresh_token(server: TenantServer, client: Client, request: TenantRequest, token: str) -> None:
     with server.database.reading() as conn:
         row = refresh_tokens.find(conn, opaque.digest(token))
+        live = sessions.find_live_by_id(conn, row.session_id) if row is not None and client.is_first_party else None
     if row is None or row.client_id != client.client_id:
         return
+    # A session without a cookie lives for this grant alone: the application has signed the person out.
+    ended = live if live is not None and live.by_program else None
 
     def work(conn: Connection) -> None:
         # RFC 7009 §2.1: with the refresh token go all access tokens of the same grant.
         if grants.revoke(conn, row.grant_id, "revoked_by_client"):
             _record(conn, request, client, row.user_id, row.grant_id, "refresh_token")
+            if ended is not None:
+                session.end(conn, request.http, ended, reason="signed_out_by_program")
 
-    server.write(work)
+    with session.ending(server, ended) if ended is not None else contextlib.nullcontext():
+        server.write(work)
 
 
 def _revoke_access_token(server: TenantServer, client: Client, request: TenantRequest, token: str) -> None:
     try:
-        claims = verification.verified_claims(server.keys, server.tenant.issuer, token, server.audiences)
+        claims = verification.verified_claims(
+            server.keys, server.tenant.issuer, token, server.audiences, or_exchanged=True
+        )
     except InvalidToken:
         return
     if claims["client_id"] != client.client_id:

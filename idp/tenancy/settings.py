@@ -27,13 +27,24 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}")
 IMAGES = ("logo_url", "logo_url_dark", "favicon_url", "background_url")
 LINKS = ("support_url", "privacy_url", "imprint_url")
 LONGEST_WELCOME = 300
+MOST_RESOURCES = 20
+_RESOURCE = re.compile(r"[!$-~]+")  # visible, no `#` and no quotation mark
 LONGEST_ADDRESS = 1000
 # What `idp tenant logo` stored, below the tenant's issuer; the digest makes a new picture a new address.
 _UPLOADED = re.compile(r"/brand/[a-z-]{1,20}\?v=[0-9a-f]{16}")
 
 
-def _setting(default: Any, help_text: str, *, low: int = 0, high: int = 0, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "choices": choices})
+def _setting(
+    default: Any,
+    help_text: str,
+    *,
+    low: int = 0,
+    high: int = 0,
+    choices: tuple[str, ...] = (),
+    of_platform: bool = False,
+) -> Any:
+    rules = {"help": help_text, "low": low, "high": high, "choices": choices, "of_platform": of_platform}
+    return field(default=default, metadata=rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class TenantSettings:
         "strict", "Profile of a client that registers itself.", choices=PROFILES
     )
     registration_quota: int = _setting(
-        1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000
+        1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000, of_platform=True
     )
     response_types: tuple[str, ...] = _setting(
         RESPONSE_TYPES,
@@ -64,6 +75,10 @@ class TenantSettings:
     )
     authorization_code_lifetime: int = _setting(60, "Life of an authorization code.", low=5, high=60)
     access_token_lifetime: int = _setting(HOUR, "Life of an access token.", low=60, high=DAY)
+    resources: str = _setting(
+        "",
+        "Addresses of the tenant's own APIs, as a list with commas: access tokens for them may be asked for with `resource`.",
+    )
     id_token_lifetime: int = _setting(HOUR, "Life of an ID token.", low=60, high=DAY)
     refresh_token_idle_lifetime: int = _setting(
         14 * DAY, "A refresh token that is not used for so long dies.", low=60, high=365 * DAY
@@ -111,7 +126,11 @@ class TenantSettings:
         10, "Failed sign-ins of one account in the window before it must wait.", low=3, high=100
     )
     source_attempts: int = _setting(
-        100, "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.", low=10, high=100_000
+        100,
+        "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.",
+        low=10,
+        high=100_000,
+        of_platform=True,
     )
     attempts_window: int = _setting(15 * MINUTE, "Length of the window for failed sign-ins.", low=60, high=DAY)
     password_change_ends_sessions: bool = _setting(
@@ -150,11 +169,16 @@ class TenantSettings:
         "Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one.",
         low=1,
         high=100_000,
+        of_platform=True,
+    )
+    webhook_delivery_retention: int = _setting(
+        30 * DAY, "Deliveries of webhooks are kept for so long.", low=7 * DAY, high=365 * DAY
     )
     rate_limits: str = _setting(
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
         choices=("on", "off"),
+        of_platform=True,
     )
     languages: tuple[str, ...] = _setting(
         language.AVAILABLE, "Languages that pages and mails are offered in.", choices=language.AVAILABLE
@@ -170,7 +194,9 @@ class TenantSettings:
     colour_background: str = _setting(
         "#f5f6f8", "Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."
     )
-    mail_from: str = _setting("", "Address that the tenant's mails come from; empty means that of the installation.")
+    mail_from: str = _setting(
+        "", "Address that the tenant's mails come from; empty means that of the installation.", of_platform=True
+    )
     mail_from_name: str = _setting("", "Name that the tenant's mails come from; empty means the tenant's name.")
     mail_reply_to: str = _setting(
         "", "Address that answers to the tenant's mails go to; empty means where they came from."
@@ -185,6 +211,11 @@ class TenantSettings:
     imprint_url: str = _setting("", "Address of the imprint (https), linked on every page.")
 
     @property
+    def own_resources(self) -> tuple[str, ...]:
+        """The tenant's own APIs (RFC 8707)."""
+        return tuple(self.resources.split(",")) if self.resources else ()
+
+    @property
     def key_algorithms(self) -> tuple[str, ...]:
         """What the tenant keeps keys for: signatures, and decryption where the profile ``oidc`` is allowed (OIDC Core §6)."""
         return self.signing_algorithms + (ENCRYPTION_ALGORITHMS if "oidc" in self.allowed_client_profiles else ())
@@ -197,6 +228,19 @@ class TenantSettings:
             key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
         }
         return cls(**values)
+
+
+# What guards all tenants from one (docs/decisions/0017-settings-of-the-platform.md): a tenant's own administrators see it only.
+OF_PLATFORM = frozenset(each.name for each in fields(TenantSettings) if each.metadata["of_platform"])
+
+
+def as_text(value: Any) -> str:
+    """Return a setting's value as :func:`parse` reads it; None is the default."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 def parse(changes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,6 +280,8 @@ def _convert(name: str, setting: Any, text: str) -> Any:
         raise Invalid(f"{name} must be one of {', '.join(rules['choices'])}.")
     if name in ("signup_allowed_domains", "signup_blocked_domains"):
         return ",".join(dict.fromkeys(_domain(name, part) for part in text.split(",") if part.strip()))
+    if name == "resources":
+        return _resources(text)
     if name in ("mail_from", "mail_reply_to"):
         text = _mail_address(name, text)
     if name == "mail_from_name" and (len(text) > 100 or not text.isprintable()):
@@ -266,6 +312,23 @@ def _check_address(name: str, text: str) -> None:
         or any(c <= " " or c in "\"';,\\\x7f" for c in text)
     ):
         raise Invalid(f"{name} must be an https:// address.")
+
+
+def _resources(text: str) -> str:
+    """Return a list of resources in its normal form (RFC 8707 §2: absolute, without a fragment)."""
+    found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if len(found) > MOST_RESOURCES:
+        message = f"resources must list at most {MOST_RESOURCES} addresses."
+        raise Invalid(message)
+    for address in found:
+        try:
+            url = urlsplit(address)
+            is_good = url.scheme in ("https", "http") and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+        except ValueError:
+            is_good = False
+        if not is_good or len(address) > LONGEST_ADDRESS or not _RESOURCE.fullmatch(address):
+            raise Invalid("resources must list addresses such as https://api.example.org, without a fragment.")
+    return ",".join(found)
 
 
 def _mail_address(name: str, text: str) -> str:

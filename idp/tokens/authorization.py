@@ -29,6 +29,7 @@ class Authorization:
     id_token_claims: Mapping[str, Any] = field(default_factory=dict)  # about the user, beside the protocol's own
     audience: Sequence[str] = ()  # of the access token; empty: the issuer (RFC 9068 §3)
     access_claims: Mapping[str, Any] = field(default_factory=dict)  # in the access token, beside the protocol's own
+    expires_at: int | None = None  # the access token ends no later
 
 
 # The client_id of tokens that an operator with a shell is given; no client has it.

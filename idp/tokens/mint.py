@@ -46,13 +46,18 @@ class Mint:
         response: dict[str, Any] = {
             "access_token": access_token,
             "token_type": "Bearer",
-            "expires_in": self.access_token_lifetime,
+            "expires_in": self._lifetime(authorization, now()),
         }
         if authorization.scope:
             response["scope"] = authorization.scope
         if authorization.id_token_alg is not None:
             response["id_token"] = self.id_token(authorization, access_token)
         return response
+
+    def _lifetime(self, authorization: Authorization, at: int) -> int:
+        if authorization.expires_at is None:
+            return self.access_token_lifetime
+        return min(self.access_token_lifetime, authorization.expires_at - at)
 
     def access_token(self, authorization: Authorization) -> str:
         """Return a signed JWT access token (RFC 9068 §2)."""
@@ -64,7 +69,7 @@ class Mint:
             "aud": _audience(authorization.audience) or self.issuer,
             "client_id": authorization.client_id,
             "iat": at,
-            "exp": at + self.access_token_lifetime,
+            "exp": at + self._lifetime(authorization, at),
             "jti": urlsafe_b64encode(os.urandom(18)).decode(),
         }
         if authorization.scope:
@@ -72,7 +77,8 @@ class Mint:
         if authorization.grant_id is not None:
             # RFC 9068 §2.2.1: how the person was authenticated when the grant was made.
             claims["grant_id"] = authorization.grant_id
-            claims["auth_time"] = authorization.auth_time
+            if authorization.auth_time is not None:
+                claims["auth_time"] = authorization.auth_time
             if authorization.acr:  # nobody was authenticated for a token that an operator makes
                 claims["acr"] = authorization.acr
                 claims["amr"] = list(authorization.amr)

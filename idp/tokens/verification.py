@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from idp.keys.claims import check_audience
 from idp.keys.compact import InvalidToken
 from idp.store.tenant import grants, revoked_tokens
 from idp.tokens.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from idp.keys.signer import TenantKeys
     from idp.store.db import Database
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 LEEWAY = 0  # the server that issued a token is the one that judges it: no clock to forgive
 
-_REQUIRED = frozenset({"sub", "client_id", "jti", "iat"})
+_REQUIRED = frozenset({"sub", "aud", "client_id", "jti", "iat"})
+# The claim with the `jti` of each token that one which was exchanged came from: it ends with any of them.
+CAME_FROM = "came_from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +40,51 @@ class LiveToken:
         return frozenset(self.claims.get("scope", "").split())
 
 
-def verified_claims(keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str]) -> dict[str, Any]:
+def verified_claims(
+    keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str], *, or_exchanged: bool = False
+) -> dict[str, Any]:
     """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`.
 
-    ``audience`` is who is asked to accept it, or all that there are where it is only talked about.
+    ``audience`` is who is asked to accept it, or all that there are where it is only talked about; then ``or_exchanged`` lets in
+    those that were exchanged, which may be for anybody.
     """
-    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, audience=audience, leeway=LEEWAY)
-    grant_id = claims.get("grant_id", "-")
+    claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, leeway=LEEWAY)
+    if not (or_exchanged and CAME_FROM in claims):
+        check_audience(claims, audience)
+    grant_id, ids = claims.get("grant_id", "-"), claims.get(CAME_FROM, [])
+    texts = [grant_id, *ids] if isinstance(ids, list) else [None]
     # RFC 9068 §2.2: these are required; their types the keys have judged.
-    if not claims.keys() >= _REQUIRED or not isinstance(grant_id, str) or not grant_id.isprintable():
+    if not claims.keys() >= _REQUIRED or not all(isinstance(each, str) and each.isprintable() for each in texts):
         message = "a claim is missing or of the wrong form"
         raise InvalidToken(message)
     return claims
 
 
+def audience_of(claims: Mapping[str, Any]) -> list[str]:
+    """Return the audience of a token's claims as a list."""
+    found = claims["aud"]
+    return list(found) if isinstance(found, list) else [found]
+
+
 def find_live(
-    database: Database, keys: TenantKeys, issuer: str, token: str, *, audience: str | Collection[str]
+    database: Database,
+    keys: TenantKeys,
+    issuer: str,
+    token: str,
+    *,
+    audience: str | Collection[str],
+    or_exchanged: bool = False,
 ) -> LiveToken:
     """Return a living access token of this tenant; raises :class:`InvalidToken` with the private reason.
 
-    ``audience`` as of :func:`verified_claims`.
+    ``audience`` and ``or_exchanged`` as of :func:`verified_claims`.
     """
-    claims = verified_claims(keys, issuer, token, audience)
+    claims = verified_claims(keys, issuer, token, audience, or_exchanged=or_exchanged)
     grant_id, jti = claims.get("grant_id"), claims["jti"]
     with database.reading() as conn:
+        if claims.get(CAME_FROM) and revoked_tokens.is_any_revoked(conn, claims[CAME_FROM]):
+            message = "a token that it came from was revoked"
+            raise InvalidToken(message)
         if grant_id is None:
             if revoked_tokens.is_revoked(conn, jti):
                 message = "the token was revoked"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -131,6 +131,11 @@ class Request:
             self._cookies = parse_cookies(self.headers.get("cookie"))
         return self._cookies
 
+    def without_cookies(self) -> Request:
+        """Return the same request as if no cookies had come with it."""
+        plain = Headers([(name, value) for name, value in self.headers.items() if name != "cookie"])
+        return replace(self, headers=plain)
+
     @property
     def media_type(self) -> str:
         """The body's media type in lower case without parameters, or an empty string."""
@@ -146,11 +151,15 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer; header names in lower case, values in visible ASCII."""
+    """One answer; header names in lower case, values in visible ASCII.
+
+    An answer too long to be held has a `stream` in the place of a body; each part is made when the one before has been sent.
+    """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    stream: Iterator[bytes] | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of the lower-case `name`, or None."""

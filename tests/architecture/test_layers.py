@@ -34,7 +34,7 @@ LINE: list[set[str]] = [
     {"jobs"},
     {"identity"},
     {"access"},
-    {"tokens"},
+    {"tokens", "webhooks"},
     {"web"},
     {"flow"},
     {"mfa", "oauth", "federation", "directory"},

@@ -77,7 +77,7 @@ def test_the_table_has_the_routes_that_matter() -> None:
         "/terms",
         "/accounts",
     }
-    oauth = {"/token", "/introspect", "/revoke", "/userinfo", "/register"}
+    oauth = {"/token", "/introspect", "/revoke", "/userinfo", "/register", "/challenge"}
     searches = {f"/access/v1/search/{each}" for each in ("subject", "resource", "action")}
     decisions = {"/access/v1/evaluation", "/access/v1/evaluations"}
     assert {one.path for one in PROGRAMS.values()} == oauth | searches | decisions

@@ -14,6 +14,8 @@ import pytest
 from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
 
+from idp.clock import now
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -61,7 +63,14 @@ def test_keys_rotate_and_are_revoked(idp: Idp) -> None:
 
     before = active()
     assert before.keys() == {"ES256", "RS256"}
-    done = idp("keys", "rotate", "acme", "--alg", "ES256", "--json").json
+    put_off = idp("keys", "rotate", "acme", "--alg", "ES256", "--json").json
+    assert [each["change"] for each in put_off["transitions"]] == ["published"]
+    assert put_off["warning"] is None
+    (begins,) = [each["begins_at"] for each in put_off["keys"] if each["begins_at"] is not None]
+    assert begins > now() + 300, "when no copy of the key set is without it"
+    assert "signs from" in idp("keys", "rotate", "acme", "--alg", "ES256").err
+    assert active() == before
+    done = idp("keys", "rotate", "acme", "--alg", "ES256", "--now", "--json").json
     assert "published only shortly" in done["warning"]
     after = active()
     assert after["ES256"] != before["ES256"]

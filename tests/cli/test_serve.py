@@ -147,7 +147,7 @@ def test_changes_take_effect_within_a_second(idp: Idp, serve: Serve) -> None:
     assert idp("tenant", "resume", "acme").status == 0
     time.sleep(1.0)
     before = program.get("/t/acme/jwks")[1]
-    assert idp("keys", "rotate", "acme").status == 0
+    assert idp("keys", "rotate", "acme", "--now").status == 0
     time.sleep(1.0)
     assert program.get("/t/acme/jwks")[1] != before
     assert idp("tenant", "delete", "acme", "--yes", "acme").status == 0

@@ -404,7 +404,7 @@ def test_s042_two_processes_rotate_at_once(arena: Arena) -> None:
     environ = {**os.environ, **arena.served.environ}
     commands = [
         subprocess.Popen(
-            [sys.executable, "-m", "idp.cli", "keys", "rotate", "acme"], env=environ, stdout=subprocess.PIPE
+            [sys.executable, "-m", "idp.cli", "keys", "rotate", "acme", "--now"], env=environ, stdout=subprocess.PIPE
         )
         for _ in range(2)
     ]

@@ -201,7 +201,7 @@ class Provider:
     def rotate_keys(self) -> None:
         """Replace the keys that sign, and wait until both web workers publish the new ones."""
         before = {key["kid"] for key in self.keys()}
-        self.idp("keys", "rotate", TENANT)
+        self.idp("keys", "rotate", TENANT, "--now")
         self._await_keys(lambda keys: bool({key["kid"] for key in keys if key["use"] == "sig"} - before))
 
     def _await_keys(self, are_there: Callable[[list[dict[str, Any]]], bool]) -> None:

@@ -99,7 +99,7 @@ def test_key_rotation(name: str, tls: World) -> None:
     publish_successors(tls.running, world.tenant)
     with started(name, world) as rp:
         first = decoded(sign_in(rp, world)["id_token"])[0]["kid"]
-        assert world.running.idp("keys", "rotate", world.tenant.slug)
+        assert world.running.idp("keys", "rotate", world.tenant.slug, "--now")
         until = time.monotonic() + 10
         while decoded(sign_in(rp, world)["id_token"])[0]["kid"] == first:
             assert time.monotonic() < until, "the workers do not learn of the new key"

@@ -152,7 +152,7 @@ def test_key_rotation(httpd: Apache, tls: World) -> None:
     signed_in = tls.person()
     sign_in(httpd, signed_in)
     kid = decoded(_raw_id_token(httpd, signed_in))[0]["kid"]
-    tls.running.idp("keys", "rotate", httpd.tenant.slug)
+    tls.running.idp("keys", "rotate", httpd.tenant.slug, "--now")
     until = time.monotonic() + 10
     while True:
         again = tls.person()

@@ -82,7 +82,7 @@ def furnish(running: Running, slug: str = "acme") -> World:
 
 def publish_successors(running: Running, tenant: Tenant) -> None:
     """Rotate once, so that the keys that sign next are published, and wait until both web workers publish them."""
-    running.idp("keys", "rotate", tenant.slug)
+    running.idp("keys", "rotate", tenant.slug, "--now")
     until, seen = time.monotonic() + 10, 0
     while seen < 6:  # in a row, so that each of the two processes has answered
         assert time.monotonic() < until, "the keys that come next are not published"

@@ -22,7 +22,13 @@ def test_advertised(cast: Cast) -> None:
     """RFC 8414 §2: the endpoint, its grant types and client authentication methods are in discovery."""
     found = discovery(cast.house, cast.acme)
     assert found["token_endpoint"] == f"{cast.acme.issuer}/token"
-    assert found["grant_types_supported"] == ["implicit", "authorization_code", "refresh_token", "client_credentials"]
+    assert found["grant_types_supported"] == [
+        "implicit",
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    ]
     assert found["token_endpoint_auth_methods_supported"] == [
         "client_secret_basic",
         "client_secret_post",
@@ -212,7 +218,7 @@ def test_a_code_dies_with_its_user(cast: Cast) -> None:
         ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "x"}, "unsupported_grant_type"),
         ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "x"}, "unsupported_grant_type"),
-        ({"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange"}, "unsupported_grant_type"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange"}, "unauthorized_client"),
         ({"grant_type": "Authorization_Code"}, "unsupported_grant_type"),
         ({"grant_type": 'x"y\\z'}, "unsupported_grant_type"),
         ({"grant_type": "ü" * 1000}, "unsupported_grant_type"),

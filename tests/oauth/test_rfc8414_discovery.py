@@ -61,7 +61,7 @@ def test_everything_below_the_issuer(cast: Cast) -> None:
     """RFC 8414 §2: every address is the tenant's own, and answers something else than 404."""
     found = discovery(cast.house, cast.acme)
     addresses = {name: value for name, value in found.items() if name.endswith(("_endpoint", "_uri"))}
-    assert len(addresses) == 7
+    assert len(addresses) == 8
     for name, value in addresses.items():
         assert value.startswith(cast.acme.issuer + "/"), name
         answer = cast.house.get(cast.acme, value.removeprefix(cast.acme.issuer))

@@ -10,6 +10,7 @@ from cast import Cast, asserted
 from house import CALLBACK, Grant, challenge, decoded
 
 from idp.clock import now
+from idp.errors import Invalid
 
 if TYPE_CHECKING:
     from house import RelyingParty
@@ -157,3 +158,29 @@ def test_in_a_request_object(cast: Cast) -> None:
     grant = cast.browser().sign_in(client, request=text)
     tokens = client.redeem(Grant(grant.code, verifier, grant.answer), **asserted(client, cast.key)).json
     assert decoded(tokens["access_token"])[1]["aud"] == SERVICES[1:3]
+
+
+def test_the_tenants_own_apis(cast: Cast) -> None:
+    """RFC 8707 §2: an API of the tenant's is an audience once the tenant lists it, and only there; it is no key to our own endpoints."""
+    api, client = "https://api.acme.example/v1", cast.basic
+    form = {"grant_type": "client_credentials", "scope": "api", "resource": api}
+    assert error_of(client.post("/token", form)) == (400, "invalid_target")
+    cast.house.installation.provisioning.change_settings(cast.acme, {"resources": f"{api}, https://b.example"})
+    token = client.post("/token", form).json["access_token"]
+    assert decoded(token)[1]["aud"] == api
+    assert client.introspect(token)["active"]
+    assert error_of(cast.foreign.post("/token", form)) == (400, "invalid_target")
+    users = client.redeem(allowed(cast, client, api)).json["access_token"]
+    assert decoded(users)[1]["aud"] == api
+    assert client.userinfo(users).status == 401, "userinfo is not the API"
+    cast.house.installation.provisioning.change_settings(cast.acme, {"resources": ""})
+    assert not client.introspect(token)["active"], "nobody is left to take it"
+
+
+@pytest.mark.parametrize(
+    "text", ["api", "https://", "https://a.example/#x", "ftp://a.example", "https://u@a.example", 'https://a.example/"']
+)
+def test_an_api_is_named_by_an_address(cast: Cast, text: str) -> None:
+    """RFC 8707 §2: a resource is an absolute URI without a fragment."""
+    with pytest.raises(Invalid):
+        cast.house.installation.provisioning.change_settings(cast.acme, {"resources": text})

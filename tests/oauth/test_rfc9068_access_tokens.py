@@ -188,6 +188,7 @@ def test_s035_an_access_token_is_no_hint(cast: Cast) -> None:
         *[("jti", value) for value in ("null", "7", "[]")],
         *[("client_id", value) for value in ("null", "7", "[]", '"nobody"')],
         *[("scope", value) for value in ("null", "7", "[]")],
+        *[("came_from", value) for value in ("7", "null", "{}", "[7]", "[[]]", '"x"', '["\\u0000"]')],
         *[("grant_id", value) for value in ("7", "[]", "{}", '""', '"nobody"', '"\\u0000"')],
     ],
 )

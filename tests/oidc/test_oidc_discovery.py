@@ -114,6 +114,7 @@ def test_every_grant_type(cast: Cast, found: dict[str, Any]) -> None:
         "authorization_code",
         "refresh_token",
         "client_credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
         "implicit",  # what the authorization endpoint issues; no grant of the token endpoint
     }
     assert cast.basic.post("/token", {"grant_type": "implicit"}).json["error"] == "unsupported_grant_type"

@@ -17,6 +17,7 @@ import jose_artefacts as jose
 import link_artefacts as mailed
 import logout_artefacts as leaving
 import oidc_artefacts as oidc
+import program_artefacts as by_program
 import registration_artefacts as joining
 import signup_artefacts as people
 from cast import SigningKey, asserted
@@ -555,6 +556,7 @@ ARTEFACTS = (
     Artefact("client secret", lambda a, _: basic("rp", a.rp.secret or ""), _secret_refused, _secret_works, ("clients",), ("client_credentials",)),
     Artefact("client assertion", lambda a, _: asserted(a.signed, a.key), _assertion_refused, _assertion_works, ("replays",), ("token",)),
     Artefact("request object", jose.request_object, jose.request_object_refused, jose.request_object_works, (), ("request_object",)),
+    Artefact("token to be exchanged", jose.exchanged, jose.exchanged_refused, jose.exchanged_works, (), ("token_exchange",)),
     Artefact("hint encrypted to a tenant", jose.encrypted_hint, jose.encrypted_hint_refused, jose.encrypted_hint_works, ("signing_keys",), ("request_object",)),
     Artefact("subject in a claims request", oidc.subject, oidc.subject_refused, oidc.subject_works, ("users",), ("claims_parameter",)),
     Artefact("application to start", oidc.application, oidc.application_refused, oidc.application_works, ("clients",), ("third_party_initiated_login",)),
@@ -572,6 +574,7 @@ ARTEFACTS = (
     Artefact("accepted terms", people.acceptance, people.acceptance_unknown, people.acceptance_known, ("terms", "terms_acceptances"), ("pages",)),
     Artefact("state that an application watches", leaving.state, leaving.state_refused, leaving.state_works, ("sessions",), ("session_management",)),
     Artefact("browser cookie and interaction", _interaction, _interaction_refused, _interaction_works, ("interactions",), ("pages",)),
+    Artefact("auth_session of a program", by_program.auth_session, by_program.refused, by_program.works, ("interactions",), ("authorization_challenge",)),
     Artefact("form token", _form_token, _form_token_refused, _form_token_works, ("interactions",), ("pages",)),
     Artefact("link that changes an e-mail address", account.link, account.link_refused, account.link_works, ("one_time_links",), ("account",)),
     Artefact("consent", _consent, _consent_unknown, _consent_known, ("consents",), ("pages",)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
+from exchanging import exchange, exchanger
 from joserfc import jwe
 from joserfc.jwk import KeySet
 from request_objects import VERIFIER, ask, signed_object
@@ -51,3 +53,19 @@ def encrypted_hint_refused(b: Side, made: tuple[Any, str]) -> None:
 
 def encrypted_hint_works(a: Side, made: tuple[Any, str]) -> None:
     assert "code" in made[0].authorize(a.rp, verifier=VERIFIER, prompt="none", id_token_hint=made[1]).params
+
+
+def exchanged(a: Side, b: Side) -> tuple[dict[str, Any], str]:
+    """Clients of one name on both sides that may exchange tokens, and a token of A."""
+    name = f"gateway-{secrets.token_hex(4)}"
+    clients = {side.tenant.slug: exchanger(side, name, "tokens:exchange") for side in (a, b)}
+    return clients, a.tokens()["access_token"]
+
+
+def exchanged_refused(b: Side, made: tuple[dict[str, Any], str]) -> None:
+    answer = exchange(made[0][b.tenant.slug], made[1], scope="profile")
+    assert (answer.status, answer.json.get("error")) == (400, "invalid_request")
+
+
+def exchanged_works(a: Side, made: tuple[dict[str, Any], str]) -> None:
+    assert exchange(made[0][a.tenant.slug], made[1], scope="profile").status == 200

@@ -36,7 +36,7 @@ _ONE = _PATH + "/{client_id}"
 _RESOURCE = "client:{client_id}"
 _METADATA = ("invalid_client_metadata", "invalid_redirect_uri")
 # What of a client is not metadata, but may be changed beside it.
-_BESIDE = ("client_profile", "tags")
+_BESIDE = ("client_profile", "tags", "first_party")
 
 
 def _registry(call: Call) -> ClientRegistry:
@@ -124,7 +124,11 @@ def patch_client(call: Call) -> Reply:
     patch = call.body.model_dump(exclude_unset=True)
 
     def change(row: Row[Any]) -> Wanted:
-        present = row.metadata | {"client_profile": row.client_profile, "tags": row.tags.split()}
+        present = row.metadata | {
+            "client_profile": row.client_profile,
+            "tags": row.tags.split(),
+            "first_party": row.first_party,
+        }
         return _wanted(call, validated(ClientReplacement, merged(present, patch)))
 
     return _edited(call, change)
@@ -138,7 +142,7 @@ def _wanted(call: Call, body: ClientReplacement) -> Wanted:
     metadata = body.model_dump(exclude_none=True)
     beside = {name: metadata.pop(name, None) for name in _BESIDE}
     profile = beside["client_profile"] or call.tenant.settings.default_client_profile
-    return Wanted(metadata, profile, beside["tags"] or ())
+    return Wanted(metadata, profile, beside["tags"] or (), bool(beside["first_party"]))
 
 
 def activate_client(call: Call) -> Reply:
@@ -312,11 +316,12 @@ OPERATIONS = (
         path=_ONE,
         permission="clients:write",
         summary="Delete a client",
-        description="Deletes the client with the consents given to it and the roles it holds, and ends its grants.",
+        description="Deletes the client with the consents given to it and the roles it holds, and ends its grants. The built-in client "
+        "`authsec-sdk` would only come back: `conflict`; deactivate it instead.",
         tag=TAG,
         handle=delete_client,
         status=204,
-        errors=("own_client", "more_than_held"),
+        errors=("own_client", "more_than_held", "conflict"),
         takes_if_match=True,
         resource=_RESOURCE,
     ),

@@ -12,6 +12,7 @@ REPLACEMENT: dict[str, Any] = {
     "grant_types": ["authorization_code", "refresh_token"],
     "scope": "openid profile email offline_access",
     "tags": ["shop", "web"],
+    "first_party": False,
 }
 NEW: dict[str, Any] = {"client_id": "orders-web", **REPLACEMENT}
 PATCH: dict[str, Any] = {"client_name": "Orders and returns", "policy_uri": None, "tags": ["shop"]}

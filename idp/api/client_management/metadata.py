@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from idp.oauth.client_metadata import IN_LANGUAGES, LONGEST_REQUEST_URI, MAX_TEXT
 
 ApplicationType = Literal["web", "native"]
-GrantType = Literal["authorization_code", "implicit", "refresh_token", "client_credentials"]
+GrantType = Literal["authorization_code", "implicit", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"
+]  # fmt: skip
 ResponseType = Literal[
     "code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"
 ]  # fmt: skip
@@ -159,6 +160,10 @@ class ClientMetadata(BaseModel):
     ] = None
     frontchannel_logout_session_required: Annotated[
         bool | None, Field(description="Whether it is told which session.")
+    ] = None
+    token_exchange_audiences: Annotated[
+        list[Text] | None,
+        Field(max_length=20, description="For whom it may exchange tokens (RFC 8693): addresses, or ids of clients."),
     ] = None
     software_id: Annotated[Text | None, Field(description="The software, whatever its version.")] = None
     software_version: Annotated[Text | None, Field(description="The version of the software.")] = None

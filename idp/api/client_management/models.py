@@ -21,6 +21,9 @@ Profile = Literal["strict", "oidc"]
 Status = Literal["active", "disabled"]
 _PROFILE = "How strict the protocol is with it, of those that the tenant allows. Default: the tenant's."
 _TAGS = "Words to sort clients by. Applications do not see them."
+_FIRST_PARTY = (
+    "Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`."
+)
 
 
 class ClientReplacement(ClientMetadata, Given):
@@ -30,6 +33,7 @@ class ClientReplacement(ClientMetadata, Given):
 
     client_profile: Annotated[Profile | None, Field(description=_PROFILE)] = None
     tags: Annotated[list[Tag] | None, Field(max_length=MOST_TAGS, description=_TAGS)] = None
+    first_party: Annotated[bool | None, Field(description=_FIRST_PARTY)] = None
 
     @classmethod
     def is_unknown(cls, name: str) -> bool:
@@ -62,6 +66,7 @@ class Managed(Shown):
     client_profile: Annotated[str, Field(description="How strict the protocol is with it: `strict` or `oidc`.")]
     status: Annotated[Status, Field(description="A disabled client is refused everywhere, its grants have ended.")]
     tags: Annotated[list[str], Field(description=_TAGS)]
+    first_party: Annotated[bool, Field(description=_FIRST_PARTY)]
     registered_by: Annotated[
         Literal["administrator", "itself", "initial_access_token"],
         Field(
@@ -185,6 +190,7 @@ def shown_client(registered: Registered) -> dict[str, Any]:
         "client_profile": row.client_profile,
         "status": row.state,
         "tags": registered.tags,
+        "first_party": row.first_party,
         "registered_by": _BY.get(row.registered_by, "initial_access_token"),
         "has_secret": row.secret_hash is not None,
         "created_at": moment(row.created_at),

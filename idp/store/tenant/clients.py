@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, case, func, insert, select, update
+from sqlalchemy import String, case, false, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from idp.clock import now
@@ -35,6 +35,8 @@ clients = db.Table(
     moment("updated_at"),
     # Words that administrators sort clients by, each between spaces, so that one is found by the text around it.
     db.Column("tags", String, nullable=False, default="", server_default=""),
+    # Whether people may be asked for their credentials in it, by program (draft-ietf-oauth-first-party-apps §9.1).
+    db.Column("first_party", db.Boolean, nullable=False, default=False, server_default=false()),
     bind_key="tenant",
 )
 

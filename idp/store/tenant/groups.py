@@ -119,6 +119,21 @@ def of_user(conn: Connection, user_id: str) -> Sequence[Row[Any]]:
     return conn.execute(query.where(group_members.c.user_id == user_id).order_by(groups.c.name_key)).all()
 
 
+def search_of_user(
+    conn: Connection, user_id: str, *, is_descending: bool = False, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of the groups that a user is in by folded name (:func:`idp.store.paging.page`) and how many there are."""
+    since = (
+        select(group_members.c.created_at)
+        .where((group_members.c.user_id == user_id) & (group_members.c.group_id == groups.c.id))
+        .scalar_subquery()
+        .label("member_since")
+    )
+    here = [groups.c.id.in_(select(group_members.c.group_id).where(group_members.c.user_id == user_id))]
+    sort = groups.c.name_key
+    return page(conn, [*groups.c, since], groups.c.id, here, sort=sort, is_descending=is_descending, **window)
+
+
 def leave_all(conn: Connection, user_id: str) -> None:
     """Take a user out of every group."""
     conn.execute(delete(group_members).where(group_members.c.user_id == user_id))

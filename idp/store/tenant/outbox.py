@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LIFETIME = 86400  # seconds until a message is given up
 ATTEMPTS = 12  # after which it is given up sooner
 STATES = ("waiting", "delivered", "dead", "discarded")
+WEBHOOK = "webhook"  # the kind whose messages belong to deliveries, and are purged with them
 
 outbox = db.Table(
     "outbox",
@@ -63,6 +64,8 @@ outbox_attempts = db.Table(
     text("address", nullable=True),  # where it went
     text("outcome", nullable=True),  # the status or the trouble, in words; null: under way, or the worker was killed
     number("milliseconds", nullable=True),
+    number("status", nullable=True),  # of the HTTP answer, where the kind keeps it
+    text("excerpt", nullable=True),  # how the answer begins, where the kind keeps it
     bind_key="tenant",
 )
 
@@ -77,11 +80,32 @@ def enqueue(
     attempts: int = ATTEMPTS,
 ) -> None:
     """Put one message for each target into the box, due now, given up after ``lifetime`` seconds or so many attempts."""
-    at = now()
-    same = {"kind": kind, "payload": dict(payload), "state": "waiting", "attempts": 0, "most_attempts": attempts}
-    times = {"created_at": at, "next_attempt_at": at, "expires_at": at + lifetime}
+    same = {"payload": dict(payload), **_fresh(kind, lifetime, attempts)}
     if targets:
-        conn.execute(insert(outbox), [{**same, **times, "target": target} for target in targets])
+        conn.execute(insert(outbox), [{**same, "target": target} for target in targets])
+
+
+def enqueue_to(
+    conn: Connection,
+    kind: str,
+    target: str,
+    payloads: Sequence[Mapping[str, Any]],
+    *,
+    lifetime: int = LIFETIME,
+    attempts: int = ATTEMPTS,
+) -> Sequence[int]:
+    """Put several messages to one target into the box, as :func:`enqueue` does; returns their ids, in order."""
+    if not payloads:
+        return ()
+    same = {"target": target, **_fresh(kind, lifetime, attempts)}
+    made = insert(outbox).returning(outbox.c.id, sort_by_parameter_order=True)
+    return conn.execute(made, [{**same, "payload": dict(payload)} for payload in payloads]).scalars().all()
+
+
+def _fresh(kind: str, lifetime: int, attempts: int) -> dict[str, Any]:
+    at = now()
+    same = {"kind": kind, "state": "waiting", "attempts": 0, "most_attempts": attempts}
+    return {**same, "created_at": at, "next_attempt_at": at, "expires_at": at + lifetime}
 
 
 def due(conn: Connection, *, each: int, most: int) -> Sequence[Row[Any]]:
@@ -117,10 +141,25 @@ def _is_due(at: int) -> ColumnElement[bool]:
     return (outbox.c.state == "waiting") & (outbox.c.next_attempt_at <= at)
 
 
-def note_attempt(conn: Connection, message: Row[Any], *, address: str | None, outcome: str, milliseconds: int) -> None:
+def note_attempt(
+    conn: Connection,
+    message: Row[Any],
+    *,
+    address: str | None,
+    outcome: str,
+    milliseconds: int,
+    status: int | None = None,
+    excerpt: str | None = None,
+) -> None:
     """Write into the ledger what became of the attempt of a message that :func:`claim` returned."""
     here = (outbox_attempts.c.message_id == message.id) & (outbox_attempts.c.number == message.attempts)
-    values = {"address": address, "outcome": outcome, "milliseconds": milliseconds}
+    values = {
+        "address": address,
+        "outcome": outcome,
+        "milliseconds": milliseconds,
+        "status": status,
+        "excerpt": excerpt,
+    }
     conn.execute(update(outbox_attempts).where(here).values(**values))
 
 
@@ -143,13 +182,33 @@ def defer(conn: Connection, kind: str, target: str, until: int) -> None:
     conn.execute(update(outbox).where(here & (outbox.c.next_attempt_at <= now())).values(next_attempt_at=until))
 
 
-def retry(conn: Connection, message_id: int, *, lifetime: int = LIFETIME, attempts: int = ATTEMPTS) -> bool:
+def retry(
+    conn: Connection,
+    message_id: int,
+    *,
+    lifetime: int = LIFETIME,
+    attempts: int = ATTEMPTS,
+    even_delivered: bool = False,
+) -> bool:
     """Let a message wait again, due now, for so long and so many attempts more; False when it is not there or was delivered."""
     at = now()
-    here = (outbox.c.id == message_id) & (outbox.c.state != "delivered")
+    here = outbox.c.id == message_id
+    if not even_delivered:
+        here &= outbox.c.state != "delivered"
     values = {"state": "waiting", "next_attempt_at": at, "expires_at": at + lifetime, "finished_at": None}
     again = update(outbox).where(here).values(**values, most_attempts=outbox.c.attempts + attempts)
     return conn.execute(again).rowcount == 1
+
+
+def hasten(conn: Connection, message_id: int) -> None:
+    """Let a waiting message be tried now, unless an attempt is under way."""
+    under_way = exists().where(
+        (outbox_attempts.c.message_id == outbox.c.id)
+        & (outbox_attempts.c.number == outbox.c.attempts)
+        & outbox_attempts.c.outcome.is_(None)
+    )
+    here = (outbox.c.id == message_id) & (outbox.c.state == "waiting") & ~under_way
+    conn.execute(update(outbox).where(here).values(next_attempt_at=now()))
 
 
 def discard(conn: Connection, message_id: int) -> bool:
@@ -157,6 +216,14 @@ def discard(conn: Connection, message_id: int) -> bool:
     here = (outbox.c.id == message_id) & outbox.c.state.in_(("waiting", "dead"))
     values = {"state": "discarded", "finished_at": now()}
     return conn.execute(update(outbox).where(here).values(**values)).rowcount == 1
+
+
+def discard_of(conn: Connection, kind: str, target: str, *, but: int | None = None) -> int:
+    """Give up everything that waits for one target, ``but`` one message; returns how much that is."""
+    here = (outbox.c.kind == kind) & (outbox.c.target == target) & (outbox.c.state == "waiting")
+    if but is not None:
+        here &= outbox.c.id != but
+    return conn.execute(update(outbox).where(here).values(state="discarded", finished_at=now())).rowcount
 
 
 def next_due(conn: Connection) -> int | None:
@@ -207,6 +274,7 @@ def purge_dead(conn: Connection, before: int, limit: int = 1000) -> int:
 
 
 def _purge(conn: Connection, is_old: Any, limit: int) -> int:
+    is_old &= outbox.c.kind != WEBHOOK
     old = select(outbox.c.id).where(is_old)
     done = delete_some(conn, outbox_attempts, outbox_attempts.c.message_id.in_(old), limit)
     return done or delete_some(conn, outbox, is_old, limit)

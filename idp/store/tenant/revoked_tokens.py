@@ -11,6 +11,8 @@ from idp.store.mixins import delete_some, identifier, moment, upsert
 from idp.store.prepared import Prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.engine import Connection
 
 revoked_tokens = db.Table("revoked_tokens", identifier("jti"), moment("expires_at", index=True), bind_key="tenant")
@@ -21,6 +23,12 @@ _IS_REVOKED = Prepared(select(revoked_tokens.c.jti).where(revoked_tokens.c.jti =
 def is_revoked(conn: Connection, jti: str) -> bool:
     """Say whether a token was revoked alone."""
     return _IS_REVOKED.execute(conn, {"jti": jti}).first() is not None
+
+
+def is_any_revoked(conn: Connection, jtis: Collection[str]) -> bool:
+    """Say whether one of some tokens was revoked alone."""
+    query = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti.in_(jtis)).limit(1)
+    return conn.execute(query).first() is not None
 
 
 def revoke(conn: Connection, jti: str, expires_at: int) -> bool:

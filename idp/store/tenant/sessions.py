@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, false, func, insert, select, update
 
 from idp.clock import now
 from idp.store.db import db
@@ -35,6 +35,8 @@ sessions = db.Table(
     moment("ended_at", nullable=True),
     text("source", nullable=True),
     text("user_agent", nullable=True),
+    # Signed in by program: there is no cookie, the session lives for its grant alone.
+    db.Column("by_program", db.Boolean, nullable=False, default=False, server_default=false()),
     db.UniqueConstraint("cookie_hash", name="uq_sessions_cookie_hash"),
     bind_key="tenant",
 )
@@ -45,17 +47,15 @@ db.Index(
     postgresql_where=sessions.c.ended_at.is_not(None),
 )
 
-_BY_COOKIE = Prepared(
-    select(
-        sessions,
-        users.c.username,
-        users.c.state.label("user_state"),
-        users.c.must_change_password,
-        users.c.password_changed_at,
-    )
-    .join(users, users.c.id == sessions.c.user_id)
-    .where(sessions.c.cookie_hash == bindparam("cookie_hash"))
-)
+_WITH_USER = select(
+    sessions,
+    users.c.username,
+    users.c.state.label("user_state"),
+    users.c.must_change_password,
+    users.c.password_changed_at,
+).join(users, users.c.id == sessions.c.user_id)
+_BY_COOKIE = Prepared(_WITH_USER.where(sessions.c.cookie_hash == bindparam("cookie_hash")))
+_BY_ID = Prepared(_WITH_USER.where(sessions.c.id == bindparam("session")))
 
 _OPEN = Prepared(
     select(sessions).where((sessions.c.id == bindparam("session")) & sessions.c.ended_at.is_(None)).with_for_update()
@@ -77,6 +77,11 @@ def list_live(conn: Connection, cookie_hashes: Sequence[str]) -> list[Row[Any]]:
 def find_live(conn: Connection, cookie_hash: str) -> Row[Any] | None:
     """Return the session of a cookie with its user's name and state; None if ended, expired or the user is not active."""
     return _if_live(_BY_COOKIE.execute(conn, {"cookie_hash": cookie_hash}).first())
+
+
+def find_live_by_id(conn: Connection, session_id: str) -> Row[Any] | None:
+    """Return a session by its public id as :func:`find_live` does, for who may know it without the cookie."""
+    return _if_live(_BY_ID.execute(conn, {"session": session_id}).first())
 
 
 def _if_live(found: Row[Any] | None) -> Row[Any] | None:
@@ -114,6 +119,14 @@ def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any
     """Return a user's sessions that are kept, ended ones too, the one that was used last first; at most ``limit``."""
     order = (sessions.c.last_seen_at.desc(), sessions.c.id)
     return conn.execute(select(sessions).where(sessions.c.user_id == user_id).order_by(*order).limit(limit)).all()
+
+
+def last_sign_in(conn: Connection, user_id: str) -> int | None:
+    """Return when a user last signed in, of the sessions that are kept; None when there is none."""
+    found: int | None = conn.execute(
+        select(func.max(sessions.c.auth_time)).where(sessions.c.user_id == user_id)
+    ).scalar()
+    return found
 
 
 def create(conn: Connection, **values: Any) -> None:

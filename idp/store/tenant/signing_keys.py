@@ -26,7 +26,9 @@ signing_keys = db.Table(
     document("public_jwk"),
     text("sealed_private"),  # empty once the key signs (or, with `use` enc, opens) no more
     moment("created_at"),
-    moment("activated_at", nullable=True),
+    moment(
+        "activated_at", nullable=True
+    ),  # of one that comes next: when it is to be, if that is not the calendar's to say
     moment("retired_at", nullable=True),
     moment("revoked_at", nullable=True),
     bind_key="tenant",

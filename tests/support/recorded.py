@@ -70,6 +70,15 @@ class Recorded:
                 for about in self._about_people(call, "subject", is_alike=recorder.endswith("_alike")):
                     self._note(call, about, position)
 
+    def every_kind(self) -> set[str]:
+        """Return every kind that can be recorded, about a person or not."""
+        return {
+            kind
+            for recorder, position in _RECORDERS.items()
+            for call in self._calls.get(recorder, [])
+            for kind in self._values(call.node.args[position], call, [])
+        }
+
     def _note(self, call: Call, about: list[Call], position: int) -> None:
         """Note what one call records, as it was reached through the calls of ``about``, the outermost first."""
         for kind in self._values(call.node.args[position], call, about):
