@@ -136,6 +136,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
               {"username_changed": _flag("Whether the name to sign in with changed too."), **_ENDED}),
     EventType("user.password_changed", "user.password_changed", "users:read", "The password was changed",
               {"way": _text("`recovery` where it was done through a link; else absent."), **_ENDED}),
+    EventType("user.password_reset", "user.password_reset", "users:read", "An administrator asked for another password"),
     EventType("user.disabled", "user.disabled", "users:read", "The account was disabled", _ENDED),
     EventType("user.enabled", "user.enabled", "users:read", "The account was enabled again"),
     EventType("user.deleted", "user.deleted", "users:read", "The account was deleted",
