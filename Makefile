@@ -15,7 +15,7 @@ ARGON2_CFLAGS := $(shell for f in avx512f avx2; do grep -qw $$f /proc/cpuinfo 2>
 ARGON2 := $(VENV)/.argon2$(ARGON2_CFLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint bench soak docs messages interop lock clean
+.PHONY: help run test setup lint bench soak docs sdk messages interop lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd sdk/python && $(CURDIR)/$(BIN)/mypy
 
 bench: $(VENV)/.installed-test  ## throughput and latency beside other servers, as ratios of one run
 	$(BIN)/python -m bench $(ARGS)
@@ -44,6 +45,9 @@ soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at ra
 docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
 	$(BIN)/python docs/generate_settings.py
 	$(BIN)/python docs/generate_specs.py
+
+sdk: $(VENV)/.installed-test  ## write the SDKs' types and methods anew from the documents of the services
+	$(BIN)/python sdk/generate.py
 
 messages: $(VENV)/.installed-test  ## collect the sentences of pages and mails and update every catalogue
 	$(BIN)/python docs/generate_messages.py
@@ -62,6 +66,7 @@ lock: $(VENV)/.installed-test  ## resolve the dependencies of setup.cfg anew int
 
 clean:  ## remove the environment, the data in var/ and what tools left behind
 	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf sdk/typescript/dist sdk/typescript/node_modules sdk/python/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -31,7 +31,7 @@ from idp.web import pages
 from idp.web.branding import Brand
 from idp.web.headers import page_headers
 from idp.web.http import Request, Response, html_response, json_response
-from idp.web.wsgi import guarded, request_of
+from idp.web.wsgi import STREAM_KEY, guarded, request_of
 
 if TYPE_CHECKING:
     from idp.api.front_desk import FrontDesk
@@ -82,6 +82,7 @@ class Router:
             settings=installation.settings,
             resolver=installation.resolver,
             tenants=installation.tenants,
+            lookup=installation.lookup,
             servers=installation.servers,
             services=installation.services,
             limiter=installation.limiter,
@@ -220,6 +221,8 @@ def create_app(settings: Settings | None = None, installation: Installation | No
     @app.route("/<path:path>", methods=methods, provide_automatic_options=False)
     def respond(path: str) -> FlaskResponse:  # noqa: ARG001 - the router reads the proven request
         response = router.respond(request_of(flask_request.environ))
+        if response.stream is not None:  # around Flask, which would collect it or send it itself
+            flask_request.environ[STREAM_KEY] = response.stream
         return FlaskResponse(response.body, response.status, response.headers)
 
     app.url_map.merge_slashes = False

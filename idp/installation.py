@@ -13,6 +13,7 @@ from idp import checks, features, work
 from idp.audit import Spool
 from idp.clock import now
 from idp.flow.services import Services
+from idp.identity.domain_lookup import Lookup
 from idp.identity.passwords import Hasher
 from idp.identity.tenants import Tenants
 from idp.jobs import schedule
@@ -70,6 +71,7 @@ class Installation:
         self.servers = Servers(self.services, self.registry, self.envelope, self.limiter, self.feed)
         self.provisioning = Provisioning(self.store, settings, self.feed, [self._seed_keys, self._seed_work])
         self.tenants = Tenants(self.provisioning, self.store, self.feed, self.envelope, self.services.mailer)
+        self.lookup = Lookup(settings)
         self.health = Health({"database": self._probe_database})
 
     def close(self) -> None:

@@ -75,6 +75,10 @@ class Settings:
     allowed_private_hosts: tuple[str, ...] = _setting(
         (), "Host names that outbound fetches may reach although they are private, separated by commas."
     )
+    dns_resolvers: tuple[tuple[str, int], ...] = _setting(
+        (),
+        "Name servers that are asked whether a tenant's domain is its own, as ADDRESS[:PORT] separated by commas; empty means the system's.",
+    )
     open_tenants: int = _setting(512, "How many tenants' databases one worker keeps open.")
     argon2_memory_kib: int = _setting(47104, "Memory of one password hash in KiB (OWASP: 46 MiB).")
     argon2_time_cost: int = _setting(1, "Passes of one password hash.")
@@ -230,6 +234,18 @@ def _convert(setting: Any, value: str) -> Any:
         except ValueError:
             message = f"{variable} must list IP addresses or networks, separated by commas."
             raise SettingError(message) from None
+    if setting.name == "dns_resolvers":
+        return tuple(_name_server(variable, part.strip()) for part in value.split(",") if part.strip())
     if isinstance(default, tuple):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value.rstrip("/") if setting.name == "public_url" else value
+
+
+def _name_server(variable: str, text: str) -> tuple[str, int]:
+    """Return address and port of a name server, an IPv6 address in brackets where a port follows."""
+    try:
+        url = urlsplit(f"//{text}" if text.count(":") < 2 or text.startswith("[") else f"//[{text}]")
+        return str(ipaddress.ip_address(url.hostname or "")), 53 if url.port is None else url.port
+    except ValueError:
+        message = f"{variable} must list addresses of name servers, such as 192.0.2.1 or 127.0.0.1:5353."
+        raise SettingError(message) from None

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idp import audit
-from idp.errors import NotFound
 from idp.flow.scope_words import described
-from idp.store.tenant import clients, consents, grants, refresh_tokens
+from idp.identity.user_access import withdraw
+from idp.store.tenant import clients, consents, refresh_tokens
 from idp.web.http import redirect
 
 if TYPE_CHECKING:
@@ -52,29 +51,8 @@ def submit(visit: Visit) -> Response:
     """Take back what one application was allowed."""
     if visit.field("action") != "revoke":
         return redirect(303, visit.url)
-    client_id, by = visit.field("client"), visit.by
-
-    def work(conn: Connection) -> None:
-        was_allowed = consents.withdraw(conn, visit.user.id, client_id)
-        ended = grants.revoke_of_user(conn, visit.user.id, REASON, client_id=client_id)
-        if not was_allowed and not ended:
-            raise NotFound
-        audit.record(
-            conn,
-            "consent.withdrawn",
-            outcome="success",
-            actor=by.actor,
-            client_id=client_id,
-            subject=visit.user.id,
-            session_id=visit.session.id,
-            source=by.source,
-            correlation_id=by.correlation_id,
-            details={"grants_ended": ended},
-        )
-
-    if not client_id.isprintable():  # PostgreSQL refuses some of it
-        raise NotFound
-    visit.server.database.writing(work)
+    session_id, by = visit.session.id, visit.by
+    withdraw(visit.server.database, visit.user.id, visit.field("client"), REASON, by=by, session_id=session_id)
     return visit.done("application")
 
 

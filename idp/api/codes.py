@@ -63,6 +63,11 @@ _TABLE = (
         "The thing holds, or would hold, permissions that the caller does not. Who changes its credentials would gain them.",
         "Let an administrator do it who holds these permissions.",
     ),
+    Code(
+        "platform_setting", 403, "Only the platform changes this",
+        "The setting guards other tenants from this one. A tenant's own administrators see it and do not change it.",
+        "Ask the administrators of the platform.",
+    ),
     Code("forbidden", 403, "This is not allowed", "The caller is known, and may not do this.", "See the answer's detail."),
     Code(
         "not_found", 404, "There is no such thing",
@@ -90,9 +95,24 @@ _TABLE = (
         "Compare the tenant in the address.",
     ),
     Code(
+        "domain_not_proven", 409, "The DNS does not have the record",
+        "The TXT record that proves the domain was not found. The answer's detail says what was found instead.",
+        "Make the record as the domain shows it, wait until the name servers have it, and verify again.",
+    ),
+    Code(
         "own_client", 409, "This is the application that the token belongs to",
         "Who disables or deletes the application that they are using locks themselves out.",
         "Do it with a token that another application holds.",
+    ),
+    Code(
+        "own_account", 409, "This is the account that the token belongs to",
+        "Who disables or deletes the own account locks themselves out; who changes its address has to prove it, at the account page.",
+        "Let another administrator do it, or use the account page.",
+    ),
+    Code(
+        "signup_off", 409, "Nobody can sign up",
+        "The tenant's setting signup is off: accounts are made by administrators.",
+        "Create the user or send an invitation, or let the setting be changed.",
     ),
     Code(
         "client_without_secret", 409, "The client has no secret",

@@ -5,6 +5,7 @@ Owns how operations, parameters, models and errors are written down. Must not kn
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from idp.api.codes import CODES, doc_url
 from idp.api.idempotency import LONGEST_KEY
-from idp.api.operations import MERGE_PATCH, Shown
+from idp.api.operations import JSON_LINES, MERGE_PATCH, Shown
 from idp.api.parameters import PATH_PARAMETERS
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ _HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true` where this is the answer of an earlier request with the same Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "X-Total-Count": {
+        "description": "How many lines the answer has. One that has fewer was cut off: ask again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "RateLimit-Limit": {"description": "How many requests a minute takes.", "schema": {"type": "integer"}},
     "RateLimit-Remaining": {"description": "How many are left.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until there are more.", "schema": {"type": "integer"}},
@@ -63,7 +68,7 @@ def error_codes(operation: Operation) -> list[Code]:
     found = ["invalid_request", "invalid_fields", "internal_error", "temporarily_unavailable"]
     if operation.permission is not None:
         found += ["token_missing", "invalid_token", "permission_required", "not_found", "too_many_requests"]
-    if operation.body is not None:
+    if operation.body is not None or operation.is_file:
         found += ["body_too_large", "unsupported_media_type"]
     if operation.takes_if_match:
         found += ["precondition_failed"]
@@ -82,6 +87,11 @@ def document_of(service: Service, public_url: str) -> dict[str, Any]:
             name = _response_name(codes)
             responses.setdefault(name, _error_response(status, codes, public_url))
             written["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+            if status == 503 and operation.examine is not None:
+                shown = written["responses"][str(operation.status)]["content"]
+                whole = responses[name]
+                about = f"- The document, where its status is `failing`.\n{whole['description']}"
+                written["responses"]["503"] = {**whole, "description": about, "content": {**whole["content"], **shown}}
         paths[f"/{service.name}{operation.path}"][operation.method.lower()] = written
     return {
         "openapi": VERSION,
@@ -108,7 +118,8 @@ def document_of(service: Service, public_url: str) -> dict[str, Any]:
 
 
 def _schemas(service: Service) -> dict[str, Any]:
-    models = {model for each in service.operations for model in (each.body, each.answer) if model is not None}
+    used = (model for each in service.operations for model in (each.body, each.answer, each.lines))
+    models = {model for model in used if model is not None}
     pairs: list[tuple[type[BaseModel], Any]] = [
         (model, "validation") for model in sorted(models, key=lambda model: model.__name__)
     ]
@@ -147,6 +158,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         if operation.body_example is not None:
             content["examples"] = {"usual": {"summary": operation.summary, "value": operation.body_example}}
         found["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
+    if operation.is_file:
+        # OpenAPI 3.1 §4.8.14.2: a file in the body needs no schema but its media type.
+        files = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in operation.media_types}
+        found["requestBody"] = {"required": True, "content": files}
     found["responses"] = _done_responses(operation)
     if permission is None:
         found["security"] = []
@@ -221,6 +236,7 @@ def _header(name: str, description: str, schema: dict[str, Any] | None = None) -
 def _done_responses(operation: Operation) -> dict[str, Any]:
     headers = [*(["ETag"] if operation.has_etag else []), *(["Location"] if operation.status == 201 else [])]
     headers += ["Idempotency-Replayed"] if operation.is_repeatable else []
+    headers += ["X-Total-Count"] if operation.lines is not None else []
     headers += _RATE if operation.permission is not None else ()
     done: dict[str, Any] = {"description": _STATUS[operation.status], "headers": _referred(headers)}
     if operation.answer is not None:
@@ -228,6 +244,16 @@ def _done_responses(operation: Operation) -> dict[str, Any]:
         if operation.answer_example is not None:
             content["examples"] = {"usual": {"summary": operation.summary, "value": operation.answer_example}}
         done["content"] = {"application/json": content}
+    if operation.lines is not None:
+        name = operation.lines.__name__
+        text = f"JSON lines: each line is one {name}, as the schema of that name has it."
+        example = json.dumps(operation.answer_example, ensure_ascii=False) + "\n"
+        done["content"] = {
+            JSON_LINES: {
+                "schema": {"type": "string", "description": text, "contentMediaType": JSON_LINES},
+                "examples": {"usual": {"summary": operation.summary, "value": example}},
+            }
+        }
     found = {str(operation.status): done}
     if operation.has_etag and operation.method == "GET":
         found["304"] = {"description": "It is still as If-None-Match says.", "headers": _referred(["ETag"])}

@@ -65,6 +65,18 @@ class OwnClient(Conflict):
     code, title = "own_client", "This is the application that you are using. Let another one do it."
 
 
+class OwnAccount(Conflict):
+    """The caller would lock itself out, or get round the proof that its own account page asks for."""
+
+    code, title = "own_account", "This is your own account. Let another administrator do it, or use your account page."
+
+
+class SignUpOff(Conflict):
+    """The tenant lets nobody sign up."""
+
+    code, title = "signup_off", "Nobody can sign up at this tenant: its setting signup is off."
+
+
 class PreconditionFailed(IdpError):
     """RFC 9110 §13.1.1: the thing has changed since the caller read it."""
 

@@ -12,6 +12,7 @@ could be kept without the tenant, or lost with it made.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,9 @@ def of(call: Call) -> Repeatable | None:
         raise InvalidFields(errors={f"?{HEADER}": f"must be 1 to {LONGEST_KEY} visible ASCII characters, once"})
     who = call.caller
     caller = _digest(who.home.tenant.id, who.subject.type, who.subject.id, who.client_id)
-    digest = _digest(call.operation.name, call.http.path, call.http.query, call.http.body.hex())
+    # Keyed: a body may hold a password, of which a bare hash would tell whoever guesses.
+    whole = json.dumps([call.operation.name, call.http.path, call.http.query, call.http.body.hex()])
+    digest = hmac.digest(call.surroundings.services.csrf_key, whole.encode("utf-8", "surrogatepass"), "sha256").hex()
     key = _digest(key)
     return Repeatable(caller, key, digest, f"idempotency:{call.tenant.id}:{caller}:{key}", call.surroundings.envelope)
 

@@ -56,7 +56,7 @@ def window(query: PageQuery, sort: str) -> dict[str, Any]:
     found: dict[str, Any] = {"sort": key, "is_descending": sort != key, "limit": query.limit + 1}
     if query.after is None:
         return found | {"offset": (query.page - 1) * query.limit}
-    return found | {"after": _opened(query.after, sort)}
+    return found | {"after": opened(query.after, sort)}
 
 
 def document(
@@ -71,19 +71,20 @@ def document(
         "limit": query.limit,
         "total": total,
         "total_pages": -(-total // query.limit),
-        "next": _cursor(sort, last.sort_key, getattr(last, identity)) if last is not None else None,
+        "next": cursor(sort, last.sort_key, getattr(last, identity)) if last is not None else None,
     }
 
 
-def _cursor(sort: str, key: Any, identity: str) -> str:
+def cursor(sort: str, key: Any, identity: str) -> str:
+    """Return what leads to the items behind one with this sort key and id."""
     text = json.dumps([sort, key, identity], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def _opened(cursor: str, sort: str) -> tuple[Any, str]:
+def opened(text: str, sort: str) -> tuple[Any, str]:
     """Return sort key and id of a cursor; one that was not made for this order is refused."""
     try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         made_for, key, identity = json.loads(raw.decode())
     except (ValueError, TypeError, RecursionError, binascii.Error):
         made_for, key, identity = None, None, None

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from idp.access.granting import Granter
     from idp.access.policy import Subject
     from idp.api.idempotency import Repeatable
     from idp.flow.services import Services
     from idp.identity.accounts import By
+    from idp.identity.domain_lookup import Lookup
     from idp.identity.tenants import Tenants
     from idp.keys.envelope import Envelope
     from idp.oauth.server import Servers, TenantServer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"  # RFC 7396
+JSON_LINES = "application/x-ndjson"
 
 
 class Given(BaseModel):
@@ -57,6 +59,7 @@ class Surroundings:
     settings: Settings
     resolver: Resolver
     tenants: Tenants
+    lookup: Lookup
     servers: Servers
     services: Services
     limiter: Limiter
@@ -111,6 +114,9 @@ class Reply:
     document: Mapping[str, Any] | None = None
     etag: str | None = None
     location: str | None = None
+    lines: Iterator[Mapping[str, Any]] | None = None  # in the place of a document, where the operation answers lines
+    total: int = 0  # how many lines there are
+    status: int | None = None  # another one than the operation's
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +131,15 @@ class Operation:
     description: str
     tag: str
     handle: Callable[[Call], Reply] | None = None  # None: health, which is the same everywhere
+    # In the place of a handler: an answer about a tenant that may be out of order. With it 503 has the document, too.
+    examine: Callable[[Surroundings, Tenant], Reply] | None = None
     answer: type[BaseModel] | None = None  # None: an answer without a body
+    lines: type[BaseModel] | None = None  # an answer of any length, as lines of JSON, each by this model
     status: int = 200
     query: type[Given] | None = None
     body: type[Given] | None = None
     media_types: tuple[str, ...] = (JSON,)
+    is_file: bool = False  # the body is a file of one of these types, as it is
     errors: tuple[str, ...] = ()  # codes beside those that follow from the rest
     body_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None

@@ -22,7 +22,12 @@ class PathParameter:
 
     def schema(self) -> dict[str, object]:
         """Return its JSON Schema."""
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{self.pattern}$"}
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": self.longest,
+            "pattern": f"^({self.pattern})$" if "|" in self.pattern else f"^{self.pattern}$",
+        }
 
 
 PATH_PARAMETERS = {
@@ -55,6 +60,11 @@ PATH_PARAMETERS = {
     ),
     "group_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The group's id.", "8f14e45fceea467a9575e9b1c6f0a1d3", 64),
     "user_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The user's id.", "0d0c5d5b6d5e4c0f9a3b8a7f6e5d4c3b", 64),
+    "session_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The session's id.", "9e107d9d372bb6826bd81d3542a419d6", 64),
+    "invited_id": PathParameter(
+        r"[A-Za-z0-9-]{1,64}", "The invited user's id.", "0d0c5d5b6d5e4c0f9a3b8a7f6e5d4c3b", 64
+    ),
+    "sign_up_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The sign-up's id.", "1f3870be274f6c49b3e31a0c6728957f", 64),
     "kid": PathParameter(r"[A-Za-z0-9_-]{1,64}", "The key's id.", "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", 64),
     "binding_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The binding's id.", "c4ca4238a0b923820dcc509a6f75849b", 64),
     "webhook_id": PathParameter(r"[A-Za-z0-9-]{1,64}", "The webhook's id.", "8f14e45fceea467a9575e9b1c6f0a1d3", 64),
@@ -64,4 +74,8 @@ PATH_PARAMETERS = {
         "msg_c4ca4238a0b923820dcc509a6f75849b",
         64,
     ),
+    "domain": PathParameter(
+        r"[a-z0-9][a-z0-9.-]{0,252}(:[0-9]{1,5})?", "The domain, in its ASCII form.", "login.acme.example", 259
+    ),
+    "picture": PathParameter("logo|logo-dark|favicon|background", "Which picture.", "logo", 20),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.flow import account_switch, accounts_page, applications, own_sign_in, pages, session, signup_offer
+from idp.web import cors
 from idp.web.branding import brand_css, brand_css_url
 from idp.web.http import Response, json_response
 
@@ -23,6 +24,7 @@ def show(server: FlowServer, request: Request) -> Response:
     if prefers_json(request.headers.get("accept")):
         found = json_response(200, {"issuer": tenant.issuer, "name": tenant.name, "slug": tenant.slug})
         found.vary("accept")
+        found.headers = [*found.headers, *cors.FOR_ALL]  # public, as discovery is: programs on web pages begin here
         return found
     here = account_switch.here(server, request)
     current = here[0].session if here and here[0].secret == session.secret_of(tenant, request) else None

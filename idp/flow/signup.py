@@ -19,15 +19,14 @@ from idp.flow.login import LOGIN
 from idp.flow.preamble import PARAMETER, form_token, load_step
 from idp.flow.signup_offer import PATH, is_offered, may_sign_up
 from idp.identity import profile, signup
-from idp.identity.password_rules import names_of
-from idp.identity.passwords import check_new_password, normalised
+from idp.identity.passwords import normalised
 from idp.jobs.outbox import announced
 from idp.language import N_, filled, gettext
 from idp.store.tenant import signups
 from idp.web.http import Response, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from idp.flow.dispatcher import Context
     from idp.flow.services import FlowServer
@@ -137,8 +136,7 @@ class SignUp:
 
     def _password_errors(self, context: Context, address: str, clean: Mapping[str, Any]) -> _Errors:
         server, new = context.server, context.field("password")
-        names = names_of(server.tenant.name, address, address, clean)
-        problems = check_new_password(new, server.tenant.settings, (*names, *_texts(clean.values())))
+        problems = signup.check_password(new, server.tenant, address, clean)
         errors: _Errors = [("password", sentence) for sentence in problems]
         if not problems and normalised(context.field("confirm_password")) != normalised(new):
             errors.append(("confirm_password", gettext(_MISMATCH)))
@@ -309,15 +307,6 @@ def sign_in_instead(context: Context) -> Response:
     if SIGN_UP.is_needed(context):
         context.interaction = context.write(lambda conn: interactions.note(conn, context.interaction, has_account=True))
     return proceed(context)
-
-
-def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """Yield what of a profile a password may not consist of; of an address its parts."""
-    for value in values:
-        if isinstance(value, dict):
-            yield from _texts(value.values())
-        elif value:
-            yield str(value)
 
 
 def _begin_here(server: FlowServer, request: Request) -> Response:

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from idp.store.rows import Connection, Row
     from idp.tenancy.tenant import Tenant
 
+    Require = Callable[
+        [Connection, Row[Any]], None
+    ]  # raises where what is asked for must not be done to whose row it is
+    RequireNew = Callable[[Connection, "NewUser"], None]
+    Finish = Callable[[Connection, Row[Any]], None]  # runs at the end of the transaction, with the row that was made
+
 LONGEST_USERNAME = 254
 _ROLE = re.compile(r"[a-z][a-z0-9._:-]{0,62}", re.ASCII)
 
@@ -161,10 +167,13 @@ def create_user(
     claims: Mapping[str, Any] | None = None,
     roles: Sequence[str] = (),
     must_change: bool = False,
+    require: RequireNew | None = None,
+    finish: Finish | None = None,
 ) -> str:
     """Make a user and return its id; without ``password`` it cannot sign in with one.
 
     ``claims`` are standard claims and attributes of the tenant's own; ``email_verified`` among them is about ``email``. Raises :class:`Invalid` or :class:`Conflict`.
+    ``require`` judges the user to be, in the same transaction.
     """
     new = checked(username, email, claims, roles, _schema(database) if claims else None)
     if password is not None:
@@ -172,8 +181,12 @@ def create_user(
     password_hash = hasher.hash(password) if password is not None else None
 
     def work(conn: Connection) -> None:
+        if require is not None:
+            require(conn, new)
         insert(conn, new, password_hash=password_hash, must_change=must_change, state="active")
         record(conn, "user.created", new.id, by, {"roles": list(new.roles), "must_change_password": must_change})
+        if finish is not None:
+            finish(conn, locked(conn, new.id))
 
     database.writing(work)
     return new.id
@@ -252,14 +265,16 @@ def write_password(
     return session_end.end_all_of(conn, user_id, "password_changed", but=keep_session)
 
 
-def disable_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+def disable_user(
+    database: Database, user_id: str, *, by: By, tell: Tell | None = None, require: Require | None = None
+) -> None:
     """Keep a user from signing in; sessions, tokens and links end now. Raises :class:`NotFound` or :class:`Conflict`.
 
-    ``tell`` is called, here as below, where something changes, with the user's row as it was before.
+    ``tell`` is called, here as below, where something changes, with the user's row as it was before; ``require`` first of all.
     """
 
     def work(conn: Connection) -> None:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         if user.state == "deleted":  # the way back is to restore it, which puts its other columns in order too
             raise lifecycle.instead(user.state, "disabled")
         with administrators.keeping(conn, is_operator=by.is_operator):
@@ -272,11 +287,13 @@ def disable_user(database: Database, user_id: str, *, by: By, tell: Tell | None 
         database.writing(work)
 
 
-def enable_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+def enable_user(
+    database: Database, user_id: str, *, by: By, tell: Tell | None = None, require: Require | None = None
+) -> None:
     """Let a disabled user sign in again; what was ended stays ended. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         if user.state not in ("active", "disabled"):
             raise lifecycle.instead(user.state, "active")
         lifecycle.enter(conn, user, "active", "user_enabled")
@@ -288,14 +305,16 @@ def enable_user(database: Database, user_id: str, *, by: By, tell: Tell | None =
         database.writing(work)
 
 
-def delete_user(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+def delete_user(
+    database: Database, user_id: str, *, by: By, tell: Tell | None = None, require: Require | None = None
+) -> None:
     """Delete a user for good, with everything that is theirs; sessions and tokens end now.
 
     Who was told of a deletion already, after which the account was kept, is not told again. Raises :class:`NotFound`, or :class:`idp.identity.administrators.LastAdministrator`.
     """
 
     def work(conn: Connection) -> None:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         with administrators.keeping(conn, is_operator=by.is_operator):
             ended = remove(conn, user_id)
         record(conn, "user.deleted", user_id, by, {"sessions_ended": ended})
@@ -319,11 +338,13 @@ def remove(conn: Connection, user_id: str) -> int:
     return ended
 
 
-def locked(conn: Connection, user_id: str) -> Row[Any]:
-    """Return a user whose row nobody else changes until the transaction ends; raises :class:`NotFound`."""
+def locked(conn: Connection, user_id: str, require: Require | None = None) -> Row[Any]:
+    """Return a user whose row nobody else changes until the transaction ends; raises :class:`NotFound`, or what ``require`` does."""
     found = users.find_locked(conn, user_id)
     if found is None:
         raise NotFound(N_("There is no such user."))
+    if require is not None:
+        require(conn, found)
     return found
 
 
@@ -354,6 +375,8 @@ def record(
     by: By,
     details: Mapping[str, Any] | None = None,
     session_id: str | None = None,
+    *,
+    client_id: str | None = None,
 ) -> None:
     """Record what was done to an account, in the transaction that does it."""
     audit.record(
@@ -362,6 +385,7 @@ def record(
         outcome="success",
         actor=by.actor,
         subject=user_id,
+        client_id=client_id,
         session_id=session_id,
         source=by.source,
         correlation_id=by.correlation_id,

@@ -19,6 +19,7 @@ from idp.store.tenant import one_time_links, users
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from idp.identity.accounts import Finish, Require, RequireNew
     from idp.identity.link_use import Opened
     from idp.notify.mailer import Mailer
     from idp.store.db import Database
@@ -57,16 +58,21 @@ def invite(
     claims: Mapping[str, Any] | None = None,
     roles: Sequence[str] = (),
     lifetime: int | None = None,
+    require: RequireNew | None = None,
+    finish: Finish | None = None,
 ) -> str:
     """Invite somebody and return the new user's id; ``inviter`` is the name that the mail and the page show.
 
-    Raises :class:`Invalid`, or :class:`Conflict` where the address has an account: then nothing is mailed.
+    Raises :class:`Invalid`, or :class:`Conflict` where the address has an account: then nothing is mailed. ``require`` judges the
+    user to be, in the same transaction.
     """
     with database.reading() as conn:
         schema = profile.load(conn)
     new = replace(checked(email, email, claims, roles, schema), is_verified=False)
 
     def work(conn: Connection) -> None:
+        if require is not None:
+            require(conn, new)
         found = users.find_owner(conn, new.key, new.address)
         if found is not None:
             raise Conflict(_EXISTS.get(found.state, "This address has an account already; nothing was sent."))
@@ -74,6 +80,8 @@ def invite(
         user = locked(conn, new.id)
         send(conn, mailer, tenant, user, by=by.actor, inviter=inviter, lifetime=lifetime)
         record(conn, "invitation.sent", new.id, by, {"roles": list(new.roles)})
+        if finish is not None:
+            finish(conn, user)
 
     with announced(database):
         database.writing(work)
@@ -121,12 +129,19 @@ def send_again(
 
 
 def resend(
-    database: Database, mailer: Mailer, tenant: Tenant, user_id: str, *, by: By, lifetime: int | None = None
+    database: Database,
+    mailer: Mailer,
+    tenant: Tenant,
+    user_id: str,
+    *,
+    by: By,
+    lifetime: int | None = None,
+    require: Require | None = None,
 ) -> None:
     """Send an invitation again; the older link dies. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        user = _invited(conn, user_id)
+        user = _invited(conn, user_id, require)
         send_again(conn, mailer, tenant, user, by=by.actor, lifetime=lifetime)
         record(conn, "invitation.sent", user_id, by, {"again": True})
 
@@ -134,11 +149,11 @@ def resend(
         database.writing(work)
 
 
-def cancel(database: Database, user_id: str, *, by: By) -> None:
+def cancel(database: Database, user_id: str, *, by: By, require: Require | None = None) -> None:
     """Take an invitation back: the link dies and the name is free again. Raises :class:`NotFound` or :class:`Conflict`."""
 
     def work(conn: Connection) -> None:
-        _invited(conn, user_id)
+        _invited(conn, user_id, require)
         remove(conn, user_id)
         record(conn, "invitation.cancelled", user_id, by)
 
@@ -152,11 +167,21 @@ def list_all(conn: Connection) -> list[Invitation]:
     # One that was sent again in the same second is as new as the one that it revoked.
     for row in sorted(one_time_links.list_of_kind(conn, KIND), key=lambda row: row.revoked_at is not None):
         if row.user_id not in found:
-            state = "accepted" if row.used_at else "expired" if now() >= row.expires_at else "waiting"
-            found[row.user_id] = Invitation(
-                row.user_id, row.address, state, row.created_by, row.created_at, row.expires_at
-            )
+            found[row.user_id] = shown(row)
     return list(found.values())
+
+
+def search(database: Database, *, state: str | None, **window: Any) -> tuple[list[Invitation], Sequence[Row[Any]], int]:
+    """Return a page of invitations, each person's newest, with their rows, and how many there are."""
+    with database.reading() as conn:
+        rows, total = one_time_links.search_newest(conn, KIND, state=state, **window)
+    return [shown(row) for row in rows], rows, total
+
+
+def shown(row: Row[Any]) -> Invitation:
+    """Return the invitation that a link is."""
+    state = "accepted" if row.used_at else "expired" if now() >= row.expires_at else "waiting"
+    return Invitation(row.user_id, row.address, state, row.created_by, row.created_at, row.expires_at)
 
 
 def accept(database: Database, tenant: Tenant, opened: Opened, password_hash: str, *, by: By) -> None:
@@ -175,8 +200,8 @@ def accept(database: Database, tenant: Tenant, opened: Opened, password_hash: st
         database.writing(work)
 
 
-def _invited(conn: Connection, user_id: str) -> Row[Any]:
-    user = locked(conn, user_id)
+def _invited(conn: Connection, user_id: str, require: Require | None) -> Row[Any]:
+    user = locked(conn, user_id, require)
     if user.state != "invited":
         raise Conflict(f"This account is not invited but {user.state}; there is no invitation to change.")
     return user

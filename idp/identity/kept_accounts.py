@@ -16,6 +16,7 @@ from idp.jobs.outbox import announced
 from idp.store.tenant import users
 
 if TYPE_CHECKING:
+    from idp.identity.accounts import Require
     from idp.identity.notices import Tell
     from idp.store.db import Database
     from idp.store.rows import Connection
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 MOST = 100  # accounts that one transaction of the purge removes
 
 
-def delete(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+def delete(
+    database: Database, user_id: str, *, by: By, tell: Tell | None = None, require: Require | None = None
+) -> None:
     """Delete a user, but keep the account for the tenant's ``deleted_account_retention``, in which it can be restored.
 
     Raises :class:`NotFound` or :class:`Conflict`.
     """
 
     def work(conn: Connection) -> None:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         if user.state == "deleted":
             raise Conflict("This account is deleted already; restore it, or delete it for good without --keep.")
         kept = {"deleted_at": now(), "state_before": user.state}
@@ -44,14 +47,16 @@ def delete(database: Database, user_id: str, *, by: By, tell: Tell | None = None
         database.writing(work)
 
 
-def restore(database: Database, user_id: str, *, by: By, tell: Tell | None = None) -> str:
+def restore(
+    database: Database, user_id: str, *, by: By, tell: Tell | None = None, require: Require | None = None
+) -> str:
     """Give a deleted user that was kept its account back, in the state it had, which is returned; what was ended stays ended.
 
     Raises :class:`NotFound` or :class:`Conflict`.
     """
 
     def work(conn: Connection) -> str:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         if user.state != "deleted":
             raise Conflict(f"This account is not deleted but {user.state}; there is nothing to restore.")
         before: str = user.state_before or "disabled"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from idp import audit, opaque
 from idp.clock import now
-from idp.errors import TooManyRequests, refused
+from idp.errors import Conflict, TooManyRequests, refused
 from idp.identity import invitations, lifecycle, link_use, links, lockout, notices
-from idp.identity.accounts import By, fold, is_username, record, write_password
+from idp.identity.accounts import By, fold, is_username, locked, record, write_password
 from idp.jobs.outbox import Sent, announced
 from idp.language import current
 from idp.store.tenant import attempts, outbox, users
@@ -22,6 +22,7 @@ from idp.store.tenant import attempts, outbox, users
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from idp.identity.accounts import Require
     from idp.identity.link_use import Opened
     from idp.jobs.schedule import JobContext
     from idp.notify.mailer import Mailer
@@ -64,7 +65,7 @@ def ask(server: Server, request: Request) -> None:
     """Take a request; raises :class:`TooManyRequests` for a source that asks too often, whomever for."""
     settings, key = server.tenant.settings, fold(request.username)
     by_source = opaque.digest(f"recovery source\n{lockout.source_of(request.source)}")
-    by_account = opaque.digest(f"recovery account\n{key}")
+    by_account = _counter(key)
     window = settings.attempts_window
     with server.database.reading() as conn:
         count, ends_at = attempts.peek(conn, by_source)
@@ -98,6 +99,10 @@ def ask(server: Server, request: Request) -> None:
 
     with announced(server.database):
         server.database.writing(work)
+
+
+def _counter(username_key: str) -> str:
+    return opaque.digest(f"recovery account\n{username_key}")
 
 
 def _too_many(ends_at: int) -> TooManyRequests:
@@ -136,6 +141,32 @@ def sender(mailer: Mailer) -> Callable[[JobContext, Row[Any]], Sent]:
         return Sent("delivered", context.database.writing(work))
 
     return send
+
+
+def demand(server: Server, mailer: Mailer, user_id: str, *, by: By, require: Require | None = None) -> None:
+    """Mail somebody a link by which to choose another password, as an administrator wants it; the present one has to be changed.
+
+    Nobody but the person gets to know the new one. Raises :class:`NotFound`, :class:`Conflict` for an account that is not to have one,
+    and :class:`TooManyRequests` where the account had its mails, whoever asked for them.
+    """
+    tenant = server.tenant
+
+    def work(conn: Connection) -> None:
+        user = locked(conn, user_id, require)
+        if lifecycle.of(user.state).recovery != KIND:
+            raise lifecycle.instead(user.state, "active")
+        if not user.email:
+            raise Conflict("This account has no address that a mail could go to.")
+        asked, ends_at = attempts.count_one(conn, _counter(user.username_key), tenant.settings.attempts_window)
+        if asked > tenant.settings.recovery_mails:
+            raise TooManyRequests(retry_after=max(1, ends_at - now()))
+        if user.password_hash is not None:
+            users.change(conn, user.id, must_change_password=True)
+        _send(conn, mailer, tenant, user, {"interaction": None, "source": None})
+        record(conn, "user.password_reset", user.id, by)
+
+    with announced(server.database):
+        server.database.writing(work)
 
 
 def _send(conn: Connection, mailer: Mailer, tenant: Tenant, user: Row[Any], payload: dict[str, Any]) -> None:

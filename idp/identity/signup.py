@@ -17,12 +17,14 @@ from idp import audit, opaque
 from idp.clock import now
 from idp.errors import Invalid
 from idp.identity import accounts, lockout, terms
+from idp.identity.password_rules import names_of
+from idp.identity.passwords import check_new_password
 from idp.language import N_, gettext
 from idp.store.tenant import attempts, signups, users
 from idp.tenancy.settings import domain_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from idp.notify.mailer import Mailer
     from idp.store.rows import Connection, Row
@@ -101,6 +103,21 @@ def check_address(email: str, settings: TenantSettings) -> tuple[str, str | None
     return address, None
 
 
+def check_password(password: str, tenant: Tenant, address: str, claims: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a password for an account to be: nothing of the profile may be most of it."""
+    names = names_of(tenant.name, address, address, claims)
+    return check_new_password(password, tenant.settings, (*names, *_texts(claims.values())))
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Yield what of a profile a password may not consist of; of an address its parts."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from _texts(value.values())
+        elif value:
+            yield str(value)
+
+
 def count(conn: Connection, address: str, source: str, settings: TenantSettings) -> bool:
     """Count one sign-up of a source for an address; False when either has had too many. A source over its limit uses up no address's."""
     by_source, _ = attempts.count_one(conn, _subject("source", lockout.source_of(source)), WINDOW)
@@ -159,11 +176,11 @@ def guess(
     source: str,
     correlation_id: str,
     client_id: str | None,
-    and_then: Callable[[Connection, str], str],
+    and_then: Callable[[Connection, str], str | None],
 ) -> tuple[Guess, int]:
     """Judge a code; returns (verdict, guesses left). The right one makes the account, in this very transaction.
 
-    ``and_then(conn, user_id)`` begins the session and returns its id. ``taken`` means that the address got an account meanwhile.
+    ``and_then(conn, user_id)`` begins the session and returns its id, None where there is none. ``taken`` means that the address got an account meanwhile.
     """
     row = signups.guess(conn, signup_id, GUESSES)
     if row is None:

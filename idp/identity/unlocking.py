@@ -18,6 +18,7 @@ from idp.store.tenant import attempts, one_time_links, outbox, users
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from idp.identity.accounts import Require
     from idp.identity.link_use import Opened
     from idp.identity.notices import Tell
     from idp.jobs.schedule import JobContext
@@ -88,11 +89,19 @@ def complete(database: Database, opened: Opened, *, by: By) -> None:
     database.writing(work)
 
 
-def unlock(database: Database, settings: TenantSettings, user_id: str, *, by: By, tell: Tell | None = None) -> None:
+def unlock(
+    database: Database,
+    settings: TenantSettings,
+    user_id: str,
+    *,
+    by: By,
+    tell: Tell | None = None,
+    require: Require | None = None,
+) -> None:
     """End a lock without a link, and ``tell`` whose account was locked; raises :class:`~idp.errors.NotFound`."""
 
     def work(conn: Connection) -> None:
-        user = locked(conn, user_id)
+        user = locked(conn, user_id, require)
         one_time_links.revoke_of_user(conn, user_id, KIND)
         if tell is not None and lifecycle.state_of(conn, user, settings) == "locked":
             tell(conn, user)

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import BaseGrant, InvalidRequestError, InvalidScopeError, OAuth2Error, TokenEndpointMixin
 
-from idp.access import audiences, policy
 from idp.access import claims as access_claims
+from idp.access import policy
 from idp.access.conditions import Context
 from idp.access.policy import Subject
 from idp.clock import now
@@ -210,9 +210,10 @@ class TokenExchange(TenantGrant, BaseGrant, TokenEndpointMixin):
         """Return for whom the token is: what is named, or what the subject token is for; raises ``invalid_target``."""
         issuer, has = self.server.tenant.issuer, self._subject.audience
         # The services of the product are no target: who acts there is the person, and the trail would not say by whom.
-        closed = set(audiences.of_services(self.server.services.settings.public_url))
+        closed = set(self.server.reserved_audiences) - {issuer}
         listed = self.request.client.metadata.get("token_exchange_audiences", ())
         known = {each for each in (*has, *listed) if each not in closed and (each != issuer or issuer in has)}
+        known &= {issuer, *listed}
         named = [(name, value) for name, value in self.request.payload.pairs if name in (AUDIENCE, PARAMETER) and value]
         wanted = list(dict.fromkeys(value for _, value in named)) or [each for each in has if each in known]
         is_well_formed = all(name != PARAMETER or _is_resource(value) for name, value in named)

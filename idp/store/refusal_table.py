@@ -13,7 +13,7 @@ from idp.store.db import db
 from idp.store.mixins import delete_some, document, moment, row_number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection, Row
@@ -53,6 +53,12 @@ class RefusalTable:
         return conn.execute(
             select(self.table).where(self.table.c.correlation_id == correlation_id).order_by(self.table.c.seq).limit(20)
         ).all()
+
+    def reasons(self, conn: Connection, correlation_ids: Collection[str]) -> dict[str, str]:
+        """Return why some requests were refused, by their ids; of several refusals of one the last."""
+        here = self.table.c.correlation_id.in_(correlation_ids)
+        query = select(self.table.c.correlation_id, self.table.c.reason).where(here).order_by(self.table.c.seq)
+        return {row.correlation_id: row.reason for row in conn.execute(query)} if correlation_ids else {}
 
     def trim(self, conn: Connection, keep: int, limit: int = 1000) -> int:
         """Delete the oldest beyond the newest ``keep``, at most ``limit`` at once; returns how many."""

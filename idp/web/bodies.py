@@ -15,7 +15,7 @@ import granian.rsgi
 from idp.errors import Unavailable
 from idp.web.entrance import BodyTooLarge, BodyTooSlow
 
-_GONE: tuple[type[Exception], ...] = (
+GONE: tuple[type[Exception], ...] = (
     granian.rsgi.ProtocolClosed,  # type: ignore[attr-defined] # granian's documented names, re-exported without `as`
     granian.rsgi.ProtocolError,  # type: ignore[attr-defined]
 )
@@ -59,7 +59,7 @@ class BodyReader:
                 raise
             task.uncancel()
             raise BodyTooSlow from None
-        except _GONE:
+        except GONE:
             raise ClientGone from None
         finally:
             del self._readers[task]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
@@ -151,11 +151,15 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer; header names in lower case, values in visible ASCII."""
+    """One answer; header names in lower case, values in visible ASCII.
+
+    An answer too long to be held has a `stream` in the place of a body; each part is made when the one before has been sent.
+    """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    stream: Iterator[bytes] | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of the lower-case `name`, or None."""

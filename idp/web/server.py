@@ -20,7 +20,7 @@ from idp import waiting
 from idp.errors import IdpError, Unavailable
 from idp.opaque import new_correlation_id
 from idp.web.access_log import access_log
-from idp.web.bodies import BodyReader, ClientGone
+from idp.web.bodies import GONE, BodyReader, ClientGone
 from idp.web.entrance import MAX_BODY_BYTES, BodyTooLarge, BodyTooSlow, Entrance
 from idp.web.headers import HSTS
 from idp.web.health import LIVE_PATH, READY_PATH, Health
@@ -32,7 +32,7 @@ from idp.web.proxies import strip_port
 from idp.web.wsgi import call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from idp.settings import Settings
     from idp.web.http import Doors
@@ -146,7 +146,7 @@ class Front:
         except Exception:  # noqa: BLE001 - a defect of any kind is answered, and logged once
             get_logger(__name__).exception("unhandled", request_id=correlation_id, method=method)
             response = problem(InternalError(), correlation_id)
-        self._send(proto, method, scheme, correlation_id, response, closing=closing)
+        await self._send(proto, method, scheme, correlation_id, response, closing=closing)
         seconds = perf_counter() - started
         if self._metrics is not None:
             self._metrics.observe(endpoint, response.status, seconds)
@@ -156,7 +156,7 @@ class Front:
     def _call_app(self, request: Request) -> Response:
         return call(self._app, request)
 
-    def _send(
+    async def _send(
         self, proto: Any, method: str, scheme: str, correlation_id: str, response: Response, *, closing: bool
     ) -> None:
         # A door may answer with one shared Response again and again: its list is copied, never changed.
@@ -166,13 +166,29 @@ class Front:
         if closing:
             headers.append(_CLOSE)
         if method == "HEAD":
-            if response.header("content-length") is None:
+            if response.header("content-length") is None and response.stream is None:
                 headers.append(("content-length", str(len(response.body))))
             proto.response_empty(response.status, headers)
+        elif response.stream is not None:
+            await self._stream(proto, response.status, headers, response.stream, correlation_id)
         elif response.body:
             proto.response_bytes(response.status, headers, response.body)
         else:
             proto.response_empty(response.status, headers)
+
+    async def _stream(
+        self, proto: Any, status: int, headers: list[tuple[str, str]], parts: Iterator[bytes], correlation_id: str
+    ) -> None:
+        """Send an answer part by part: each is made in a thread when the one before is on its way, and held by nobody."""
+        transport = proto.response_stream(status, headers)
+        loop = self._loop or asyncio.get_running_loop()
+        try:
+            while part := await loop.run_in_executor(self._pool, next, parts, b""):
+                await transport.send_bytes(part)
+        except GONE:
+            return
+        except Exception:  # noqa: BLE001 - the head is sent: all that is left is to stop, and to say so in the log
+            get_logger(__name__).exception("cut_off", request_id=correlation_id)
 
     async def _as_task(self, handle: Callable[[Request], Response], request: Request) -> Response:
         if self._busy >= self._most_busy:

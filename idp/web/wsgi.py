@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 REQUEST_KEY = "idp.request"
+STREAM_KEY = "idp.stream"  # where an application leaves the parts of an answer that is too long to be held
 _unforwarded = FORWARDED_HEADERS | {"proxy", "host", "content-type", "content-length", "transfer-encoding"}
 # Of these the connection's own framing decides, never the application.
 _framing = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer"})
@@ -82,7 +83,8 @@ def call(app: WsgiApp, request: Request) -> Response:
         status_line, headers = status, items
         return chunks.append
 
-    result = app(environ_of(request), start_response)
+    environ = environ_of(request)
+    result = app(environ, start_response)
     try:
         chunks.extend(result)
     finally:
@@ -93,7 +95,7 @@ def call(app: WsgiApp, request: Request) -> Response:
         raise RuntimeError("the application did not call start_response")
     body = b"".join(chunks)
     is_head = request.method == "HEAD"
-    answer = Response(int(status_line[:3]), [], body)
+    answer = Response(int(status_line[:3]), [], body, environ.get(STREAM_KEY))
     for name, value in headers:
         lower = name.lower()
         if lower not in _framing or (is_head and not body and lower == "content-length"):
@@ -136,13 +138,13 @@ def guarded(
             length = answer.header("content-length") or str(len(answer.body))
             answer.set("content-length", length)
             answer.body = b""
-        elif answer.status not in (204, 304):
+        elif answer.status not in (204, 304) and answer.stream is None:
             answer.set("content-length", str(len(answer.body)))
         headers = [*answer.headers, ("x-correlation-id", correlation_id)]
         if scheme == "https":
             headers.append(HSTS)
         start_response(f"{answer.status} {_phrase(answer.status)}", headers)
-        return [answer.body]
+        return [answer.body] if answer.stream is None or environ["REQUEST_METHOD"] == "HEAD" else answer.stream
 
     return application
 

@@ -10,6 +10,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from name_server import NameServer
+
 from idp import opaque
 from idp.access.audiences import SERVICES as AUDIENCES
 from idp.access.bindings import Bindings, Wanted
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "http://localhost:8000"
 HOST = "localhost:8000"
+NAMES = NameServer()  # one a process
 
 
 @dataclass
@@ -122,6 +125,8 @@ class World:
         tables = db.metadatas["tenant"].tables
         names = ("initial_access_tokens", "idempotency_keys", "audit_events", "group_members", "groups", "permissions")
         gone = [tables[name].delete() for name in (*names, "access_scopes", "role_permissions")]
+        hooks = ("webhooks", "webhook_deliveries", "outbox_attempts", "outbox")
+        gone += [tables[name].delete() for name in hooks]
         gone.append(tables["roles"].delete().where(tables["roles"].c.is_built_in.is_(False)))
         # Those that came with the people stay.
         gone.append(tables["role_bindings"].delete().where(tables["role_bindings"].c.created_by != ""))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from api_world import HOST, World, client_of
+from api_world import HOST, NAMES, World, client_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
@@ -19,8 +19,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+from user_world import user_things
 
 from idp.access.permissions import BUILT_IN, EVERYBODY, OF_PLATFORM
+from idp.api.parameters import PATH_PARAMETERS
 from idp.api.services import SERVICES
 from idp.app import create_wsgi
 
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from idp.api.operations import Operation
+
+
+@schemathesis.serializer("image/png", "image/jpeg", "image/webp")
+def as_it_is(_context: Any, value: Any) -> bytes:
+    """A file: whatever was made up."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
 
 EXAMPLES = int(os.environ.get("IDP_TEST_FUZZ_EXAMPLES", "20"))
 MODES = {"allowed": GenerationMode.POSITIVE, "forbidden": GenerationMode.NEGATIVE}
@@ -48,12 +57,10 @@ OPERATIONS = [
 ]
 
 
-# Of what User Flow has: something that every tenant has, or nobody.
-THERE = {"role": "auditor", "permission": "x:y", "scope": "x", "group_id": "x", "user_id": "x", "binding_id": "x"}
-THERE |= {"webhook_id": "x", "delivery_id": "x", "kid": "x"}
-NOTHING = {"role": "nothing", "permission": "no:thing", "scope": "nothing"} | dict.fromkeys(
-    ("group_id", "user_id", "binding_id", "webhook_id", "delivery_id", "kid"), "nothing"
-)
+# Something that every tenant has, or nobody.
+THERE = {"role": "auditor", "permission": "x:y"}
+NOTHING = {"role": "nothing", "permission": "no:thing"}
+OWN = ("tenant_id", "client_id", "token_id")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +68,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world without limits of rate, with a few things to be found."""
     from house import House
 
-    made = House(tmp_path_factory.mktemp("fuzzed") / "var")
+    made = House(tmp_path_factory.mktemp("fuzzed") / "var", IDP_DNS_RESOLVERS=NAMES.setting)
     world = World(made)
     for slug in world.tenants:
         made.installation.provisioning.change_settings(world.tenants[slug], {"rate_limits": "off"})
@@ -83,7 +90,9 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "scope": " ".join(make("/scopes", {"name": f"s{n}"}, "name") for n in range(4)),
         "group_id": " ".join(make("/groups", {"name": f"g{n}"}, "id") for n in range(4)),
         "binding_id": " ".join(make("/role-bindings", binding | {"resource": f"x:{n}"}, "id") for n in range(4)),
-        "user_id": person,
+        "user_id": " ".join(make("/users", {"username": f"u{n}"}, "id") for n in range(4)),
+        **user_things(world, "acme", "target", "c0"),
+        "domain": " ".join(make("/domains", {"domain": f"d{n}.acme.example"}, "domain") for n in range(4)),
     }
     hook = {"url": "https://hooks.example/x", "event_types": ["*"]}
     hooks = [make("/webhooks", hook, "id") for _ in range(4)]
@@ -122,9 +131,10 @@ def test_the_document_holds(fuzzed: World, service: str, operation: Operation, w
         names["client_id"] = st.sampled_from([f"c{number}" for number in range(12)] + ["nothing"])
     if "{token_id}" in operation.path:
         names["token_id"] = st.sampled_from(["nothing"])
-    for name, there in THERE.items():
+    for name in PATH_PARAMETERS.keys() - set(OWN):
         if f"{{{name}}}" in operation.path:
-            names[name] = st.sampled_from([there, *fuzzed.there["acme"].get(name, "").split(), NOTHING[name]])
+            there = fuzzed.there["acme"].get(name, "").split()
+            names[name] = st.sampled_from([THERE.get(name, "x"), *there, NOTHING.get(name, "nothing")])
     seen: set[int] = set()
 
     @given(data=st.data())

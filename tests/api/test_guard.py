@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from api_world import HOST, PUBLIC, World, client_of
+from api_world import HOST, NAMES, PUBLIC, World, client_of
+from drawing import png
 from house import basic, decoded
 from refusals import record_of
+from user_world import user_things
 
 from idp.access.permissions import BUILT_IN, EVERYBODY, OF_PLATFORM
+from idp.api.parameters import PATH_PARAMETERS
 from idp.api.services import SERVICES
 from idp.clock import now
+from idp.identity import kept_accounts
+from idp.identity.accounts import By
 from idp.store.tenant import grants, revoked_tokens, users
 from idp.tokens.authorization import OPERATOR_CLIENT
 
@@ -29,10 +34,8 @@ GUARDED = [
     if operation.permission is not None
 ]
 # What stands for a parameter of a path: something that is there, by tenant; ids are given when the things are made.
-NAMES = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
-NOTHING = dict.fromkeys(
-    (*NAMES, "token_id", "group_id", "user_id", "binding_id", "webhook_id", "delivery_id", "kid"), "n0thing"
-) | {
+NAMED = {"client_id": "target", "role": "target", "permission": "target:read", "scope": "target"}
+NOTHING = dict.fromkeys(PATH_PARAMETERS, "n0thing") | {
     "role": "nothing",
     "permission": "no:thing",
     "scope": "nothing",
@@ -59,12 +62,21 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     make("uflow", f"/groups/{made['group_id']}/members", {"user_ids": [made["user_id"]]})
     binding = {"holder_type": "user", "holder_id": made["user_id"], "role": "user", "resource": f"{prefix}:1"}
     made["binding_id"] = make("uflow", "/role-bindings", binding)["id"]
-    keys = world.call("GET", f"/tenants/{slug}/keys", token=token, service="authmgr").json["items"]
-    made["kid"] = next(each["kid"] for each in keys if each["state"] == "active")
     hook = make("uflow", "/webhooks", {"url": "https://hooks.example/x", "event_types": ["user.created"]})
     made["webhook_id"] = hook["id"]
     made["delivery_id"] = make("uflow", f"/webhooks/{hook['id']}/test", None)["id"]
-    return made
+    domain = make("uflow", "/domains", {"domain": f"{prefix}.{slug}.example"})
+    made["domain"] = domain["domain"]
+    NAMES.txt[domain["record"]["name"]] = [[domain["record"]["value"]]]
+    # Pictures have the same few names everywhere; a name that is none stands for what only another has.
+    made["picture"] = "logo" if prefix == "target" else "elsewhere"
+    if prefix == "target":
+        path = f"/tenants/{slug}/branding/pictures/logo"
+        kept = world.call("PUT", path, raw=png(), media_type="image/png", token=token, service="uflow")
+        assert kept.status == 200, kept.text
+    keys = world.call("GET", f"/tenants/{slug}/keys", token=token, service="authmgr").json["items"]
+    made["kid"] = next(each["kid"] for each in keys if each["state"] == "active")
+    return made | user_things(world, slug, prefix, made["client_id"])
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +94,14 @@ def home_of(operation: Operation) -> str:
 
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
     """Send the operation's own example, to things that are there (of acme), or that only globex has (`only`)."""
-    names = {"tenant_id": tenant, **(NOTHING if kind == "nothing" else world.there[kind])}
+    names = (NOTHING if kind == "nothing" else world.there[kind]) | {"tenant_id": tenant}
+    if operation.is_file:
+        more |= {"raw": png(), "media_type": operation.media_types[0]}
     return world.call(
         operation.method,
         operation.path.format(**names),
         example_of(world, operation, "globex" if kind == "globex" else "acme"),
-        service=SERVICE_OF[operation.name],
+        service=SERVICE_OF[id(operation)],
         **more,
     )
 
@@ -99,12 +113,14 @@ def example_of(world: World, operation: Operation, slug: str) -> Any:
     body = dict(operation.body_example)
     person = world.people[slug, "nobody"]
     replaced: dict[str, Any] = {"client_id": "made-by-the-matrix", "holder_id": person, "user_ids": [person]}
+    replaced["code"] = world.there[slug]["code"]
     if operation.name == "delete_tenant":
         replaced["slug"] = slug
     return {name: replaced.get(name, value) for name, value in body.items()}
 
 
-SERVICE_OF = {operation.name: service.name for service in SERVICES for operation in service.operations}
+# Some operations are in every service: each of them is one of its own.
+SERVICE_OF = {id(operation): service.name for service in SERVICES for operation in service.operations}
 
 
 def refused(answer: Answer, status: int, code: str) -> None:
@@ -209,6 +225,9 @@ def test_control_who_may_is_let_in(world: World, operation: Operation) -> None:
     world.there = {slug: furnished(world, slug) for slug in ("acme", "globex")}
     # Who gives something must hold it, and a token lends no more than its scopes stand for.
     scope = "authsec" if "more_than_held" in operation.errors else str(operation.permission)
+    if operation.name == "restore_user":
+        for slug in world.there:
+            kept_accounts.delete(world.database(slug), world.people[slug, "nobody"], by=By("operator"))
     own = asked(world, operation, token=world.token("acme", "admin", scope=scope))
     if operation.is_of_platform:
         refused(own, 401, "invalid_token")

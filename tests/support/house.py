@@ -377,7 +377,8 @@ class House:
             opaque.new_correlation_id(),
         )
         response = self.router.respond(request)
-        return Answer(response.status, response.headers, response.body)
+        body = response.body if response.stream is None else b"".join(response.stream)
+        return Answer(response.status, response.headers, body)
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:

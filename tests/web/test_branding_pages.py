@@ -230,8 +230,9 @@ def test_the_start_page_says_who_is_signed_in(house: House, acme: Tenant) -> Non
     page = browser.get(f"{acme.base_path}/")
     for words in ("You are signed in", "Ada Lovelace", "ada@example.com", "/accounts", "/logout"):
         assert words in page.text
-    document = house.get(acme, "/", headers={"accept": "application/json"}).json
-    assert document == {"issuer": acme.issuer, "name": acme.name, "slug": "acme"}
+    answer = house.get(acme, "/", headers={"accept": "application/json"})
+    assert answer.json == {"issuer": acme.issuer, "name": acme.name, "slug": "acme"}
+    assert answer.header("access-control-allow-origin") == "*", "scripts on any page may ask who the issuer is"
 
 
 def test_an_address_of_the_tenant_with_nothing_at_it(house: House, acme: Tenant) -> None:

@@ -21,6 +21,7 @@ from idp.api.user_flow.tenant_models import (
 from idp.errors import Invalid
 from idp.identity.tenants import ADMINISTRATOR, FirstAdministrator
 from idp.store.control import tenants
+from idp.tenancy import domain_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,12 @@ def create_tenant(call: Call) -> Reply:
     # The invitation gives a role: nobody gives what they do not hold.
     call.caller.granter().require(permissions.BUILT_IN[ADMINISTRATOR])
     kept: list[Reply] = []
+    domain = None
+    if body.domain is not None:
+        try:
+            domain = domain_names.checked(call.surroundings.settings, body.domain)
+        except Invalid as error:
+            raise InvalidFields(errors={pointer("domain"): error.title}) from None
 
     def finish(conn: Connection, row: Row[Any]) -> None:
         kept[:] = [Reply(shown_tenant(row), etag=_etag(row), location=f"{call.base}/tenants/{row.slug}")]
@@ -74,7 +81,7 @@ def create_tenant(call: Call) -> Reply:
         made = call.surroundings.tenants.create(
             body.slug,
             body.name,
-            body.domain,
+            domain,
             by=call.caller.by_in(""),
             administrator=FirstAdministrator(body.administrator.email, body.administrator.name),
             finish=finish,
@@ -92,9 +99,7 @@ def _placed(error: Invalid) -> dict[str, str]:
             pointer("administrator", "email" if name == "username" else name): what
             for name, what in error.errors.items()
         }
-    member = {"A domain": "domain", "A slug": "slug", "A tenant's name": "name"}
-    found = next((name for beginning, name in member.items() if error.title.startswith(beginning)), None)
-    return {pointer(*([found] if found else [])): error.title}
+    return {pointer("slug" if error.title.startswith("A slug") else "name"): error.title}
 
 
 def get_tenant(call: Call) -> Reply:

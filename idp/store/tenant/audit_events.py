@@ -18,7 +18,7 @@ from idp.store.prepared import Prepared
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.engine import Connection, Row
 
 audit_events = db.Table(
@@ -163,6 +163,65 @@ def snapshot(conn: Connection) -> Iterator[None]:
         yield
     finally:
         conn.exec_driver_sql("ROLLBACK")
+
+
+def latest(conn: Connection) -> int:
+    """Return the number of the newest event's row, 0 when there is none."""
+    return conn.execute(select(func.max(audit_events.c.seq))).scalar() or 0
+
+
+def search(
+    conn: Connection,
+    here: Sequence[ColumnElement[bool]],
+    *,
+    limit: int,
+    is_descending: bool = True,
+    beyond: int | None = None,
+    offset: int = 0,
+) -> Sequence[Row[Any]]:
+    """Return events that meet the conditions of :func:`matching`, in the order of recording, with ``details_text`` for ``details``.
+
+    ``beyond`` is the number of the row behind which to begin.
+    """
+    row = audit_events.c.seq
+    query = _AS_STORED.where(*here).order_by(row.desc() if is_descending else row).limit(limit).offset(offset)
+    if beyond is not None:
+        query = query.where(row < beyond if is_descending else row > beyond)
+    return conn.execute(query).all()
+
+
+def count(conn: Connection, here: Sequence[ColumnElement[bool]], most: int | None = None) -> int:
+    """Return how many events meet the conditions; with ``most`` not further than to there."""
+    found = select(audit_events.c.seq).where(*here).limit(most).subquery()
+    return conn.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def matching(
+    *,
+    kind: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    upto: int | None = None,
+    **same: str | None,
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search: a kind, or all that begin as ``login.*`` does, from a moment to before another; up to a row.
+
+    ``same`` are columns and the value that they have.
+    """
+    here: list[ColumnElement[bool]] = [
+        audit_events.c[name] == value for name, value in same.items() if value is not None
+    ]
+    if kind is not None and kind.endswith(".*"):
+        here.append(audit_events.c.kind.startswith(kind[:-1], autoescape=True))
+    elif kind is not None:
+        here.append(audit_events.c.kind == kind)
+    if since is not None:
+        here.append(audit_events.c.at >= since)
+    if until is not None:
+        here.append(audit_events.c.at < until)
+    if upto is not None:
+        here.append(audit_events.c.seq <= upto)
+    return here
 
 
 def latest_at(conn: Connection) -> int | None:

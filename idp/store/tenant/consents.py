@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, union
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import document, identifier, moment, prebuilt
+from idp.store.paging import page
 from idp.store.prepared import Prepared
+from idp.store.tenant.grants import grants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -50,6 +52,23 @@ def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any
     """Return what a user has granted to whom, the newest first; at most ``limit``."""
     order = (consents.c.granted_at.desc(), consents.c.client_id)
     return conn.execute(select(consents).where(consents.c.user_id == user_id).order_by(*order).limit(limit)).all()
+
+
+def search_applications_of(
+    conn: Connection, user_id: str, *, is_descending: bool, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of the ``client_id`` of every client that a user has allowed something or has living grants to, and how many."""
+    alive = (grants.c.user_id == user_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
+    allowed = select(consents.c.client_id).where(consents.c.user_id == user_id)
+    found = union(allowed, select(grants.c.client_id).where(alive)).subquery()
+    key = found.c.client_id
+    return page(conn, [key], key, sort=key, is_descending=is_descending, **window)
+
+
+def list_some(conn: Connection, user_id: str, client_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return what a user has granted to some clients."""
+    here = (consents.c.user_id == user_id) & consents.c.client_id.in_(client_ids)
+    return conn.execute(select(consents).where(here)).all()
 
 
 def add(conn: Connection, user_id: str, client_id: str, scopes: frozenset[str]) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, tuple_, update
 
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
+from idp.store.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,24 @@ def list_of_kind(conn: Connection, kind: str) -> Sequence[Row[Any]]:
     """Return the links of a kind, the newest first; used, revoked and expired ones too."""
     order = (one_time_links.c.created_at.desc(), one_time_links.c.id)
     return conn.execute(select(one_time_links).where(one_time_links.c.kind == kind).order_by(*order)).all()
+
+
+def search_newest(
+    conn: Connection, kind: str, *, state: str | None, sort: str, is_descending: bool, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of the newest link of a kind for each user (:func:`idp.store.paging.page`) and how many there are.
+
+    ``state`` is waiting, expired or accepted. A link that another took the place of is revoked, or has expired before that.
+    """
+    links, newer, at = one_time_links.c, one_time_links.alias("newer"), now()
+    is_newer = tuple_(newer.c.created_at, newer.c.id) > tuple_(links.created_at, links.id)
+    of_same = (newer.c.user_id == links.user_id) & (newer.c.kind == kind) & newer.c.revoked_at.is_(None) & is_newer
+    here = [links.kind == kind, links.revoked_at.is_(None), ~exists(select(newer.c.id).where(of_same))]
+    if state == "accepted":
+        here.append(links.used_at.is_not(None))
+    elif state is not None:
+        here += [links.used_at.is_(None), links.expires_at > at if state == "waiting" else links.expires_at <= at]
+    return page(conn, links, links.id, here, sort=links[sort], is_descending=is_descending, **window)
 
 
 def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:

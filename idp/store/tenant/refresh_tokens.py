@@ -99,7 +99,7 @@ def consume(conn: Connection, token_hash: str, sealed_successor: str) -> bool:
     return _CONSUME.execute(conn, {"token": token_hash, "at": now(), "sealed": sealed_successor}).rowcount == 1
 
 
-def use_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
+def use_of_user(conn: Connection, user_id: str, limit: int | None) -> Sequence[Row[Any]]:
     """Return for each client that a user's grants are alive at: ``client_id``, ``first_at``, ``last_at`` (granted), ``refreshed_at`` or None."""
     is_alive = (grants.c.user_id == user_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
     last = func.max(grants.c.created_at)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, false, func, insert, select, update
 from idp.clock import now
 from idp.store.db import db
 from idp.store.mixins import delete_some, document, identifier, moment, text
+from idp.store.paging import page
 from idp.store.prepared import Prepared
 from idp.store.tenant.session_clients import session_clients
 from idp.store.tenant.users import users
@@ -16,6 +17,7 @@ from idp.store.tenant.users import users
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection, Row
 
 sessions = db.Table(
@@ -96,11 +98,21 @@ def find_open(conn: Connection, session_id: str) -> Row[Any] | None:
 
 def list_live_of(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:
     """Return a user's sessions that are alive, the one that was used last first; at most ``limit``."""
-    at = now()
-    here = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
-    here &= (sessions.c.expires_at > at) & (sessions.c.idle_expires_at > at)
     order = (sessions.c.last_seen_at.desc(), sessions.c.id)
-    return conn.execute(select(sessions).where(here).order_by(*order).limit(limit)).all()
+    return conn.execute(select(sessions).where(*_alive(user_id)).order_by(*order).limit(limit)).all()
+
+
+def _alive(user_id: str) -> list[ColumnElement[bool]]:
+    at, c = now(), sessions.c
+    return [c.user_id == user_id, c.ended_at.is_(None), c.expires_at > at, c.idle_expires_at > at]
+
+
+def search_live_of(
+    conn: Connection, user_id: str, *, sort: str, is_descending: bool, **window: Any
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return a page of a user's sessions that are alive (:func:`idp.store.paging.page`) and how many there are."""
+    column = sessions.c[sort]
+    return page(conn, sessions.c, sessions.c.id, _alive(user_id), sort=column, is_descending=is_descending, **window)
 
 
 def list_of_user(conn: Connection, user_id: str, limit: int) -> Sequence[Row[Any]]:

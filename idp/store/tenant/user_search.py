@@ -48,16 +48,17 @@ def _matching(
     search: str | None = None,
     state: str | None = None,
     client_id: str | None = None,
-    roles: Collection[str] = (),
-    without_roles: Collection[str] = (),
+    role: str | None = None,
+    one_of: Collection[str] = (),
+    none_of: Collection[str] = (),
     group_id: str | None = None,
     created_from: int | None = None,
     created_before: int | None = None,
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of a list: the address in any case, a part of the name, a part of name, address or username, the state.
 
-    Also: who has living grants to a client, holds one of some roles in the whole tenant (or none of them), is in a group, and when
-    the account was made.
+    Also: who has living grants to a client, holds a role in the whole tenant, one of some roles, or none of some, is in a group,
+    and when the account was made.
     """
     here: list[ColumnElement[bool]] = []
     if email is not None:
@@ -74,10 +75,9 @@ def _matching(
     if client_id is not None:
         has_grants = (grants.c.client_id == client_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
         here.append(_is_among(conn, users.c.id, select(grants.c.user_id).where(has_grants)))
-    if roles:
-        here.append(_is_among(conn, users.c.id, *_holders(roles)))
-    if without_roles:
-        here.append(~_is_among(conn, users.c.id, *_holders(without_roles)))
+    here += [_is_among(conn, users.c.id, *_holders(roles)) for roles in ([role] if role else [], one_of) if roles]
+    if none_of:
+        here.append(~_is_among(conn, users.c.id, *_holders(none_of)))
     if group_id is not None:
         members = select(group_members.c.user_id).where(group_members.c.group_id == group_id)
         here.append(_is_among(conn, users.c.id, members))
@@ -98,14 +98,12 @@ def _has(conn: Connection, column: Any, part: str) -> ColumnElement[bool]:
 def _is_among(conn: Connection, column: Any, *found: Select[Any]) -> ColumnElement[bool]:
     """Return whether a column's value is among what some queries find.
 
-    A few of them are named, which leads to their rows at once; many are looked up for each row in the order of the list, of which a
-    page needs only its beginning. Left to itself, SQLite sorts them all.
+    A few of them are named, which leads to their rows at once; many are a set that each row of the list, in its order, is looked up
+    in: through ``coalesce``, so that no database begins with the set and sorts what it finds.
     """
     some: Any = union_all(*found) if len(found) > 1 else found[0]
     few = conn.execute(select(some.subquery().c[0]).distinct().limit(_FEW + 1)).scalars().all()
-    if len(few) <= _FEW:
-        return column.in_(few)  # type: ignore[no-any-return]
-    return or_(*(each.where(each.selected_columns[0] == column).correlate(users).exists() for each in found))
+    return column.in_(few) if len(few) <= _FEW else func.coalesce(column, "").in_(some)
 
 
 def _in_state(conn: Connection, state: str, most_attempts: int) -> list[ColumnElement[bool]]:
@@ -142,7 +140,7 @@ def groups_of(conn: Connection, user_ids: Collection[str]) -> Mapping[str, list[
     """Return the groups (``id``, ``name``) that some users are in, by user."""
     wanted = select(group_members.c.user_id, groups.c.id, groups.c.name)
     wanted = wanted.join(groups, groups.c.id == group_members.c.group_id)
-    found = defaultdict(list)
+    found: dict[str, list[Any]] = defaultdict(list)
     for row in conn.execute(wanted.where(group_members.c.user_id.in_(user_ids)).order_by(groups.c.name_key)):
         found[row.user_id].append(row)
     return found

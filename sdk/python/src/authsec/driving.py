@@ -1,0 +1,68 @@
+"""Does what flows need: waiting, or awaiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from authsec.flow import Token, Wait, built
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from authsec.flow import Flow
+
+T = TypeVar("T")
+
+
+def drive(flow: Flow[T], http: httpx.Client, token: Callable[[str | None], str | None] = lambda _: None) -> T:
+    """Do what a flow needs until it is done; `token` returns an access token, other than the one that was refused."""
+    try:
+        effect = next(flow)
+        while True:
+            if isinstance(effect, Wait):
+                time.sleep(effect.seconds)
+                effect = next(flow)
+            elif isinstance(effect, Token):
+                effect = flow.send(token(effect.refused))
+            else:
+                try:
+                    response = http.send(built(http, effect.request), follow_redirects=False)
+                except httpx.TransportError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(response)
+    except StopIteration as done:
+        found: T = done.value
+        return found
+
+
+async def _none(_: str | None) -> str | None:
+    return None
+
+
+async def drive_async(
+    flow: Flow[T], http: httpx.AsyncClient, token: Callable[[str | None], Awaitable[str | None]] = _none
+) -> T:
+    """Do the same for asyncio."""
+    try:
+        effect = next(flow)
+        while True:
+            if isinstance(effect, Wait):
+                await asyncio.sleep(effect.seconds)
+                effect = next(flow)
+            elif isinstance(effect, Token):
+                effect = flow.send(await token(effect.refused))
+            else:
+                try:
+                    response = await http.send(built(http, effect.request), follow_redirects=False)
+                except httpx.TransportError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(response)
+    except StopIteration as done:
+        found: T = done.value
+        return found
