@@ -207,11 +207,13 @@ def _method(api: Api, method: Method, *, is_async: bool) -> str:
         answer = type_of(method.answer, is_open=True, prefix="types.")
         call, given = "_shown", [answer, *given]
     else:
-        answer, call = "str", "_text"
-    lead = "await " if is_async else ""
+        item = type_of(method.answer, is_open=True, prefix="types.")
+        answer, call, given = f"{'AsyncIterator' if is_async else 'Iterator'}[{item}]", "_lines", [item, *given]
+    is_awaited = is_async and call != "_lines"
+    lead = "await " if is_awaited else ""
     back = "" if method.answer is None else "return "
     return (
-        f"    {'async ' if is_async else ''}def {method.name}({', '.join(arguments)}) -> {answer}:\n"
+        f"    {'async ' if is_awaited else ''}def {method.name}({', '.join(arguments)}) -> {answer}:\n"
         f"        {_summary(method)}\n"
         f"        {back}{lead}self.{call}({', '.join(given)})"
     )

@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/"
 TENANT = "tenant_id"
 MERGE_PATCH = "application/merge-patch+json"
+LINES = "application/x-ndjson"  # one object after the other
 
 
 class Unclear(Exception):
@@ -160,6 +161,8 @@ def _method(schemas: _Schemas, service: str, name: str, path: str, http_method: 
         body = schemas.named(service, content[media_type]["schema"])
     done = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
     media_type, content = next(iter(done.get("content", {}).items()), ("", None))
+    if media_type not in ("", "application/json", LINES):
+        raise Unclear(f"{operation['operationId']} answers {media_type}, which the SDKs do not read")
     answer = schemas.named(service, content["schema"]) if content is not None else None
     query = tuple(_parameter(schemas, service, each) for each in parameters if each["in"] == "query")
     item = None

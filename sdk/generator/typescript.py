@@ -187,12 +187,14 @@ def _method(namespace: Namespace, method: Method) -> str:
         answer = type_of(method.answer, is_open=True, prefix="types.")
         call = f"shown<{answer}>"
     else:
-        answer, call = "string", "text"
+        answer = type_of(method.answer, is_open=True, prefix="types.")
+        call = f"lines<{answer}>"
     needs = f" Permission: `{method.permission}`." if method.permission else ""
+    kind = "AsyncIterableIterator" if call.startswith("lines") else "Promise"
     given = [f'"{method.http_method}"', f'"{method.path}"', _path(method), f"{{ {', '.join(more)} }}"]
     return _lines(
         _comment(f"{method.summary}.{needs}", "  ").rstrip("\n"),
-        _wrapped(f"{camel(method.name)}(", arguments, f"): Promise<{answer}> {{", "  "),
+        _wrapped(f"{camel(method.name)}(", arguments, f"): {kind}<{answer}> {{", "  "),
         _wrapped(f"return this.{call}(", given, ");", "    "),
         "  }",
     )

@@ -17,6 +17,8 @@ export interface Call {
   /** It takes an Idempotency-Key. */
   isRepeatable?: boolean;
   isPublic?: boolean;
+  /** It is answered with lines of JSON. */
+  isStreamed?: boolean;
   signal?: AbortSignal | undefined;
   timeout?: number | undefined;
 }
@@ -27,7 +29,7 @@ export type TokenSource = (refused?: string) => Promise<string | undefined>;
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
 function requestOf(call: Call, baseUrl: string): Request {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = call.isStreamed ? { accept: "application/x-ndjson" } : {};
   const query = queryOf(call.query ?? {});
   const url = baseUrl + call.path.replace(/\{(\w+)\}/g, (_, name) => segment(name, call.parameters?.[name])) + query;
   if (call.body !== undefined) {
@@ -90,7 +92,7 @@ export async function perform(
     const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` };
     let wait: number | undefined;
     try {
-      const response = await send({ ...request, headers: headers ?? {} }, limits, call.signal);
+      const response = await send({ ...request, headers: headers ?? {} }, limits, call.signal, call.isStreamed);
       if (response.ok) {
         return response;
       }

@@ -242,8 +242,8 @@ export class Audit extends Resource {
   }
 
   /** Export the audit log. Permission: `audit:read`. */
-  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): Promise<string> {
-    return this.text("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
+  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<string> {
+    return this.lines<string>("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
   }
 }
 

@@ -95,7 +95,7 @@ class AsyncAudit(AsyncResource):
             },
         )
 
-    async def export_events(
+    def export_events(
         self,
         *,
         actor: str | None = None,
@@ -107,9 +107,10 @@ class AsyncAudit(AsyncResource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> str:
+    ) -> AsyncIterator[str]:
         """Export the audit log. Permission: `audit:read`."""
-        return await self._text(
+        return self._lines(
+            str,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={

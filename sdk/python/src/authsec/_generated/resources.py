@@ -107,9 +107,10 @@ class Audit(Resource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> str:
+    ) -> Iterator[str]:
         """Export the audit log. Permission: `audit:read`."""
-        return self._text(
+        return self._lines(
+            str,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
