@@ -63,6 +63,11 @@ _TABLE = (
         "The thing holds, or would hold, permissions that the caller does not. Who changes its credentials would gain them.",
         "Let an administrator do it who holds these permissions.",
     ),
+    Code(
+        "platform_setting", 403, "Only the platform changes this",
+        "The setting guards other tenants from this one. A tenant's own administrators see it and do not change it.",
+        "Ask the administrators of the platform.",
+    ),
     Code("forbidden", 403, "This is not allowed", "The caller is known, and may not do this.", "See the answer's detail."),
     Code(
         "not_found", 404, "There is no such thing",

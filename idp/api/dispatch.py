@@ -15,7 +15,7 @@ from idp.api.errors import MethodNotAllowed, answered, nothing_here
 from idp.api.guard import Guard, find_tenant
 from idp.api.operations import JSON, JSON_LINES, Call
 from idp.api.parameters import PATH_PARAMETERS
-from idp.errors import IdpError, Invalid, NotFound, Refusal, refusal_of
+from idp.errors import IdpError, Invalid, NotFound, Refusal, Unavailable, refusal_of
 from idp.tenancy.context import entered
 from idp.tenancy.tenant import SYSTEM
 from idp.web import cors
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from idp.api.operations import Operation, Reply, Service, Surroundings
+    from idp.api.operations import Caller, Operation, Reply, Service, Surroundings
     from idp.tenancy.tenant import Tenant
     from idp.web.http import Request
     from idp.web.ratelimit import Verdict
@@ -100,25 +100,11 @@ class ServiceApi:
             # For the record of a refusal; who may is decided by the guard.
             tenant = find_tenant(self._around, path["tenant_id"]) if "tenant_id" in path else None
             http.endpoint = f"{self.service.name}.{operation.name}"
-            if operation.handle is None:
+            if operation.permission is None:
                 reading.read_query(http, None)
-                return health.answer(self._around, self.service)
+                return health.answer(self._around, self.service, operation)
             caller, tenant, verdict = self._guard.admit(http, operation, path)
-            server = self._around.servers.get(tenant)
-            with entered(self._around.services.store, tenant, server.database):
-                call = Call(
-                    operation,
-                    http,
-                    tenant,
-                    server,
-                    caller,
-                    path,
-                    reading.read_query(http, operation.query),
-                    reading.read_body(http, operation),
-                    f"{self._around.settings.public_url}/{self.service.name}",
-                    self._around,
-                )
-                response = self._done(call, operation.handle)
+            response = self._operated(http, operation, caller, tenant, path)
         except IdpError as error:
             self._record(http, rest, tenant, error)
             response = answered(error, http.correlation_id, self._around.settings.public_url)
@@ -127,6 +113,31 @@ class ServiceApi:
             response = answered(InternalError(), http.correlation_id, self._around.settings.public_url)
         response.headers += verdict.headers if verdict is not None else []
         return response
+
+    def _operated(
+        self, http: Request, operation: Operation, caller: Caller, tenant: Tenant, path: dict[str, str]
+    ) -> Response:
+        """Answer a request that was let in."""
+        if operation.handle is None:
+            if operation.examine is None:
+                raise RuntimeError(f"nobody handles {operation.name}")
+            reading.read_query(http, None)
+            return _answer(operation, http, operation.examine(self._around, tenant))
+        server = self._around.servers.get(tenant)
+        with entered(self._around.services.store, tenant, server.database):
+            call = Call(
+                operation,
+                http,
+                tenant,
+                server,
+                caller,
+                path,
+                reading.read_query(http, operation.query),
+                reading.read_body(http, operation),
+                f"{self._around.settings.public_url}/{self.service.name}",
+                self._around,
+            )
+            return self._done(call, operation.handle)
 
     def _found(self, http: Request, rest: str) -> tuple[Operation, dict[str, str]]:
         route, path = self._route(rest)
@@ -160,7 +171,7 @@ class ServiceApi:
             raise nothing_here() from None
         if operation.method != "GET":
             self._around.services.spool.touch(call.tenant.id)
-        return _answer(call, reply, is_repeated=is_repeated)
+        return _answer(operation, call.http, reply, is_repeated=is_repeated)
 
     def _origins(self, rest: str) -> frozenset[str]:
         """Return whose scripts may read: those of applications of the tenant in the path, and of the platform's."""
@@ -190,14 +201,13 @@ def _named(error: IdpError) -> str | None:
     return "; ".join(f"{where}: {what}" for where, what in error.errors.items()) or None
 
 
-def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
-    operation = call.operation
+def _answer(operation: Operation, http: Request, reply: Reply, *, is_repeated: bool = False) -> Response:
     headers = [("etag", reply.etag)] if reply.etag is not None else []
     if reply.location is not None:
         headers.append(("location", reply.location))
     if is_repeated:
         headers.append(idempotency.REPLAYED)
-    if reply.etag is not None and operation.method == "GET" and preconditions.is_unchanged(call.http, reply.etag):
+    if reply.etag is not None and operation.method == "GET" and preconditions.is_unchanged(http, reply.etag):
         return Response(304, [*json_headers(), *headers])
     if operation.lines is not None and reply.lines is not None:
         fields = [("content-type", JSON_LINES), *json_headers(), *headers, ("x-total-count", str(reply.total))]
@@ -206,8 +216,10 @@ def _answer(call: Call, reply: Reply, *, is_repeated: bool) -> Response:
         return Response(operation.status, [*json_headers(), *headers])
     # What leaves is what the document says: a model that does not fit is a defect, and never sent.
     shown = operation.answer.model_validate(reply.document)
+    if reply.status == Unavailable.status:
+        headers.append(("retry-after", "5"))
     return Response(
-        operation.status,
+        reply.status or operation.status,
         [("content-type", JSON), *json_headers(), *headers],
         shown.model_dump_json(exclude_none=True).encode(),
     )

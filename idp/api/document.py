@@ -68,7 +68,7 @@ def error_codes(operation: Operation) -> list[Code]:
     found = ["invalid_request", "invalid_fields", "internal_error", "temporarily_unavailable"]
     if operation.permission is not None:
         found += ["token_missing", "invalid_token", "permission_required", "not_found", "too_many_requests"]
-    if operation.body is not None:
+    if operation.body is not None or operation.is_file:
         found += ["body_too_large", "unsupported_media_type"]
     if operation.takes_if_match:
         found += ["precondition_failed"]
@@ -87,6 +87,11 @@ def document_of(service: Service, public_url: str) -> dict[str, Any]:
             name = _response_name(codes)
             responses.setdefault(name, _error_response(status, codes, public_url))
             written["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+            if status == 503 and operation.examine is not None:
+                shown = written["responses"][str(operation.status)]["content"]
+                whole = responses[name]
+                about = f"- The document, where its status is `failing`.\n{whole['description']}"
+                written["responses"]["503"] = {**whole, "description": about, "content": {**whole["content"], **shown}}
         paths[f"/{service.name}{operation.path}"][operation.method.lower()] = written
     return {
         "openapi": VERSION,
@@ -153,6 +158,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         if operation.body_example is not None:
             content["examples"] = {"usual": {"summary": operation.summary, "value": operation.body_example}}
         found["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
+    if operation.is_file:
+        # OpenAPI 3.1 §4.8.14.2: a file in the body needs no schema but its media type.
+        files = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in operation.media_types}
+        found["requestBody"] = {"required": True, "content": files}
     found["responses"] = _done_responses(operation)
     if permission is None:
         found["security"] = []

@@ -17,7 +17,7 @@ from idp.access.policy import Subject
 from idp.api.errors import PermissionRequired, TokenMissing, TokenRefused, TooOften, nothing_here
 from idp.api.operations import Caller
 from idp.clock import now
-from idp.errors import refused
+from idp.errors import StorageUnavailable, refused
 from idp.identity.accounts import By
 from idp.keys.compact import InvalidToken
 from idp.tenancy.tenant import SYSTEM
@@ -87,16 +87,20 @@ class Guard:
 
     def _authenticated(self, http: Request, tenant: Tenant | None) -> tuple[TenantServer, LiveToken]:
         token = self._presented(http)
-        reasons = []
+        reasons: list[str] = []
+        lost: StorageUnavailable | None = None
         # A tenant that is not active has no tokens; the platform's administrators look after it.
         own = [tenant] if tenant is not None and tenant.state == "active" and tenant.slug != SYSTEM else []
         system = self._around.resolver.by_slug(SYSTEM)
         for issuer in (*own, *([system] if system is not None and system.state == "active" else [])):
-            server = self._around.servers.get(issuer)
             try:
+                server = self._around.servers.get(issuer)
                 live = verification.find_live(
                     server.database, server.keys, issuer.issuer, token, audience=self._audience
                 )
+            except StorageUnavailable as error:  # the platform's people look after a tenant whose database is lost
+                lost = error
+                continue
             except InvalidToken as error:
                 reasons.append(f"as a token of {issuer.slug}: {error}")
                 continue
@@ -105,6 +109,8 @@ class Guard:
                 reasons.append(f"as a token of {issuer.slug}: its application is disabled or gone")
                 continue
             return server, live
+        if lost is not None:
+            raise lost
         raise refused(
             TokenRefused(headers=[("www-authenticate", self._challenge("invalid_token"))]),
             check="access_token",

@@ -1,11 +1,12 @@
-"""The health of a service: one operation that every service has, for everybody."""
+"""The health of a service, for everybody, and of each tenant, for its administrators: operations that every service has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from idp.api import tenant_health
 from idp.api.operations import Operation, Shown
 from idp.errors import Unavailable
 from idp.web.http import json_response
@@ -23,8 +24,16 @@ class Health(Shown):
     version: Annotated[str, Field(description="The version of its document.")]
 
 
-def answer(surroundings: Surroundings, service: Service) -> Response:
-    """Answer whether the service can answer; raises :class:`Unavailable` when it cannot."""
+class Live(Shown):
+    """That the process runs."""
+
+    status: Annotated[Literal["live"], Field(description="The process answers.")]
+
+
+def answer(surroundings: Surroundings, service: Service, asked: Operation) -> Response:
+    """Answer whether the process runs, or can answer requests; raises :class:`Unavailable` when it cannot."""
+    if asked.answer is Live:
+        return json_response(200, {"status": "live"})
     if surroundings.health.ready().status != 200:
         raise Unavailable(retry_after=1)
     return json_response(200, _document(service.name, service.version))
@@ -34,17 +43,38 @@ def _document(service: str, version: str) -> dict[str, str]:
     return {"status": "ready", "service": service, "version": version}
 
 
-def operation(service: str, version: str) -> Operation:
-    """Return the operation."""
-    return Operation(
-        name="health",
-        method="GET",
-        path="/health",
-        permission=None,
-        summary="Whether the service can answer",
-        description="For load balancers and people: 200 while requests can be served, 503 while they cannot, or the process is "
-        "about to stop. It names no component; operators find those in the log. No token is needed.",
-        tag="Health",
-        answer=Health,
-        answer_example=_document(service, version),
+def operations(service: str, version: str) -> tuple[Operation, ...]:
+    """Return the operations on health that a service has."""
+    ready = "200 while requests can be served, 503 while they cannot, or the process is about to stop. It names no component; operators "
+    ready += "find those in the log. No token is needed."
+    same: dict[str, Any] = {"method": "GET", "permission": None, "tag": "Health"}
+    return (
+        Operation(
+            name="health",
+            path="/health",
+            summary="Whether the service can answer",
+            description=f"For load balancers and people: {ready}",
+            answer=Health,
+            answer_example=_document(service, version),
+            **same,
+        ),
+        Operation(
+            name="health_ready",
+            path="/health/ready",
+            summary="Whether the service can answer",
+            description=f"For load balancers, as `/health`: {ready}",
+            answer=Health,
+            answer_example=_document(service, version),
+            **same,
+        ),
+        Operation(
+            name="health_live",
+            path="/health/live",
+            summary="Whether the process runs",
+            description="For whoever restarts processes: 200 as long as it answers at all. No database is asked, and no token is needed.",
+            answer=Live,
+            answer_example={"status": "live"},
+            **same,
+        ),
+        tenant_health.operation(),
     )

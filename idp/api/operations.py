@@ -116,6 +116,7 @@ class Reply:
     location: str | None = None
     lines: Iterator[Mapping[str, Any]] | None = None  # in the place of a document, where the operation answers lines
     total: int = 0  # how many lines there are
+    status: int | None = None  # another one than the operation's
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,15 @@ class Operation:
     description: str
     tag: str
     handle: Callable[[Call], Reply] | None = None  # None: health, which is the same everywhere
+    # In the place of a handler: an answer about a tenant that may be out of order. With it 503 has the document, too.
+    examine: Callable[[Surroundings, Tenant], Reply] | None = None
     answer: type[BaseModel] | None = None  # None: an answer without a body
     lines: type[BaseModel] | None = None  # an answer of any length, as lines of JSON, each by this model
     status: int = 200
     query: type[Given] | None = None
     body: type[Given] | None = None
     media_types: tuple[str, ...] = (JSON,)
+    is_file: bool = False  # the body is a file of one of these types, as it is
     errors: tuple[str, ...] = ()  # codes beside those that follow from the rest
     body_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None

@@ -22,7 +22,12 @@ class PathParameter:
 
     def schema(self) -> dict[str, object]:
         """Return its JSON Schema."""
-        return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^{self.pattern}$"}
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": self.longest,
+            "pattern": f"^({self.pattern})$" if "|" in self.pattern else f"^{self.pattern}$",
+        }
 
 
 PATH_PARAMETERS = {
@@ -72,4 +77,5 @@ PATH_PARAMETERS = {
     "domain": PathParameter(
         r"[a-z0-9][a-z0-9.-]{0,252}(:[0-9]{1,5})?", "The domain, in its ASCII form.", "login.acme.example", 259
     ),
+    "picture": PathParameter("logo|logo-dark|favicon|background", "Which picture.", "logo", 20),
 }

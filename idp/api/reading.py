@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from idp.api.errors import InvalidFields, UnsupportedMediaType, pointer
-from idp.web.entrance import BodyTooLarge
+from idp.web.entrance import MAX_BODY_BYTES, BodyTooLarge
 from idp.web.http import parse_json
 
 if TYPE_CHECKING:
@@ -25,18 +25,19 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 
 
 def read_body(http: Request, operation: Operation) -> Any:
-    """Return the body by the operation's model, None where it has none; raises what the answer is to be."""
-    if operation.body is None:
+    """Return the body by the operation's model, or the file, None where it has neither; raises what the answer is to be."""
+    if operation.body is None and not operation.is_file:
         return None
-    if len(http.body) > MOST_BYTES:
-        raise BodyTooLarge(f"This operation reads at most {MOST_BYTES} bytes.")
-    if http.media_type not in operation.media_types or not _is_utf8(http):
+    most = MAX_BODY_BYTES if operation.is_file else MOST_BYTES
+    if len(http.body) > most:
+        raise BodyTooLarge(f"This operation reads at most {most} bytes.")
+    if http.media_type not in operation.media_types or not (operation.is_file or _is_utf8(http)):
         # RFC 9110 §15.5.16: Accept says what would have been read; RFC 5789 §3.1 has its own field for PATCH.
         field = "accept-patch" if operation.method == "PATCH" else "accept"
         raise UnsupportedMediaType(
             f"Send {' or '.join(operation.media_types)}.", headers=[(field, ", ".join(operation.media_types))]
         )
-    return validated(operation.body, parse_json(http.body))
+    return http.body if operation.body is None else validated(operation.body, parse_json(http.body))
 
 
 def _is_utf8(http: Request) -> bool:

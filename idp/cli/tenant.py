@@ -86,18 +86,12 @@ def set_(out: Output, slug: str, changes: tuple[str, ...]) -> None:
 def logo(out: Output, slug: str, kind: str, *, is_removed: bool) -> None:
     """Keep a picture of a tenant's brand from standard input: PNG, JPEG or WebP, at most 256 KiB and 1024 pixels a side."""
     from idp.cli import pictures
+    from idp.flow import pictures as keeping
 
     setting = assets.KINDS[kind]
     body = None if is_removed else pictures.from_input()
     with opened_tenant(slug) as place:
-        changed = pictures.put(place, kind, setting, body)
-        record(
-            place.installation,
-            changed,
-            "tenant.picture_changed",
-            picture=kind,
-            address=getattr(changed.settings, setting),
-        )
+        changed = keeping.put(place.installation.provisioning, place.tenant, place.database, kind, body, by=OPERATOR)
     address = getattr(changed.settings, setting)
     shown = f"{changed.issuer}{address}" if address else ""
     out.result(

@@ -34,8 +34,17 @@ LONGEST_ADDRESS = 1000
 _UPLOADED = re.compile(r"/brand/[a-z-]{1,20}\?v=[0-9a-f]{16}")
 
 
-def _setting(default: Any, help_text: str, *, low: int = 0, high: int = 0, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "choices": choices})
+def _setting(
+    default: Any,
+    help_text: str,
+    *,
+    low: int = 0,
+    high: int = 0,
+    choices: tuple[str, ...] = (),
+    of_platform: bool = False,
+) -> Any:
+    rules = {"help": help_text, "low": low, "high": high, "choices": choices, "of_platform": of_platform}
+    return field(default=default, metadata=rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class TenantSettings:
         "strict", "Profile of a client that registers itself.", choices=PROFILES
     )
     registration_quota: int = _setting(
-        1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000
+        1000, "How many clients may be there that registered themselves.", low=1, high=1_000_000, of_platform=True
     )
     response_types: tuple[str, ...] = _setting(
         RESPONSE_TYPES,
@@ -117,7 +126,11 @@ class TenantSettings:
         10, "Failed sign-ins of one account in the window before it must wait.", low=3, high=100
     )
     source_attempts: int = _setting(
-        100, "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.", low=10, high=100_000
+        100,
+        "Failed sign-ins from one address (IPv6: /64) in the window before it must wait.",
+        low=10,
+        high=100_000,
+        of_platform=True,
     )
     attempts_window: int = _setting(15 * MINUTE, "Length of the window for failed sign-ins.", low=60, high=DAY)
     password_change_ends_sessions: bool = _setting(
@@ -156,6 +169,7 @@ class TenantSettings:
         "Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one.",
         low=1,
         high=100_000,
+        of_platform=True,
     )
     webhook_delivery_retention: int = _setting(
         30 * DAY, "Deliveries of webhooks are kept for so long.", low=7 * DAY, high=365 * DAY
@@ -164,6 +178,7 @@ class TenantSettings:
         "on",
         "`off` switches the rate limits of protocol endpoints off (never those that protect accounts).",
         choices=("on", "off"),
+        of_platform=True,
     )
     languages: tuple[str, ...] = _setting(
         language.AVAILABLE, "Languages that pages and mails are offered in.", choices=language.AVAILABLE
@@ -179,7 +194,9 @@ class TenantSettings:
     colour_background: str = _setting(
         "#f5f6f8", "Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."
     )
-    mail_from: str = _setting("", "Address that the tenant's mails come from; empty means that of the installation.")
+    mail_from: str = _setting(
+        "", "Address that the tenant's mails come from; empty means that of the installation.", of_platform=True
+    )
     mail_from_name: str = _setting("", "Name that the tenant's mails come from; empty means the tenant's name.")
     mail_reply_to: str = _setting(
         "", "Address that answers to the tenant's mails go to; empty means where they came from."
@@ -211,6 +228,19 @@ class TenantSettings:
             key: tuple(value) if isinstance(value, list) else value for key, value in stored.items() if key in known
         }
         return cls(**values)
+
+
+# What guards all tenants from one (docs/decisions/0017-settings-of-the-platform.md): a tenant's own administrators see it only.
+OF_PLATFORM = frozenset(each.name for each in fields(TenantSettings) if each.metadata["of_platform"])
+
+
+def as_text(value: Any) -> str:
+    """Return a setting's value as :func:`parse` reads it; None is the default."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 def parse(changes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from api_world import HOST, NAMES, PUBLIC, World, client_of
+from drawing import png
 from house import basic, decoded
 from refusals import record_of
 from user_world import user_things
@@ -67,6 +68,12 @@ def furnished(world: World, slug: str, prefix: str = "target") -> dict[str, str]
     domain = make("uflow", "/domains", {"domain": f"{prefix}.{slug}.example"})
     made["domain"] = domain["domain"]
     NAMES.txt[domain["record"]["name"]] = [[domain["record"]["value"]]]
+    # Pictures have the same few names everywhere; a name that is none stands for what only another has.
+    made["picture"] = "logo" if prefix == "target" else "elsewhere"
+    if prefix == "target":
+        path = f"/tenants/{slug}/branding/pictures/logo"
+        kept = world.call("PUT", path, raw=png(), media_type="image/png", token=token, service="uflow")
+        assert kept.status == 200, kept.text
     keys = world.call("GET", f"/tenants/{slug}/keys", token=token, service="authmgr").json["items"]
     made["kid"] = next(each["kid"] for each in keys if each["state"] == "active")
     return made | user_things(world, slug, prefix, made["client_id"])
@@ -88,11 +95,13 @@ def home_of(operation: Operation) -> str:
 def asked(world: World, operation: Operation, tenant: str = "acme", *, kind: str = "acme", **more: Any) -> Answer:
     """Send the operation's own example, to things that are there (of acme), or that only globex has (`only`)."""
     names = (NOTHING if kind == "nothing" else world.there[kind]) | {"tenant_id": tenant}
+    if operation.is_file:
+        more |= {"raw": png(), "media_type": operation.media_types[0]}
     return world.call(
         operation.method,
         operation.path.format(**names),
         example_of(world, operation, "globex" if kind == "globex" else "acme"),
-        service=SERVICE_OF[operation.name],
+        service=SERVICE_OF[id(operation)],
         **more,
     )
 
@@ -110,7 +119,8 @@ def example_of(world: World, operation: Operation, slug: str) -> Any:
     return {name: replaced.get(name, value) for name, value in body.items()}
 
 
-SERVICE_OF = {operation.name: service.name for service in SERVICES for operation in service.operations}
+# Some operations are in every service: each of them is one of its own.
+SERVICE_OF = {id(operation): service.name for service in SERVICES for operation in service.operations}
 
 
 def refused(answer: Answer, status: int, code: str) -> None:

@@ -144,6 +144,20 @@ def test_the_issuer_is_no_new_audience(cast: Cast, tokens: dict[str, Any]) -> No
     refused(cast.house, exchange(client, narrow, audience=cast.acme.issuer), 400, "invalid_target")
 
 
+def test_a_resource_of_the_tenants_own_is_a_target(cast: Cast, tokens: dict[str, Any]) -> None:
+    """RFC 8707 §2, RFC 7662 §4: what the tenant lists in `resources` may be exchanged for, and read by the client of that name."""
+    api, change = "https://reports.example/api", cast.house.installation.provisioning.change_settings
+    client = exchanger(cast, "own-resources", "tokens:exchange")
+    change(cast.acme, {"resources": api})
+    try:
+        token = exchange(client, tokens["access_token"], resource=api).json["access_token"]
+        assert decoded(token)[1]["aud"] == api
+        reader = cast.house.client(cast.acme, api, token_endpoint_auth_method="client_secret_post")
+        assert reader.introspect(token).get("active"), "it is the API"
+    finally:
+        change(cast.acme, {"resources": ""})
+
+
 # -- the scope --------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,18 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
         made = Database(url)
         yield made
         made.close()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_versions_are_linked_in_the_order_of_their_names(schema: str) -> None:
+    """Architecture §4: the newest name is taken for the newest version, so a chain in another order is migrated again and again."""
+    folder = Path(migrate.__file__).parent / schema / "migrations" / "versions"
+    before = {
+        path.stem: re.search(r'^down_revision = (?:"(.+)"|None)$', path.read_text("utf-8"), re.MULTILINE)
+        for path in folder.glob("[0-9]*.py")
+    }
+    names = sorted(before)
+    assert [found[1] for name in names if (found := before[name])] == [None, *names[:-1]]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)

@@ -65,6 +65,16 @@ def test_the_table_is_whole() -> None:
     assert {"user", "session", "client", "role", "security"} <= set(event_types.FAMILIES)
 
 
+def test_the_documentation_lists_the_table() -> None:
+    """Documentation: each event type stands in docs/webhooks.md with its permission and what it says, and no other does."""
+    text = (ROOT / "docs" / "webhooks.md").read_text("utf-8").partition("## Event types")[2]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [
+        [f"`{each.name}`", f"`{each.permission}`", each.about, ", ".join(f"`{name}`" for name in each.details)]
+        for each in EVENT_TYPES
+    ]
+
+
 @pytest.mark.parametrize(
     ("patterns", "name", "expected"),
     [

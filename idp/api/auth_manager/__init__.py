@@ -30,6 +30,6 @@ AUTH_MANAGER = Service(
         *authentication.OPERATIONS,
         *tokens.OPERATIONS,
         *keys.OPERATIONS,
-        health.operation(NAME, VERSION),
+        *health.operations(NAME, VERSION),
     ),
 )

@@ -18,5 +18,5 @@ CLIENT_MANAGEMENT = Service(
         initial_access_tokens.TAG: "Tokens that let their holders register clients by themselves (RFC 7591 §3).",
         "Health": "Whether the service can answer.",
     },
-    operations=(*clients.OPERATIONS, *initial_access_tokens.OPERATIONS, health.operation(NAME, VERSION)),
+    operations=(*clients.OPERATIONS, *initial_access_tokens.OPERATIONS, *health.operations(NAME, VERSION)),
 )

@@ -6,6 +6,7 @@ from idp.api import health
 from idp.api.operations import Service
 from idp.api.user_flow import (
     audit,
+    branding,
     domains,
     groups,
     invitations,
@@ -13,6 +14,7 @@ from idp.api.user_flow import (
     role_bindings,
     roles,
     scopes,
+    settings,
     sign_ups,
     tenants,
     user_access,
@@ -31,6 +33,8 @@ USER_FLOW = Service(
     "permissions, groups, and who holds which role.",
     tags={
         tenants.TAG: "The tenants of the platform.",
+        settings.TAG: "What a tenant decides for itself.",
+        branding.TAG: "What a tenant's pages and mails look like.",
         domains.TAG: "Host names of a tenant's own, proven by a record in the DNS.",
         users.TAG: "The people of the tenant: their accounts, profiles and states.",
         invitations.TAG: "People who get an account by a link in a mail.",
@@ -48,6 +52,8 @@ USER_FLOW = Service(
     },
     operations=(
         *tenants.OPERATIONS,
+        *settings.OPERATIONS,
+        *branding.OPERATIONS,
         *domains.OPERATIONS,
         *users.OPERATIONS,
         *user_states.OPERATIONS,
@@ -61,6 +67,6 @@ USER_FLOW = Service(
         *role_bindings.OPERATIONS,
         *webhooks.OPERATIONS,
         *audit.OPERATIONS,
-        health.operation(NAME, VERSION),
+        *health.operations(NAME, VERSION),
     ),
 )

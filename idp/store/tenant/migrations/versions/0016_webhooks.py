@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016_webhooks"
-down_revision = "0019_first_party"
+down_revision = "0015_idempotency"
 branch_labels = None
 depends_on = None
 

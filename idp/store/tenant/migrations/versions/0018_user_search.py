@@ -8,7 +8,7 @@ from alembic import op
 from idp.store.tenant.users import followed
 
 revision = "0018_user_search"
-down_revision = "0015_idempotency"
+down_revision = "0016_webhooks"
 branch_labels = None
 depends_on = None
 
