@@ -197,6 +197,10 @@ def _method(api: Api, method: Method, *, is_async: bool) -> str:
         else:
             positional.append(f"body: {type_of(method.body, is_open=False, prefix='types.')}")
         given.append("body=body")
+    if method.file_types:
+        positional.append("content: bytes")
+        named.insert(0, f"media_type: Literal[{', '.join(repr(each) for each in method.file_types)}]")
+        given += ["content=content", "media_type=media_type"]
     if method.permission is None:
         given.append("is_public=True")
     arguments = ["self", *positional, *(["/"] if positional else []), *(["*"] if named else []), *named]

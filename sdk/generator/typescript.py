@@ -170,6 +170,10 @@ def _method(namespace: Namespace, method: Method) -> str:
     if method.body is not None:
         arguments.append(f"body: {type_of(method.body, is_open=False, prefix='types.')}")
         more.append("body")
+    if method.file_types:
+        kinds = " | ".join(json.dumps(each) for each in method.file_types)
+        arguments += ["content: Blob | Uint8Array<ArrayBuffer>", f"mediaType: {kinds}"]
+        more += ["content", "mediaType"]
     if method.query:
         must = any(each.is_required for each in method.query)
         arguments.append(f"query: {_query_name(namespace.name, method)}{'' if must else ' = {}'}")

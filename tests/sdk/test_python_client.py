@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from drawing import png
 from sdk_world import ADMIN, PASSWORD
 
 import authsec
@@ -198,6 +199,15 @@ def test_the_audit_log_line_by_line(world: SdkWorld, admin: AuthSecClient) -> No
             assert "group.deleted" in [event["kind"] async for event in client.audit.export_events()]
 
     asyncio.run(walk())
+
+
+def test_a_picture(admin: AuthSecClient) -> None:
+    """Interfaces §5 (branding): a file is sent as it is, of one of the types that the operation takes."""
+    shown = admin.branding.put_picture("logo", png(), media_type="image/png")
+    assert shown["logo_url"]
+    with pytest.raises(authsec.InvalidFields):
+        admin.branding.put_picture("logo", b"no picture", media_type="image/png")
+    admin.branding.delete_picture("logo")
 
 
 def test_an_application_for_itself(world: SdkWorld, admin: AuthSecClient) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
 from issuer import AUDIENCE, Issuer, Key, encoded, part
-from scripted import Says, Scripted
+from scripted import Asked, Says, Scripted
 from sdk_world import PASSWORD
 
 import authsec
-from authsec import AccessTokenValidator, AsyncAccessTokenValidator, AuthSecClient, keys
+from authsec import AccessTokenValidator, AsyncAccessTokenValidator, AuthSecClient, bearer, keys
 from authsec.flask import AccessTokens, current_token
 
 if TYPE_CHECKING:
@@ -217,6 +218,38 @@ def test_keys_are_kept_and_fetched_anew(issuer: Issuer, validator: AccessTokenVa
     refused(validator, token)
 
 
+def test_nobody_waits_for_who_fetches(issuer: Issuer, validator: AccessTokenValidator, scripted: Scripted) -> None:
+    """Interfaces §6: while keys are fetched anew, the known ones do for everybody else."""
+    token, answered = issuer.token(), threading.Event()
+    validator.validate(token)
+    passed(validator, keys.FRESH)
+    asked = threading.Event()
+
+    def slow(_: Asked) -> Says:
+        asked.set()
+        assert answered.wait(20)
+        return Says(body={"keys": [issuer.key.jwk]})
+
+    scripted.says(issuer.jwks, slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(validator.validate, token)
+        assert asked.wait(20)
+        assert validator.validate(token).subject == "ada"
+        answered.set()
+        assert first.result(20).subject == "ada"
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [([], bearer.NoToken), (["Basic x"], bearer.NoToken), (["Bearer a", "Bearer b"], bearer.MalformedRequest)],
+)
+def test_one_token_is_presented(values: list[str], error: type[Exception]) -> None:
+    """RFC 6750 §2: a request carries one token, in one way."""
+    with pytest.raises(error):
+        bearer.presented(values)
+    assert bearer.presented(["Bearer a.b-c~d+e/f=="]) == "a.b-c~d+e/f=="
+
+
 def test_an_issuer_that_is_away(issuer: Issuer, validator: AccessTokenValidator, scripted: Scripted) -> None:
     """Interfaces §6: without the issuer the last keys do for an hour; without any keys nothing can be said."""
     token = issuer.token()
@@ -300,17 +333,17 @@ def site(validator: AccessTokenValidator) -> FlaskClient:
     return app.test_client()
 
 
-def bearer(token: str) -> dict[str, str]:
+def sent(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
 def test_flask_lets_in(site: FlaskClient, issuer: Issuer) -> None:
     """RFC 6750 §2.1, Interfaces §6: a good token opens a view, which sees whose it is."""
     token = issuer.token()
-    assert site.get("/any", headers=bearer(token)).text == "ada"
+    assert site.get("/any", headers=sent(token)).text == "ada"
     assert site.get("/any", headers={"Authorization": f"bearer {token}"}).text == "ada"
-    assert site.get("/scope", headers=bearer(token)).text == "orders-web"
-    assert site.get("/permission/7", headers=bearer(token)).text == "7"
+    assert site.get("/scope", headers=sent(token)).text == "orders-web"
+    assert site.get("/permission/7", headers=sent(token)).text == "7"
     site.application.testing = True
     with pytest.raises(RuntimeError, match="current_token"):
         site.get("/open")
@@ -344,7 +377,7 @@ def test_flask_refuses(site: FlaskClient, headers: list[tuple[str, str]], status
 
 def test_flask_says_what_is_missing(site: FlaskClient, issuer: Issuer, scripted: Scripted) -> None:
     """RFC 6750 §3.1: 403 insufficient_scope with the scope; a permission is named in the document. 503 without keys."""
-    less = bearer(issuer.token(scope="orders:read", permissions=None))
+    less = sent(issuer.token(scope="orders:read", permissions=None))
     answer = site.get("/scope", headers=less)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (
         403,

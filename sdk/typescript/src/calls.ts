@@ -12,6 +12,9 @@ export interface Call {
   parameters?: Record<string, string>;
   query?: object;
   body?: unknown;
+  /** A file instead. */
+  content?: Blob | Uint8Array<ArrayBuffer> | undefined;
+  mediaType?: string | undefined;
   ifMatch?: string | object | undefined;
   idempotencyKey?: string | undefined;
   /** It takes an Idempotency-Key. */
@@ -35,6 +38,9 @@ function requestOf(call: Call, baseUrl: string): Request {
   if (call.body !== undefined) {
     headers["content-type"] = call.method === "PATCH" ? "application/merge-patch+json" : "application/json";
   }
+  if (call.mediaType !== undefined) {
+    headers["content-type"] = call.mediaType;
+  }
   if (call.ifMatch !== undefined) {
     headers["if-match"] = matched(call.ifMatch);
   }
@@ -42,8 +48,8 @@ function requestOf(call: Call, baseUrl: string): Request {
     // The same one with each attempt: a create whose answer was lost is answered again, not done again.
     headers["idempotency-key"] = call.idempotencyKey ?? randomKey();
   }
-  const request: Request = { method: call.method, url, headers };
-  return call.body === undefined ? request : { ...request, body: JSON.stringify(call.body) };
+  const body = call.body === undefined ? call.content : JSON.stringify(call.body);
+  return { method: call.method, url, headers, ...(body === undefined ? {} : { body }) };
 }
 
 function randomKey(): string {

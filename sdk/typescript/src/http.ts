@@ -6,7 +6,7 @@ export interface Request {
   method: string;
   url: string;
   headers?: Record<string, string>;
-  body?: string;
+  body?: string | Blob | Uint8Array<ArrayBuffer>;
 }
 
 export interface Response {

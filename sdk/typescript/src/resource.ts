@@ -42,6 +42,8 @@ export interface Caller {
 
 interface Rest {
   body?: unknown;
+  content?: Blob | Uint8Array<ArrayBuffer>;
+  mediaType?: string;
   query?: object;
   options?: Options & Create & Write;
   isRepeatable?: boolean;

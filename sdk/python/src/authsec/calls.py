@@ -33,6 +33,8 @@ class Call:
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, object] = field(default_factory=dict)
     body: object = None
+    content: bytes | None = None  # a file instead
+    media_type: str | None = None
     if_match: str | None = None
     idempotency_key: str | None = None
     is_repeatable: bool = False  # takes an Idempotency-Key
@@ -41,7 +43,9 @@ class Call:
 
     def request(self, base_url: str) -> Request:
         """Return the request, without a token."""
-        headers, content = {}, None
+        headers, content = {}, self.content
+        if self.media_type is not None:
+            headers["Content-Type"] = self.media_type
         if self.is_streamed:
             headers["Accept"] = "application/x-ndjson"
         if self.body is not None:
