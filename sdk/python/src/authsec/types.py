@@ -33,6 +33,7 @@ ErrorCode = Literal[
     "own_account",
     "own_client",
     "permission_required",
+    "platform_setting",
     "precondition_failed",
     "request_timeout",
     "signup_off",
@@ -133,6 +134,66 @@ class Authentication(TypedDict):
     """How many sessions are alive, 100 at most."""
     sessions: list[SignedInSession]
     """They, the one that was used last first."""
+
+
+class Branding(TypedDict):
+    """What a tenant's pages and mails look like; what is absent is the product's own."""
+
+    notes: list[str]
+    """What is drawn otherwise than it was set, because nobody could read it (WCAG 2.2 §1.4.3)."""
+    colour_primary: NotRequired[str]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    welcome_text: NotRequired[str]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    logo_url: NotRequired[str]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str]
+    """Address of a picture behind the card, shown on wide screens only."""
+    support_url: NotRequired[str]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str]
+    """Address of the imprint (https), linked on every page."""
+    mail_from_name: NotRequired[str]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+
+
+class BrandingPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; null restores the product's own."""
+
+    colour_primary: NotRequired[str | None]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str | None]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    mail_from_name: NotRequired[str | None]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str | None]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+    logo_url: NotRequired[str | None]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str | None]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str | None]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str | None]
+    """Address of a picture behind the card, shown on wide screens only."""
+    welcome_text: NotRequired[str | None]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    support_url: NotRequired[str | None]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str | None]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str | None]
+    """Address of the imprint (https), linked on every page."""
 
 
 class CheckContext(TypedDict):
@@ -777,6 +838,19 @@ class Health(TypedDict):
     """The version of its document."""
 
 
+class HealthPart(TypedDict):
+    """A part of a tenant."""
+
+    name: Literal["database", "schema", "signing_keys", "outbox", "audit"] | str
+    """Which part: what cannot be looked at, because an earlier one is failing, is absent."""
+    status: Literal["ok", "degraded", "failing"] | str
+    """`degraded`: somebody should look at it; `failing`: people cannot sign in."""
+    summary: str
+    """What was found, and what to do."""
+    facts: dict[str, Any]
+    """Numbers, names and moments behind it."""
+
+
 class Held(TypedDict):
     """What somebody may do in the whole tenant, as of now."""
 
@@ -983,6 +1057,13 @@ class KeyRotation(TypedDict):
     """Only of these algorithms; left out, of all."""
     at_once: NotRequired[bool]
     """For emergencies: also where relying parties cannot know the next key yet, who then refuse new tokens for up to five minutes. Else a key that is published now signs when every copy of the key set has it."""
+
+
+class Live(TypedDict):
+    """That the process runs."""
+
+    status: Literal["live"] | str
+    """The process answers."""
 
 
 class Member(TypedDict):
@@ -1576,6 +1657,153 @@ class ScopePatch(TypedDict):
     """Permissions `resource:action`, of this product or the tenant's own."""
 
 
+class Setting(TypedDict):
+    """A setting."""
+
+    name: str
+    """Its name."""
+    value: Any
+    """What is in force; durations are in seconds."""
+    default: Any
+    """What is in force where nothing was set."""
+    is_default: bool
+    """Whether the default is in force."""
+    type: Literal["boolean", "integer", "string", "list"] | str
+    """The value's type; a list is one of strings."""
+    description: str
+    """What it is for."""
+    choices: NotRequired[list[str] | None]
+    """What it, or each of its list, may be."""
+    minimum: NotRequired[int | None]
+    """The least number."""
+    maximum: NotRequired[int | None]
+    """The greatest number."""
+    is_of_platform: bool
+    """Whether only administrators of the platform change it, because it guards other tenants."""
+
+
+class Settings(TypedDict):
+    """The settings of a tenant."""
+
+    settings: list[Setting]
+    """Every setting there is."""
+
+
+class SettingsPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; null restores the default."""
+
+    allowed_client_profiles: NotRequired[list[Literal["strict", "oidc"]] | None]
+    """Client profiles that a client may carry; one that carries another is treated as `strict`."""
+    default_client_profile: NotRequired[Literal["strict", "oidc"] | None]
+    """Profile of a client that names none."""
+    registration: NotRequired[Literal["off", "token", "open"] | None]
+    """Who may register clients at /register: nobody, holders of an initial access token, or anybody."""
+    registration_client_profile: NotRequired[Literal["strict", "oidc"] | None]
+    """Profile of a client that registers itself."""
+    registration_quota: NotRequired[int | None]
+    """How many clients may be there that registered themselves."""
+    response_types: NotRequired[
+        list[Literal["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"]] | None
+    ]
+    """Response types that clients of the profile oidc may register; code is always among them."""
+    authorization_code_lifetime: NotRequired[int | None]
+    """Life of an authorization code."""
+    access_token_lifetime: NotRequired[int | None]
+    """Life of an access token."""
+    resources: NotRequired[str | None]
+    """Addresses of the tenant's own APIs, as a list with commas: access tokens for them may be asked for with `resource`."""
+    id_token_lifetime: NotRequired[int | None]
+    """Life of an ID token."""
+    refresh_token_idle_lifetime: NotRequired[int | None]
+    """A refresh token that is not used for so long dies."""
+    grant_lifetime: NotRequired[int | None]
+    """A family of refresh tokens ends after so long, however often it is used."""
+    session_idle_lifetime: NotRequired[int | None]
+    """A browser session that is not used for so long ends."""
+    session_lifetime: NotRequired[int | None]
+    """A browser session ends after so long, however often it is used."""
+    accounts_in_browser: NotRequired[int | None]
+    """How many accounts may be signed in side by side in one browser; 1: who signs in ends the session before."""
+    interaction_lifetime: NotRequired[int | None]
+    """Time a person has to finish a sign-in."""
+    signing_algorithms: NotRequired[list[Literal["ES256", "RS256", "EdDSA", "PS256"]] | None]
+    """Algorithms the tenant keeps keys for; ES256 and RS256 are always among them."""
+    access_token_signing_alg: NotRequired[Literal["RS256", "PS256", "ES256", "EdDSA"] | None]
+    """Algorithm of access tokens."""
+    id_token_signing_alg: NotRequired[Literal["RS256", "PS256", "ES256", "EdDSA"] | None]
+    """Algorithm of ID tokens of a client that registers none."""
+    key_rotation_period: NotRequired[int | None]
+    """A signing key is replaced after so long."""
+    password_min_length: NotRequired[int | None]
+    """Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor)."""
+    password_history: NotRequired[int | None]
+    """How many of a person's latest passwords, the present one among them, a new one may not be."""
+    password_max_age: NotRequired[int | None]
+    """A password older than this must be replaced at the next sign-in (at least a day); 0: never."""
+    account_attempts: NotRequired[int | None]
+    """Failed sign-ins of one account in the window before it must wait."""
+    source_attempts: NotRequired[int | None]
+    """Failed sign-ins from one address (IPv6: /64) in the window before it must wait."""
+    attempts_window: NotRequired[int | None]
+    """Length of the window for failed sign-ins."""
+    password_change_ends_sessions: NotRequired[bool | None]
+    """Whether a changed password ends the account's other sessions and tokens."""
+    recovery_lifetime: NotRequired[int | None]
+    """Time in which the link to a new password, or out of a lock, works."""
+    recovery_mails: NotRequired[int | None]
+    """Mails that `Forgotten password?` brings one account in the window for failed sign-ins."""
+    invitation_lifetime: NotRequired[int | None]
+    """Time in which an invitation can be accepted."""
+    deleted_account_retention: NotRequired[int | None]
+    """A deleted account that is kept can be restored for so long, then it is purged."""
+    sensitive_fresh_seconds: NotRequired[int | None]
+    """A person who changes something sensitive on the account pages must have signed in within so long."""
+    account_self_deletion: NotRequired[bool | None]
+    """Whether people may delete their own account."""
+    signup: NotRequired[Literal["off", "on"] | None]
+    """Whether people may make an account for themselves."""
+    signup_allowed_domains: NotRequired[str | None]
+    """Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all."""
+    signup_blocked_domains: NotRequired[str | None]
+    """Domains whose addresses may not sign up, listed alike."""
+    signup_source_limit: NotRequired[int | None]
+    """Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one."""
+    webhook_delivery_retention: NotRequired[int | None]
+    """Deliveries of webhooks are kept for so long."""
+    rate_limits: NotRequired[Literal["off", "on"] | None]
+    """`off` switches the rate limits of protocol endpoints off (never those that protect accounts)."""
+    languages: NotRequired[list[Literal["en", "de"]] | None]
+    """Languages that pages and mails are offered in."""
+    default_language: NotRequired[Literal["en", "de"] | None]
+    """Language of whoever asks for none of them; one of `languages`."""
+    colour_primary: NotRequired[str | None]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str | None]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    mail_from: NotRequired[str | None]
+    """Address that the tenant's mails come from; empty means that of the installation."""
+    mail_from_name: NotRequired[str | None]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str | None]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+    logo_url: NotRequired[str | None]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str | None]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str | None]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str | None]
+    """Address of a picture behind the card, shown on wide screens only."""
+    welcome_text: NotRequired[str | None]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    support_url: NotRequired[str | None]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str | None]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str | None]
+    """Address of the imprint (https), linked on every page."""
+
+
 class SignUp(TypedDict):
     """A sign-up that waits for its code."""
 
@@ -1635,6 +1863,19 @@ class TenantDeletion(TypedDict):
 
     slug: str
     """The tenant's slug once more."""
+
+
+class TenantHealth(TypedDict):
+    """How a tenant fares."""
+
+    status: Literal["ok", "degraded", "failing"] | str
+    """As bad as the worst part; with `failing` the answer's status is 503."""
+    tenant: str
+    """The tenant's slug."""
+    checked_at: str
+    """When this was found out."""
+    parts: list[HealthPart]
+    """Its parts."""
 
 
 class TenantList(TypedDict):

@@ -95,7 +95,7 @@ class AsyncAudit(AsyncResource):
             },
         )
 
-    async def export_events(
+    def export_events(
         self,
         *,
         actor: str | None = None,
@@ -107,9 +107,10 @@ class AsyncAudit(AsyncResource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> str:
+    ) -> AsyncIterator[str]:
         """Export the audit log. Permission: `audit:read`."""
-        return await self._text(
+        return self._lines(
+            str,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
@@ -136,6 +137,46 @@ class AsyncAuthentication(AsyncResource):
             "GET",
             "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
             {"user_id": user_id},
+        )
+
+
+class AsyncBranding(AsyncResource):
+    """What a tenant's pages and mails look like."""
+
+    async def get(self) -> types.Branding:
+        """Read the branding. Permission: `branding:read`."""
+        return await self._shown(types.Branding, "GET", "/uflow/tenants/{tenant_id}/branding")
+
+    async def update(self, *, if_match: Etag = None, **body: Unpack[types.BrandingPatch]) -> types.Branding:
+        """Change the branding. Permission: `branding:write`."""
+        return await self._shown(
+            types.Branding, "PATCH", "/uflow/tenants/{tenant_id}/branding", if_match=if_match, body=body
+        )
+
+    async def put_picture(
+        self,
+        picture: str,
+        content: bytes,
+        /,
+        *,
+        media_type: Literal["image/png", "image/jpeg", "image/webp"],
+        if_match: Etag = None,
+    ) -> types.Branding:
+        """Upload a picture. Permission: `branding:write`."""
+        return await self._shown(
+            types.Branding,
+            "PUT",
+            "/uflow/tenants/{tenant_id}/branding/pictures/{picture}",
+            {"picture": picture},
+            if_match=if_match,
+            content=content,
+            media_type=media_type,
+        )
+
+    async def delete_picture(self, picture: str, /, *, if_match: Etag = None) -> None:
+        """Take a picture away. Permission: `branding:write`."""
+        await self._done(
+            "DELETE", "/uflow/tenants/{tenant_id}/branding/pictures/{picture}", {"picture": picture}, if_match=if_match
         )
 
 
@@ -503,13 +544,49 @@ class AsyncHealth(AsyncResource):
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/uflow/health", is_public=True)
 
+    async def user_flow_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/uflow/health/ready", is_public=True)
+
+    async def user_flow_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/uflow/health/live", is_public=True)
+
+    async def user_flow_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/uflow/tenants/{tenant_id}/health")
+
     async def auth_manager(self) -> types.Health:
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/authmgr/health", is_public=True)
 
+    async def auth_manager_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/authmgr/health/ready", is_public=True)
+
+    async def auth_manager_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/authmgr/health/live", is_public=True)
+
+    async def auth_manager_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/authmgr/tenants/{tenant_id}/health")
+
     async def client_management(self) -> types.Health:
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/clientms/health", is_public=True)
+
+    async def client_management_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/clientms/health/ready", is_public=True)
+
+    async def client_management_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/clientms/health/live", is_public=True)
+
+    async def client_management_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/clientms/tenants/{tenant_id}/health")
 
 
 class AsyncInitialAccessTokens(AsyncResource):
@@ -1080,6 +1157,20 @@ class AsyncSessions(AsyncResource):
         )
 
 
+class AsyncSettings(AsyncResource):
+    """What a tenant decides for itself."""
+
+    async def get(self) -> types.Settings:
+        """Read the settings. Permission: `tenants:read`."""
+        return await self._shown(types.Settings, "GET", "/uflow/tenants/{tenant_id}/settings")
+
+    async def update(self, *, if_match: Etag = None, **body: Unpack[types.SettingsPatch]) -> types.Settings:
+        """Change settings. Permission: `tenants:write`."""
+        return await self._shown(
+            types.Settings, "PATCH", "/uflow/tenants/{tenant_id}/settings", if_match=if_match, body=body
+        )
+
+
 class AsyncSignUps(AsyncResource):
     """People who make an account for themselves, through a program that shows its own forms."""
 
@@ -1561,6 +1652,8 @@ class AsyncNamespaces:
     """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
     authentication: AsyncAuthentication
     """How a user can sign in, and does."""
+    branding: AsyncBranding
+    """What a tenant's pages and mails look like."""
     clients: AsyncClients
     """OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration."""
     consents: AsyncConsents
@@ -1591,6 +1684,8 @@ class AsyncNamespaces:
     """Scopes that stand for permissions: a token with such a scope carries no others."""
     sessions: AsyncSessions
     """Where a user is signed in."""
+    settings: AsyncSettings
+    """What a tenant decides for itself."""
     sign_ups: AsyncSignUps
     """People who make an account for themselves, through a program that shows its own forms."""
     tenants: AsyncTenants
@@ -1607,6 +1702,7 @@ class AsyncNamespaces:
     def _furnish(self, caller: AsyncCaller) -> None:
         self.audit = AsyncAudit(caller)
         self.authentication = AsyncAuthentication(caller)
+        self.branding = AsyncBranding(caller)
         self.clients = AsyncClients(caller)
         self.consents = AsyncConsents(caller)
         self.domains = AsyncDomains(caller)
@@ -1622,6 +1718,7 @@ class AsyncNamespaces:
         self.roles = AsyncRoles(caller)
         self.scopes = AsyncScopes(caller)
         self.sessions = AsyncSessions(caller)
+        self.settings = AsyncSettings(caller)
         self.sign_ups = AsyncSignUps(caller)
         self.tenants = AsyncTenants(caller)
         self.token_validation = AsyncTokenValidation(caller)
