@@ -254,11 +254,17 @@ class Outbound:
         if host in self._private:
             return
         for address in addresses:
-            if not all(one.is_global and not one.is_multicast and not one.is_reserved for one in _all_of(address)):
+            if not all(map(_is_public, _all_of(address))):
                 raise FetchRefused(
                     "the address is private, loopback, link-local or reserved; an operator may allow its host by "
                     "IDP_ALLOWED_PRIVATE_HOSTS"
                 )
+
+
+def _is_public(address: Any) -> bool:
+    # fec0::/10 is nobody's any more (RFC 3879), is still used inside, and counts as global.
+    is_site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return bool(address.is_global and not address.is_multicast and not address.is_reserved and not is_site_local)
 
 
 def _all_of(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[Any]:

@@ -82,7 +82,10 @@ class Groups:
         description: str | None = None,
         require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change a group's name or what is said of it; what is None stays. ``require`` judges it as it is before."""
+        """Change a group's name or what is said of it; what is None stays. ``require`` judges it as it is before.
+
+        Applications know groups by their names: who may not put people into one does not give its name to another either.
+        """
         values: dict[str, Any] = {}
         if name is not None:
             values["name"], values["name_key"] = _check_name(name)
@@ -92,6 +95,7 @@ class Groups:
 
         def work(conn: Connection) -> Row[Any]:
             _locked(conn, group_id, require)
+            granter.require_over(conn, "group", group_id)
             same = groups.find_by_name(conn, values["name_key"]) if "name_key" in values else None
             if same is not None and same.id != group_id:
                 raise Conflict("There is a group of this name already.")

@@ -235,21 +235,22 @@ class Roles:
         description: str,
         stands_for: Sequence[str],
         *,
-        by: By,
+        granter: Granter,
         finish: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Define a scope; raises :class:`Invalid` or :class:`Conflict`."""
+        """Define a scope; raises :class:`Invalid`, :class:`Conflict` or :class:`idp.access.granting.MoreThanHeld`."""
         if not _SCOPE.fullmatch(name):
             raise _invalid("name", "lower-case letters, digits and . _ : / - after a letter, 100 at most")
         _check_description(description)
 
         def work(conn: Connection) -> Row[Any]:
             wanted = _known(conn, stands_for)
+            granter.require(wanted)
             is_taken = name in _TAKEN_SCOPES or permissions.is_product(name)
             if is_taken or own_permissions.find_scope(conn, name) is not None:
                 raise Conflict(f"There is a scope {name} already.")
             own_permissions.create_scope(conn, name, description, wanted)
-            _record(conn, "scope.created", by, {"scope": name, "permissions": wanted})
+            _record(conn, "scope.created", granter.by, {"scope": name, "permissions": wanted})
             return _finished(conn, _get_scope(conn, name), finish)
 
         return self._database.writing(work)
@@ -258,20 +259,24 @@ class Roles:
         self,
         name: str,
         *,
-        by: By,
+        granter: Granter,
         description: str | None = None,
         stands_for: Sequence[str] | None = None,
         require: Callable[[Connection, Row[Any]], None] | None = None,
     ) -> Row[Any]:
-        """Change a scope; what is None stays. Raises :class:`NotFound` or :class:`Invalid`."""
+        """Change a scope, and so what tokens lend that carry it; what is None stays.
+
+        Raises :class:`NotFound`, :class:`Invalid` or :class:`idp.access.granting.MoreThanHeld`.
+        """
         if description is not None:
             _check_description(description)
 
         def work(conn: Connection) -> Row[Any]:
             scope = _judge(conn, lambda: _get_scope(conn, name), require)
             wanted = list(scope.permissions) if stands_for is None else _known(conn, stands_for)
+            granter.require(set(wanted) - set(scope.permissions))
             own_permissions.change_scope(conn, name, scope.description if description is None else description, wanted)
-            _record(conn, "scope.updated", by, {"scope": name, "permissions": wanted})
+            _record(conn, "scope.updated", granter.by, {"scope": name, "permissions": wanted})
             return _get_scope(conn, name)
 
         return self._database.writing(work)

@@ -109,7 +109,8 @@ class AnswerUnreadable(Conflict):
 
 def pointer(*parts: str | int) -> str:
     """Return a JSON Pointer into the body as a URI fragment (RFC 6901 §6)."""
-    escaped = (quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in parts)
+    # Half of a surrogate pair, which JSON can spell, has no UTF-8.
+    escaped = (quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~", errors="replace") for part in parts)
     return "#" + "".join(f"/{part}" for part in escaped)
 
 

@@ -33,7 +33,7 @@ def rp(world: World) -> RelyingParty:
     world.bindings.create(Wanted("group", group.id, "editor"), granter=OPERATOR)
     world.give("ada", "auditor", conditions={"networks": ["192.0.2.0/24"]})
     world.give("ada", "tenant-admin", resource="document:1")
-    world.roles.create_scope("docs", "Documents", ["document:read"], by=By("operator"))
+    world.roles.create_scope("docs", "Documents", ["document:read"], granter=OPERATOR)
     return world.house.client(world.tenant, scope=SCOPES)
 
 
@@ -76,7 +76,7 @@ def test_a_scope_that_stands_for_permissions_narrows(world: World, rp: RelyingPa
     """Issue 6 (scopes map to permissions): a token carries what its scopes stand for, of what the person holds."""
     claims = decoded(tokens_of(world, rp, "openid permissions docs")["access_token"])[1]
     assert claims["permissions"] == ["document:read"]
-    world.roles.change_scope("docs", stands_for=["document:write", "users:read"], by=By("operator"))
+    world.roles.change_scope("docs", stands_for=["document:write", "users:read"], granter=OPERATOR)
     claims = decoded(tokens_of(world, rp, "openid permissions docs")["access_token"])[1]
     assert claims["permissions"] == ["document:write"], "a scope gives nobody what they do not hold"
 
@@ -110,7 +110,7 @@ def test_a_client_for_itself_gets_none_of_a_person(world: World, rp: RelyingPart
 def test_what_scopes_stand_for(world: World) -> None:
     """Issue 6 (scopes map to permissions): a permission's name stands for itself, `authsec` for all of the product's."""
     world.role("editor", "document:read")
-    world.roles.create_scope("docs", "", ["document:read"], by=By("operator"))
+    world.roles.create_scope("docs", "", ["document:read"], granter=OPERATOR)
     with world.database.reading() as conn:
         assert stands_for(conn, ["openid", "email"]) is None
         assert stands_for(conn, ["openid", "users:read"]) == {"users:read"}
@@ -125,7 +125,7 @@ def test_what_scopes_stand_for(world: World) -> None:
 def test_names_that_mean_something_already(world: World, name: str) -> None:
     """Issue 6 (scopes): nobody gives a scope of the specifications or of the product another meaning."""
     with pytest.raises(Conflict):
-        world.roles.create_scope(name, "", [], by=By("operator"))
+        world.roles.create_scope(name, "", [], granter=OPERATOR)
 
 
 @pytest.mark.parametrize("name", ["users:read", "document", "Document:Read", "a:b:c", "*:*", "document:", ""])
@@ -139,7 +139,7 @@ def test_what_is_no_permission_of_ones_own(world: World, name: str) -> None:
 def test_a_permission_that_goes_takes_itself_along(world: World) -> None:
     """Issue 6 (permissions): deleted, it is in no role and in no scope any more."""
     world.role("editor", "document:read", "document:write")
-    world.roles.create_scope("docs", "", ["document:read", "document:write"], by=By("operator"))
+    world.roles.create_scope("docs", "", ["document:read", "document:write"], granter=OPERATOR)
     world.roles.delete_permission("document:write", by=By("operator"))
     assert world.roles.get("editor").permissions == ("document:read",)
     assert world.roles.search_scopes(limit=9)[0][0].permissions == ["document:read"]

@@ -197,7 +197,7 @@ def test_the_tokens_scopes_narrow_the_permission(any_world: World) -> None:
         assert (decision["allowed"], decision["reason"]) == (False, "not_in_scope")
         assert decision["role"] == "tenant-admin", "which would allow it"
     bound(any_world, "nobody", ["document:read", "document:write"])
-    Roles(any_world.database()).create_scope("documents", "", ["document:read"], by=By("operator"))
+    Roles(any_world.database()).create_scope("documents", "", ["document:read"], granter=OPERATOR)
     scoped = any_world.token("acme", "nobody", scope="documents")
     assert validated(any_world, scoped, permission={"name": "document:read"})["allowed"] is True
     assert validated(any_world, scoped, permission={"name": "document:write"})["allowed"] is False

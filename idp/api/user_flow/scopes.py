@@ -47,7 +47,7 @@ def create_scope(call: Call) -> Reply:
         call.keep(conn, _made(call, row))
 
     made = Roles(call.server.database).create_scope(
-        body.name, body.description, body.permissions, by=call.caller.by, finish=finish
+        body.name, body.description, body.permissions, granter=call.caller.granter(), finish=finish
     )
     return _made(call, made)
 
@@ -64,7 +64,7 @@ def patch_scope(call: Call) -> Reply:
     patch = call.body.model_dump(exclude_unset=True)
     row = book.change_scope(
         name,
-        by=call.caller.by,
+        granter=call.caller.granter(),
         description=(patch["description"] or "") if "description" in patch else None,
         stands_for=(patch["permissions"] or []) if "permissions" in patch else None,
         require=_require(call),
@@ -100,13 +100,13 @@ OPERATIONS = (
         permission="roles:write",
         summary="Define a scope",
         description="A token with the scope carries, of what its bearer holds, only what its scopes stand for. It gives nobody what they do "
-        "not hold. Clients must be registered for it.",
+        "not hold. Clients must be registered for it. The caller must hold what it stands for.",
         tag=TAG,
         handle=create_scope,
         body=NewScope,
         answer=Scope,
         status=201,
-        errors=("conflict",),
+        errors=("conflict", "more_than_held"),
         body_example=examples.NEW_SCOPE,
         answer_example=examples.SCOPE,
         has_etag=True,
@@ -131,12 +131,14 @@ OPERATIONS = (
         path=_ONE,
         permission="roles:write",
         summary="Change a scope",
-        description="Counts for tokens from now on. Its name stays: applications ask by it.",
+        description="Counts for tokens from now on. Its name stays: applications ask by it. The caller must hold what it is to stand for "
+        "beyond what it does.",
         tag=TAG,
         handle=patch_scope,
         body=ScopePatch,
         media_types=(MERGE_PATCH, JSON),
         answer=Scope,
+        errors=("more_than_held",),
         body_example=examples.SCOPE_PATCH,
         answer_example=examples.SCOPE,
         has_etag=True,
