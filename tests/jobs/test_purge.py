@@ -11,7 +11,8 @@ import pytest
 from idp import clock
 from idp.jobs import purge as purge_module
 from idp.jobs.purge import CONTROL_RULES, DAY, purge
-from idp.store.control import changes
+from idp.store.control import changes, domain_claims
+from idp.store.control import idempotency_keys as control_keys
 from idp.store.control import refusals as control_refusals
 from idp.store.tenant import (
     attempts,
@@ -289,17 +290,21 @@ def test_others_write_while_it_purges(house: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_control_database_is_purged_too(house: Any) -> None:
-    """Architecture §4, change feed: rows older than a day, and refusals older than a week, go."""
+    """Architecture §4, change feed: rows older than a day, and refusals older than a week, go; and what has ended."""
 
     def work(conn: Any) -> None:
         changes.announce(conn, "a", "tenant")
         control_refusals.add(conn, [REFUSAL | {"at": clock.now()}])
+        domain_claims.create(conn, "a", "acme.example", "challenge", clock.now() + 60)
+        key = {"caller": "c", "key": "k", "digest": "d", "sealed_answer": "s", "expires_at": clock.now() + DAY}
+        assert control_keys.take(conn, **key)
 
     house.store.control.writing(work)
-    for later, left in ((DAY - 60, (1, 1)), (DAY + 60, (0, 1)), (7 * DAY + 60, (0, 0))):
+    tables = ("changes", "refusals", "domain_claims", "idempotency_keys")
+    for later, left in ((DAY - 60, (1, 1, 1, 1)), (DAY + 600, (0, 1, 0, 0)), (7 * DAY + 60, (0, 0, 0, 0))):
         with clock.shifted(later):
             purge(house.store.control, CONTROL_RULES)
-        assert (house.count("", "changes"), house.count("", "refusals")) == left
+        assert tuple(house.count("", table) for table in tables) == left
 
 
 def test_audit_events_are_kept(house: Any) -> None:

@@ -52,24 +52,6 @@ export interface AskedPermission {
   resource?: string | null;
 }
 
-/** One attempt to deliver. */
-export interface Attempt {
-  /** Which attempt it was, from 1. */
-  number: number;
-  /** When it began. */
-  begun_at: string;
-  /** What became of it, in words; absent while it is under way, or its worker died. */
-  outcome?: string | null;
-  /** The HTTP status of the answer. */
-  status?: number | null;
-  /** How long it took. */
-  milliseconds?: number | null;
-  /** Where it went. */
-  url?: string | null;
-  /** How the answer begins. Only for callers who may read what the message tells. */
-  excerpt?: string | null;
-}
-
 /** Something that happened. */
 export interface AuditEvent {
   /** The event's id. */
@@ -323,6 +305,8 @@ export interface Client {
   software_id?: string;
   /** The version of the software. */
   software_version?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** One page of clients. */
@@ -434,6 +418,8 @@ export interface ClientPatch {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** Everything that may be changed of a client; what is left out is removed, or becomes its default. */
@@ -530,6 +516,8 @@ export interface ClientReplacement {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A client with the secret that was just made. It is shown this once: what is kept is its digest. */
@@ -640,6 +628,8 @@ export interface ClientWithSecret {
   software_version?: string;
   /** The secret; absent where the client has none. */
   client_secret?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** Whether something is allowed, why, and by which binding. */
@@ -664,77 +654,6 @@ export interface Decision {
 export interface Decisions {
   /** In the order of the questions. */
   decisions: Decision[];
-}
-
-/** One message to a webhook. */
-export interface Delivery {
-  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
-  id: string;
-  /** What it tells. */
-  event_type: string;
-  /** The event's id in the audit trail; of a test its own. */
-  event_id: string;
-  /** The event's number in the audit chain; absent for a test. */
-  sequence?: number;
-  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
-  status: string;
-  /** How often it was tried. */
-  attempts: number;
-  /** The HTTP status of the last answer. */
-  last_status?: number;
-  /** What was wrong with the last attempt. */
-  last_error?: string;
-  /** When it is tried next, while it is pending. */
-  next_attempt_at?: string;
-  /** When it was made. */
-  created_at: string;
-  /** When it was delivered or given up. */
-  finished_at?: string;
-}
-
-/** One page of deliveries. */
-export interface DeliveryList {
-  /** Which page this is; absent when it was read by `after`. */
-  page?: number;
-  /** How many items a page has. */
-  limit: number;
-  /** How many items there are in all. */
-  total: number;
-  /** How many pages there are in all. */
-  total_pages: number;
-  /** What to send as `after` for the items behind these; absent on the last page. */
-  next?: string;
-  items: Delivery[];
-}
-
-/** One message to a webhook, with what was sent and how each attempt went. */
-export interface DeliveryWithAttempts {
-  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
-  id: string;
-  /** What it tells. */
-  event_type: string;
-  /** The event's id in the audit trail; of a test its own. */
-  event_id: string;
-  /** The event's number in the audit chain; absent for a test. */
-  sequence?: number;
-  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
-  status: string;
-  /** How often it was tried. */
-  attempts: number;
-  /** The HTTP status of the last answer. */
-  last_status?: number;
-  /** What was wrong with the last attempt. */
-  last_error?: string;
-  /** When it is tried next, while it is pending. */
-  next_attempt_at?: string;
-  /** When it was made. */
-  created_at: string;
-  /** When it was delivered or given up. */
-  finished_at?: string;
-  /** What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`. */
-  body?: string;
-  /** The attempts, the first one first. */
-  ledger: Attempt[];
 }
 
 /** A JSON merge patch (RFC 7396) of what may be changed of a permission. */
@@ -786,25 +705,6 @@ export interface DomainRecord {
   name: string;
   /** What the record says, alone or beside others. */
   value: string;
-}
-
-/** One event type. */
-export interface EventTypeShown {
-  /** Its name, the `type` of messages. */
-  name: string;
-  /** What happened. */
-  description: string;
-  /** What who makes a webhook must hold for it; empty: nothing further. */
-  permission: string;
-  /** The JSON Schema of a message; further members may come. */
-  message_schema: Record<string, unknown>;
-  /** A message as it may be. */
-  example: Record<string, unknown>;
-}
-
-/** All event types. */
-export interface EventTypes {
-  items: EventTypeShown[];
 }
 
 /** A group. */
@@ -1223,6 +1123,8 @@ export interface NewClient {
   first_party?: boolean | null;
   /** Its id; left out, one is made. It cannot be changed later. */
   client_id?: string | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A domain to be proven. */
@@ -1482,20 +1384,6 @@ export interface Profile {
   claims?: Record<string, unknown>;
 }
 
-/** What is to be sent again. */
-export interface Replay {
-  /** All that were made since then and given up (RFC 3339). */
-  since: string;
-}
-
-/** What came of it. */
-export interface Replayed {
-  /** How many will be sent again, the oldest first. */
-  replayed: number;
-  /** Whether there are further ones: call it again. */
-  has_more: boolean;
-}
-
 /** A role. */
 export interface Role {
   /** When it was made. */
@@ -1615,12 +1503,6 @@ export interface ScopePatch {
   description?: string | null;
   /** Permissions `resource:action`, of this product or the tenant's own. */
   permissions?: string[] | null;
-}
-
-/** How a secret is replaced. */
-export interface SecretRotation {
-  /** Seconds for which messages are signed by the former secret too; 0 where it has become known. */
-  overlap?: number;
 }
 
 /** A setting. */
@@ -2061,6 +1943,114 @@ export interface Webhook {
   updated_at: string;
 }
 
+/** One attempt to deliver. */
+export interface WebhookAttempt {
+  /** Which attempt it was, from 1. */
+  number: number;
+  /** When it began. */
+  begun_at: string;
+  /** What became of it, in words; absent while it is under way, or its worker died. */
+  outcome?: string | null;
+  /** The HTTP status of the answer. */
+  status?: number | null;
+  /** How long it took. */
+  milliseconds?: number | null;
+  /** Where it went. */
+  url?: string | null;
+  /** How the answer begins. Only for callers who may read what the message tells. */
+  excerpt?: string | null;
+}
+
+/** One message to a webhook. */
+export interface WebhookDelivery {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+}
+
+/** One page of deliveries. */
+export interface WebhookDeliveryList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: WebhookDelivery[];
+}
+
+/** One message to a webhook, with what was sent and how each attempt went. */
+export interface WebhookDeliveryWithAttempts {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+  /** What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`. */
+  body?: string;
+  /** The attempts, the first one first. */
+  ledger: WebhookAttempt[];
+}
+
+/** One event type. */
+export interface WebhookEventType {
+  /** Its name, the `type` of messages. */
+  name: string;
+  /** What happened. */
+  description: string;
+  /** What who makes a webhook must hold for it; empty: nothing further. */
+  permission: string;
+  /** The JSON Schema of a message; further members may come. */
+  message_schema: Record<string, unknown>;
+  /** A message as it may be. */
+  example: Record<string, unknown>;
+}
+
+/** All event types. */
+export interface WebhookEventTypes {
+  items: WebhookEventType[];
+}
+
 /** One page of webhooks. */
 export interface WebhookList {
   /** Which page this is; absent when it was read by `after`. */
@@ -2086,6 +2076,26 @@ export interface WebhookPatch {
   description?: string | null;
   /** Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed. */
   enabled?: boolean | null;
+}
+
+/** What is to be sent again. */
+export interface WebhookReplay {
+  /** All that were made since then and given up (RFC 3339). */
+  since: string;
+}
+
+/** What came of it. */
+export interface WebhookReplayed {
+  /** How many will be sent again, the oldest first. */
+  replayed: number;
+  /** Whether there are further ones: call it again. */
+  has_more: boolean;
+}
+
+/** How a secret is replaced. */
+export interface WebhookSecretRotation {
+  /** Seconds for which messages are signed by the former secret too; 0 where it has become known. */
+  overlap?: number;
 }
 
 /** A webhook with its secret, which is shown this once. */

@@ -62,25 +62,6 @@ class AskedPermission(TypedDict):
     """The one thing `type:id` that it is about; left out, the whole tenant."""
 
 
-class Attempt(TypedDict):
-    """One attempt to deliver."""
-
-    number: int
-    """Which attempt it was, from 1."""
-    begun_at: str
-    """When it began."""
-    outcome: NotRequired[str | None]
-    """What became of it, in words; absent while it is under way, or its worker died."""
-    status: NotRequired[int | None]
-    """The HTTP status of the answer."""
-    milliseconds: NotRequired[int | None]
-    """How long it took."""
-    url: NotRequired[str | None]
-    """Where it went."""
-    excerpt: NotRequired[str | None]
-    """How the answer begins. Only for callers who may read what the message tells."""
-
-
 class AuditEvent(TypedDict):
     """Something that happened."""
 
@@ -751,80 +732,6 @@ class Decisions(TypedDict):
     """In the order of the questions."""
 
 
-class Delivery(TypedDict):
-    """One message to a webhook."""
-
-    id: str
-    """Its id, the `webhook-id` that the receiver sees at every attempt."""
-    event_type: str
-    """What it tells."""
-    event_id: str
-    """The event's id in the audit trail; of a test its own."""
-    sequence: NotRequired[int]
-    """The event's number in the audit chain; absent for a test."""
-    status: str
-    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
-    attempts: int
-    """How often it was tried."""
-    last_status: NotRequired[int]
-    """The HTTP status of the last answer."""
-    last_error: NotRequired[str]
-    """What was wrong with the last attempt."""
-    next_attempt_at: NotRequired[str]
-    """When it is tried next, while it is pending."""
-    created_at: str
-    """When it was made."""
-    finished_at: NotRequired[str]
-    """When it was delivered or given up."""
-
-
-class DeliveryList(TypedDict):
-    """One page of deliveries."""
-
-    page: NotRequired[int]
-    """Which page this is; absent when it was read by `after`."""
-    limit: int
-    """How many items a page has."""
-    total: int
-    """How many items there are in all."""
-    total_pages: int
-    """How many pages there are in all."""
-    next: NotRequired[str]
-    """What to send as `after` for the items behind these; absent on the last page."""
-    items: list[Delivery]
-
-
-class DeliveryWithAttempts(TypedDict):
-    """One message to a webhook, with what was sent and how each attempt went."""
-
-    id: str
-    """Its id, the `webhook-id` that the receiver sees at every attempt."""
-    event_type: str
-    """What it tells."""
-    event_id: str
-    """The event's id in the audit trail; of a test its own."""
-    sequence: NotRequired[int]
-    """The event's number in the audit chain; absent for a test."""
-    status: str
-    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
-    attempts: int
-    """How often it was tried."""
-    last_status: NotRequired[int]
-    """The HTTP status of the last answer."""
-    last_error: NotRequired[str]
-    """What was wrong with the last attempt."""
-    next_attempt_at: NotRequired[str]
-    """When it is tried next, while it is pending."""
-    created_at: str
-    """When it was made."""
-    finished_at: NotRequired[str]
-    """When it was delivered or given up."""
-    body: NotRequired[str]
-    """What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`."""
-    ledger: list[Attempt]
-    """The attempts, the first one first."""
-
-
 class Described(TypedDict):
     """A JSON merge patch (RFC 7396) of what may be changed of a permission."""
 
@@ -878,27 +785,6 @@ class DomainRecord(TypedDict):
     """The record's name."""
     value: str
     """What the record says, alone or beside others."""
-
-
-class EventTypeShown(TypedDict):
-    """One event type."""
-
-    name: str
-    """Its name, the `type` of messages."""
-    description: str
-    """What happened."""
-    permission: str
-    """What who makes a webhook must hold for it; empty: nothing further."""
-    message_schema: dict[str, Any]
-    """The JSON Schema of a message; further members may come."""
-    example: dict[str, Any]
-    """A message as it may be."""
-
-
-class EventTypes(TypedDict):
-    """All event types."""
-
-    items: list[EventTypeShown]
 
 
 class Group(TypedDict):
@@ -1641,22 +1527,6 @@ class Profile(TypedDict):
     """What else is known of the user."""
 
 
-class Replay(TypedDict):
-    """What is to be sent again."""
-
-    since: str
-    """All that were made since then and given up (RFC 3339)."""
-
-
-class Replayed(TypedDict):
-    """What came of it."""
-
-    replayed: int
-    """How many will be sent again, the oldest first."""
-    has_more: bool
-    """Whether there are further ones: call it again."""
-
-
 class Role(TypedDict):
     """A role."""
 
@@ -1785,13 +1655,6 @@ class ScopePatch(TypedDict):
     """What it is for; people read it."""
     permissions: NotRequired[list[str] | None]
     """Permissions `resource:action`, of this product or the tenant's own."""
-
-
-class SecretRotation(TypedDict):
-    """How a secret is replaced."""
-
-    overlap: NotRequired[int]
-    """Seconds for which messages are signed by the former secret too; 0 where it has become known."""
 
 
 class Setting(TypedDict):
@@ -2259,6 +2122,120 @@ class Webhook(TypedDict):
     """When it was last changed."""
 
 
+class WebhookAttempt(TypedDict):
+    """One attempt to deliver."""
+
+    number: int
+    """Which attempt it was, from 1."""
+    begun_at: str
+    """When it began."""
+    outcome: NotRequired[str | None]
+    """What became of it, in words; absent while it is under way, or its worker died."""
+    status: NotRequired[int | None]
+    """The HTTP status of the answer."""
+    milliseconds: NotRequired[int | None]
+    """How long it took."""
+    url: NotRequired[str | None]
+    """Where it went."""
+    excerpt: NotRequired[str | None]
+    """How the answer begins. Only for callers who may read what the message tells."""
+
+
+class WebhookDelivery(TypedDict):
+    """One message to a webhook."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+
+
+class WebhookDeliveryList(TypedDict):
+    """One page of deliveries."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[WebhookDelivery]
+
+
+class WebhookDeliveryWithAttempts(TypedDict):
+    """One message to a webhook, with what was sent and how each attempt went."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+    body: NotRequired[str]
+    """What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`."""
+    ledger: list[WebhookAttempt]
+    """The attempts, the first one first."""
+
+
+class WebhookEventType(TypedDict):
+    """One event type."""
+
+    name: str
+    """Its name, the `type` of messages."""
+    description: str
+    """What happened."""
+    permission: str
+    """What who makes a webhook must hold for it; empty: nothing further."""
+    message_schema: dict[str, Any]
+    """The JSON Schema of a message; further members may come."""
+    example: dict[str, Any]
+    """A message as it may be."""
+
+
+class WebhookEventTypes(TypedDict):
+    """All event types."""
+
+    items: list[WebhookEventType]
+
+
 class WebhookList(TypedDict):
     """One page of webhooks."""
 
@@ -2286,6 +2263,29 @@ class WebhookPatch(TypedDict):
     """What it is for; people read it."""
     enabled: NotRequired[bool | None]
     """Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed."""
+
+
+class WebhookReplay(TypedDict):
+    """What is to be sent again."""
+
+    since: str
+    """All that were made since then and given up (RFC 3339)."""
+
+
+class WebhookReplayed(TypedDict):
+    """What came of it."""
+
+    replayed: int
+    """How many will be sent again, the oldest first."""
+    has_more: bool
+    """Whether there are further ones: call it again."""
+
+
+class WebhookSecretRotation(TypedDict):
+    """How a secret is replaced."""
+
+    overlap: NotRequired[int]
+    """Seconds for which messages are signed by the former secret too; 0 where it has become known."""
 
 
 class WebhookWithSecret(TypedDict):

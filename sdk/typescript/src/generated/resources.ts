@@ -1303,8 +1303,13 @@ export class Users extends Resource {
 /** Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md). */
 export class Webhooks extends Resource {
   /** List event types. Permission: `webhooks:read`. */
-  listEventTypes(options: Options = {}): Promise<types.EventTypes> {
-    return this.shown<types.EventTypes>("GET", "/uflow/tenants/{tenant_id}/webhook-event-types", {}, { options });
+  listEventTypes(options: Options = {}): Promise<types.WebhookEventTypes> {
+    return this.shown<types.WebhookEventTypes>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/webhook-event-types",
+      {},
+      { options },
+    );
   }
 
   /** List webhooks. Permission: `webhooks:read`. */
@@ -1361,7 +1366,11 @@ export class Webhooks extends Resource {
   }
 
   /** Rotate a webhook's secret. Permission: `webhooks:write`. */
-  rotateSecret(webhookId: string, body: types.SecretRotation, options: Write = {}): Promise<types.WebhookWithSecret> {
+  rotateSecret(
+    webhookId: string,
+    body: types.WebhookSecretRotation,
+    options: Write = {},
+  ): Promise<types.WebhookWithSecret> {
     return this.shown<types.WebhookWithSecret>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/rotate-secret",
@@ -1371,8 +1380,8 @@ export class Webhooks extends Resource {
   }
 
   /** Send a test. Permission: `webhooks:write`. */
-  test(webhookId: string, options: Create = {}): Promise<types.Delivery> {
-    return this.shown<types.Delivery>(
+  test(webhookId: string, options: Create = {}): Promise<types.WebhookDelivery> {
+    return this.shown<types.WebhookDelivery>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
       { webhook_id: webhookId },
@@ -1381,8 +1390,12 @@ export class Webhooks extends Resource {
   }
 
   /** Send again what was given up. Permission: `webhooks:write`. */
-  replayFailedDeliveries(webhookId: string, body: types.Replay, options: Options = {}): Promise<types.Replayed> {
-    return this.shown<types.Replayed>(
+  replayFailedDeliveries(
+    webhookId: string,
+    body: types.WebhookReplay,
+    options: Options = {},
+  ): Promise<types.WebhookReplayed> {
+    return this.shown<types.WebhookReplayed>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
       { webhook_id: webhookId },
@@ -1395,8 +1408,8 @@ export class Webhooks extends Resource {
     webhookId: string,
     query: WebhooksListDeliveriesQuery = {},
     options: Options = {},
-  ): Promise<types.DeliveryList> {
-    return this.shown<types.DeliveryList>(
+  ): Promise<types.WebhookDeliveryList> {
+    return this.shown<types.WebhookDeliveryList>(
       "GET",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
       { webhook_id: webhookId },
@@ -1409,8 +1422,8 @@ export class Webhooks extends Resource {
     webhookId: string,
     query: Omit<WebhooksListDeliveriesQuery, "page" | "after"> = {},
     options: Options = {},
-  ): AsyncIterableIterator<types.Delivery> {
-    return this.pages<types.Delivery>(
+  ): AsyncIterableIterator<types.WebhookDelivery> {
+    return this.pages<types.WebhookDelivery>(
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
       { webhook_id: webhookId },
       query,
@@ -1419,8 +1432,12 @@ export class Webhooks extends Resource {
   }
 
   /** Read a delivery. Permission: `webhooks:read`. */
-  getDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.DeliveryWithAttempts> {
-    return this.shown<types.DeliveryWithAttempts>(
+  getDelivery(
+    webhookId: string,
+    deliveryId: string,
+    options: Options = {},
+  ): Promise<types.WebhookDeliveryWithAttempts> {
+    return this.shown<types.WebhookDeliveryWithAttempts>(
       "GET",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
       { webhook_id: webhookId, delivery_id: deliveryId },
@@ -1429,8 +1446,8 @@ export class Webhooks extends Resource {
   }
 
   /** Send a delivery again. Permission: `webhooks:write`. */
-  replayDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.Delivery> {
-    return this.shown<types.Delivery>(
+  replayDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.WebhookDelivery> {
+    return this.shown<types.WebhookDelivery>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
       { webhook_id: webhookId, delivery_id: deliveryId },

@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import AsyncResource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from authsec.resource import AsyncCaller, Etag
 
@@ -248,7 +248,11 @@ class AsyncClients(AsyncResource):
         )
 
     async def create(
-        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
     ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return await self._shown(
@@ -257,7 +261,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def get(self, client_id: str, /) -> types.Client:
@@ -267,7 +271,13 @@ class AsyncClients(AsyncResource):
         )
 
     async def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return await self._shown(
@@ -276,11 +286,17 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def update(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
     ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return await self._shown(
@@ -289,7 +305,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:
@@ -1477,9 +1493,9 @@ class AsyncUsers(AsyncResource):
 class AsyncWebhooks(AsyncResource):
     """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
-    async def list_event_types(self) -> types.EventTypes:
+    async def list_event_types(self) -> types.WebhookEventTypes:
         """List event types. Permission: `webhooks:read`."""
-        return await self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+        return await self._shown(types.WebhookEventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
 
     async def list(
         self,
@@ -1542,7 +1558,7 @@ class AsyncWebhooks(AsyncResource):
         )
 
     async def rotate_secret(
-        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookSecretRotation]
     ) -> types.WebhookWithSecret:
         """Rotate a webhook's secret. Permission: `webhooks:write`."""
         return await self._shown(
@@ -1554,10 +1570,10 @@ class AsyncWebhooks(AsyncResource):
             body=body,
         )
 
-    async def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+    async def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.WebhookDelivery:
         """Send a test. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
             {"webhook_id": webhook_id},
@@ -1565,10 +1581,12 @@ class AsyncWebhooks(AsyncResource):
             is_repeatable=True,
         )
 
-    async def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+    async def replay_failed_deliveries(
+        self, webhook_id: str, /, **body: Unpack[types.WebhookReplay]
+    ) -> types.WebhookReplayed:
         """Send again what was given up. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Replayed,
+            types.WebhookReplayed,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
             {"webhook_id": webhook_id},
@@ -1587,10 +1605,10 @@ class AsyncWebhooks(AsyncResource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> types.DeliveryList:
+    ) -> types.WebhookDeliveryList:
         """List deliveries. Permission: `webhooks:read`."""
         return await self._shown(
-            types.DeliveryList,
+            types.WebhookDeliveryList,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
@@ -1615,28 +1633,28 @@ class AsyncWebhooks(AsyncResource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> AsyncIterator[types.Delivery]:
+    ) -> AsyncIterator[types.WebhookDelivery]:
         """List deliveries: all of them, page after page, `limit` at a time."""
         return self._pages(
-            types.Delivery,
+            types.WebhookDelivery,
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
             {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
         )
 
-    async def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+    async def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDeliveryWithAttempts:
         """Read a delivery. Permission: `webhooks:read`."""
         return await self._shown(
-            types.DeliveryWithAttempts,
+            types.WebhookDeliveryWithAttempts,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
         )
 
-    async def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+    async def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDelivery:
         """Send a delivery again. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},

@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from authsec.resource import Caller, Etag
 
@@ -245,7 +245,13 @@ class Clients(Resource):
             },
         )
 
-    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]) -> types.ClientWithSecret:
+    def create(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
+    ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return self._shown(
             types.ClientWithSecret,
@@ -253,7 +259,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def get(self, client_id: str, /) -> types.Client:
@@ -263,7 +269,13 @@ class Clients(Resource):
         )
 
     def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return self._shown(
@@ -272,10 +284,18 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
-    def update(self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]) -> types.Client:
+    def update(
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
+    ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return self._shown(
             types.Client,
@@ -283,7 +303,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:
@@ -1451,9 +1471,9 @@ class Users(Resource):
 class Webhooks(Resource):
     """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
-    def list_event_types(self) -> types.EventTypes:
+    def list_event_types(self) -> types.WebhookEventTypes:
         """List event types. Permission: `webhooks:read`."""
-        return self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+        return self._shown(types.WebhookEventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
 
     def list(
         self,
@@ -1514,7 +1534,7 @@ class Webhooks(Resource):
         )
 
     def rotate_secret(
-        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookSecretRotation]
     ) -> types.WebhookWithSecret:
         """Rotate a webhook's secret. Permission: `webhooks:write`."""
         return self._shown(
@@ -1526,10 +1546,10 @@ class Webhooks(Resource):
             body=body,
         )
 
-    def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+    def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.WebhookDelivery:
         """Send a test. Permission: `webhooks:write`."""
         return self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
             {"webhook_id": webhook_id},
@@ -1537,10 +1557,12 @@ class Webhooks(Resource):
             is_repeatable=True,
         )
 
-    def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+    def replay_failed_deliveries(
+        self, webhook_id: str, /, **body: Unpack[types.WebhookReplay]
+    ) -> types.WebhookReplayed:
         """Send again what was given up. Permission: `webhooks:write`."""
         return self._shown(
-            types.Replayed,
+            types.WebhookReplayed,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
             {"webhook_id": webhook_id},
@@ -1559,10 +1581,10 @@ class Webhooks(Resource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> types.DeliveryList:
+    ) -> types.WebhookDeliveryList:
         """List deliveries. Permission: `webhooks:read`."""
         return self._shown(
-            types.DeliveryList,
+            types.WebhookDeliveryList,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
@@ -1587,28 +1609,28 @@ class Webhooks(Resource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> Iterator[types.Delivery]:
+    ) -> Iterator[types.WebhookDelivery]:
         """List deliveries: all of them, page after page, `limit` at a time."""
         return self._pages(
-            types.Delivery,
+            types.WebhookDelivery,
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
             {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
         )
 
-    def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+    def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDeliveryWithAttempts:
         """Read a delivery. Permission: `webhooks:read`."""
         return self._shown(
-            types.DeliveryWithAttempts,
+            types.WebhookDeliveryWithAttempts,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
         )
 
-    def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+    def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDelivery:
         """Send a delivery again. Permission: `webhooks:write`."""
         return self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
