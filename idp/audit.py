@@ -80,7 +80,7 @@ SECRET_NAMES: Final = frozenset(
 )
 _SECRET_LOOK = re.compile(
     r"[a-z]{1,8}_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*|-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|whsec_[A-Za-z0-9+/_-]{16,}=*"
 )
 WITHHELD = "[withheld]"
 

@@ -44,6 +44,7 @@ KINDS = {
     "user.disabled": N_("The account was disabled"),
     "user.enabled": N_("The account was enabled again"),
     "user.password_changed": N_("The password was changed"),
+    "user.password_reset": N_("Another password was asked for by the people who run this service"),
     "user.password_refused": N_("The current password was not confirmed"),
     "user.profile_changed": N_("The profile was changed"),
     "user.email_change_asked": N_("Another email address was asked for"),

@@ -33,6 +33,7 @@ from idp.errors import IdpError, SettingError, StorageUnavailable
             "Initial access tokens: who may register clients.",
         ),
         "outbox": ("idp.cli.outbox:outbox", "What waits to be delivered, or could not be: list, show, retry, discard."),
+        "webhook": ("idp.cli.webhook:webhook", "Webhooks of a tenant: list, deliveries, replay."),
         "mail": ("idp.cli.mail:mail", "Mails of a tenant: preview, word, test, choose the server."),
         "token": ("idp.cli.token:token", "An access token for the services, with what a user may do."),
         "keys": ("idp.cli.keys:keys", "Signing keys of a tenant, and the master key."),

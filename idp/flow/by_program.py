@@ -36,6 +36,7 @@ class Judged:
     errors: Sequence[tuple[str | None, str]]
     status: int = 400
     retry_after: int | None = None
+    is_recorded: bool = False  # the step has left a refusal's record that says more
 
 
 @runtime_checkable

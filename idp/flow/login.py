@@ -144,7 +144,7 @@ class Login:
             return Judged([(None, sentence)], 503, busy.retry_after)
         if isinstance(result, Refused):
             self._record(context, result)
-            return Judged([("password", REFUSED)])
+            return Judged([("password", REFUSED)], is_recorded=True)
         context.server.services.spool.touch(context.server.tenant.id)
         if not begun:
             return Judged([("username", _ANOTHER)])

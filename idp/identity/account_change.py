@@ -65,7 +65,7 @@ def change(
             notices.tell_owner(conn, mailer, tenant, "email_changed", user)
         if "claims" in values:
             names = sorted(_different(user.claims or {}, values["claims"]))
-            record(conn, "user.profile_changed", user.id, by, {"attributes": names})
+            record(conn, "user.profile_changed", user.id, by, {"claims": names})
 
     with announced(database):
         database.writing(work)

@@ -107,6 +107,8 @@ def _context(server: TenantServer, request: TenantRequest) -> tuple[ProgramConte
         }
         return by_program.begin(server, request.http, protocol=NAME, client_id=client_id, interaction_request=stored)
     found = by_program.find(server, given, NAME)
+    if found is None and presented_method(request) is None:
+        raise _invalid_session("it is unknown, expired or finished")  # §5.1: it was to say whose it is
     client = _authenticated(server, request, found.client_id if found is not None else None)
     if found is None or client.client_id != found.client_id:
         # §5.1: a client_id beside it has to be the same client's.
@@ -164,7 +166,13 @@ def _answer(server: TenantServer, request: TenantRequest, context: ProgramContex
         return context.protocol.complete(context)
     by_program.keep(context)
     if "none" in context.interaction.prompt:
-        raise OAuth2Error("The person has to do something, and the request allows that not.", error=step.refusal)
+        raise refused(
+            OAuth2Error("The person has to do something first, and the request has prompt=none.", error=step.refusal),
+            check=step.name,
+            spec="OpenID Connect Core §3.1.2.1",
+            reason=f"the step {step.name} is needed, and prompt=none allows none",
+            fix="Begin without prompt=none.",
+        )
     if wrong is not None and wrong.retry_after is not None:
         raise Unavailable(wrong.errors[0][1], retry_after=wrong.retry_after)
     if not isinstance(step, ByProgram):
@@ -188,12 +196,15 @@ def _insufficient(
 ) -> Response:
     assert isinstance(step, ByProgram)  # noqa: S101 - for the type checker
     error = InsufficientAuthorization()
-    if wrong is None:  # what was wrong with what was sent is on record already
+    if wrong is None or not wrong.is_recorded:
+        told = "; ".join(sentence for _, sentence in wrong.errors) if wrong is not None else ""
         refused(
             error,
             check=step.name,
             spec=f"{SPEC} §5.2.2.1",
-            reason=f"the step {step.name} is still needed",
+            reason=f"what was sent for the step {step.name} was refused: {told}"
+            if told
+            else f"the step {step.name} is still needed",
             fix=f"Send {', '.join(step.fields)} with the auth_session.",
         )
         errors.record(server, request.http, error, error.error, request.client.client_id)

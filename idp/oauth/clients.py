@@ -192,7 +192,11 @@ class ClientRegistry:
                 "client.created",
                 client_id,
                 by,
-                {"client_profile": profile, "auth_method": metadata["token_endpoint_auth_method"]},
+                {
+                    "client_profile": profile,
+                    "auth_method": metadata["token_endpoint_auth_method"],
+                    **({"first_party": True} if first_party else {}),
+                },
             )
             if finish is not None:
                 finish(conn, Registered(_get(conn, client_id), secret))

@@ -131,7 +131,7 @@ def _access_token(server: TenantServer, client: Client, token: str) -> dict[str,
 
 def is_addressed(server: TenantServer, client_id: str, claims: Mapping[str, Any]) -> bool:
     """Say whether a token is for a client by name; the id that one chooses never makes it the issuer or a service."""
-    return client_id in verification.audience_of(claims) and client_id not in server.audiences
+    return client_id in verification.audience_of(claims) and client_id not in server.reserved_audiences
 
 
 def _refresh_token(server: TenantServer, client: Client, token: str) -> dict[str, Any]:

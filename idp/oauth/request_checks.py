@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from idp.oauth.server import TenantServer
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# A secret is only hashed and compared: whatever it contains, the answer is that it is wrong.
-_ANY_CHARACTERS = frozenset({"client_secret", "password", "new_password"})
+# A secret is only hashed and compared: whatever it contains, the answer is that it is wrong. Only where it is one: the authorization
+# endpoint keeps what it does not know, to begin again with.
+_SECRETS = {
+    "authorize": frozenset[str](),
+    "challenge": frozenset({"client_secret", "password", "new_password"}),
+}
+_CLIENT_SECRET = frozenset({"client_secret"})
 MAX_VALUE = 16_384
 RULES = {
     "authorize": Rule("authorize", 600, 60),
@@ -54,8 +59,9 @@ def check_body_only(_server: TenantServer, request: TenantRequest) -> None:
 
 def check_characters(_server: TenantServer, request: TenantRequest) -> None:
     """Refuse control characters and endless values; no grammar of RFC 6749 Appendix A has them."""
+    secrets = _SECRETS.get(request.endpoint, _CLIENT_SECRET)
     for name, value in request.payload.pairs:
-        if name in _ANY_CHARACTERS:
+        if name in secrets:
             continue
         if len(value) > MAX_VALUE or _CONTROL.search(name) or _CONTROL.search(value):
             raise _invalid(

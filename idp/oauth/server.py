@@ -115,8 +115,9 @@ class TenantServer(AuthorizationServer):
         self.terms = terms_in_force
         self.mint = Mint(tenant, keys)
         # Whom access tokens may be for: the issuer itself, the services, and the tenant's own APIs.
-        ours = services_audiences(services.settings.public_url)
-        self.audiences = (tenant.issuer, *ours, *tenant.settings.own_resources)
+        # Nobody stands for the first two by a name that they choose (token exchange, introspection).
+        self.reserved_audiences = (tenant.issuer, *services_audiences(services.settings.public_url))
+        self.audiences = (*self.reserved_audiences, *tenant.settings.own_resources)
         self.languages = TenantLanguages(tenant.settings, database)
         self.doors: list[str] = []  # the addresses of those that :class:`Servers` keeps
         self.documents: dict[str, Any] = {}  # discovery and JWK set as they are sent, built on first use

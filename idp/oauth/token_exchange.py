@@ -210,10 +210,9 @@ class TokenExchange(TenantGrant, BaseGrant, TokenEndpointMixin):
         """Return for whom the token is: what is named, or what the subject token is for; raises ``invalid_target``."""
         issuer, has = self.server.tenant.issuer, self._subject.audience
         # The services of the product are no target: who acts there is the person, and the trail would not say by whom.
-        closed = set(self.server.audiences) - {issuer}
+        closed = set(self.server.reserved_audiences) - {issuer}
         listed = self.request.client.metadata.get("token_exchange_audiences", ())
         known = {each for each in (*has, *listed) if each not in closed and (each != issuer or issuer in has)}
-        known &= {issuer, *listed}
         named = [(name, value) for name, value in self.request.payload.pairs if name in (AUDIENCE, PARAMETER) and value]
         wanted = list(dict.fromkeys(value for _, value in named)) or [each for each in has if each in known]
         is_well_formed = all(name != PARAMETER or _is_resource(value) for name, value in named)

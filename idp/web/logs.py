@@ -47,6 +47,7 @@ _named_secret = (
 _scrubs: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,3}"), REDACTED),  # JOSE, compact form
     (re.compile(r"\b[a-z]{1,12}_[A-Za-z0-9_-]{43}\b"), REDACTED),  # idp.opaque.new_secret
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/_-]{16,}=*"), REDACTED),  # the secret of a webhook
     (re.compile(r"(?i)\b(bearer|basic|dpop)\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {REDACTED}"),
     (re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"), REDACTED),  # user and password in a URL
     (re.compile(rf"(?i)\b({_named_secret})=[^&\s\"']+"), rf"\1={REDACTED}"),  # forms and query strings

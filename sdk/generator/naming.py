@@ -3,7 +3,8 @@
 - The tag of an operation is its namespace: `Role bindings` → `client.role_bindings`.
 - The operation's name is the method, without the namespace's noun where that stands behind the verb: `list_groups` → `list`,
   `add_group_members` → `add_members`, but `list_user_sessions` of the tag `Sessions` stays. Where two would then be alike, both keep the noun.
-  `patch` is `update`, the word that programmers look for. An operation that is called as its tag (`health`) is named by its service.
+  `patch` is `update`, the word that programmers look for.
+- Operations that several services have by one name (`health_ready`) are named by their service: `client.health.user_flow_ready`.
 - A list that is read by cursor has an iterator beside it: `list_members` → `iterate_members`.
 """
 
@@ -44,11 +45,15 @@ def singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) else word
 
 
-def method_name(operation: str, tag: str, service_title: str, *, keeps_noun: bool = False) -> str:
+def method_of_service(operation: str, tag: str, service_title: str) -> str:
+    """Return what an operation is called that several services have by one name."""
+    rest = [word for word in words_of(operation) if word not in (*words_of(tag), "get")]
+    return snake(" ".join([service_title, *rest]))
+
+
+def method_name(operation: str, tag: str, *, keeps_noun: bool = False) -> str:
     """Return what an operation is called within its namespace."""
     words, noun = words_of(operation), words_of(tag)
-    if words == noun:
-        return snake(service_title)
     verb, rest = words[0], words[1:]
     for form in (noun, [*noun[:-1], singular(noun[-1])]):
         if not keeps_noun and rest[: len(form)] == form:

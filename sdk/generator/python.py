@@ -197,6 +197,10 @@ def _method(api: Api, method: Method, *, is_async: bool) -> str:
         else:
             positional.append(f"body: {type_of(method.body, is_open=False, prefix='types.')}")
         given.append("body=body")
+    if method.file_types:
+        positional.append("content: bytes")
+        named.insert(0, f"media_type: Literal[{', '.join(repr(each) for each in method.file_types)}]")
+        given += ["content=content", "media_type=media_type"]
     if method.permission is None:
         given.append("is_public=True")
     arguments = ["self", *positional, *(["/"] if positional else []), *(["*"] if named else []), *named]
@@ -207,11 +211,13 @@ def _method(api: Api, method: Method, *, is_async: bool) -> str:
         answer = type_of(method.answer, is_open=True, prefix="types.")
         call, given = "_shown", [answer, *given]
     else:
-        answer, call = "str", "_text"
-    lead = "await " if is_async else ""
+        item = type_of(method.answer, is_open=True, prefix="types.")
+        answer, call, given = f"{'AsyncIterator' if is_async else 'Iterator'}[{item}]", "_lines", [item, *given]
+    is_awaited = is_async and call != "_lines"
+    lead = "await " if is_awaited else ""
     back = "" if method.answer is None else "return "
     return (
-        f"    {'async ' if is_async else ''}def {method.name}({', '.join(arguments)}) -> {answer}:\n"
+        f"    {'async ' if is_awaited else ''}def {method.name}({', '.join(arguments)}) -> {answer}:\n"
         f"        {_summary(method)}\n"
         f"        {back}{lead}self.{call}({', '.join(given)})"
     )

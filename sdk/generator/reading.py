@@ -7,10 +7,11 @@ Idempotency-Key, `x-permission`. Must not know a language.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from generator.naming import iterator_name, method_name, pascal, snake
+from generator.naming import iterator_name, method_name, method_of_service, pascal, snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/"
 TENANT = "tenant_id"
 MERGE_PATCH = "application/merge-patch+json"
+LINES = "application/x-ndjson"  # one object after the other
 
 
 class Unclear(Exception):
@@ -56,6 +58,7 @@ class Method:
     path_parameters: tuple[Member, ...]  # the tenant only where the namespace is that of the tenants
     query: tuple[Member, ...]
     body: Schema | None
+    file_types: tuple[str, ...]  # of a body that is a file
     answer: Schema | None
     answer_media_type: str
     item: Schema | None  # of a list that is read by cursor
@@ -121,22 +124,22 @@ def _methods(
     schemas: _Schemas, namespace: str, operations: list[tuple[str, Schema, str, str, Schema]]
 ) -> Iterator[Method]:
     """Return the methods of a namespace, each under a name of its own."""
-
-    def named(given: tuple[str, Schema, str, str, Schema], *, keeps_noun: bool) -> str:
-        _, document, _, _, operation = given
-        title = document["info"]["title"]
-        return method_name(operation["operationId"], operation["tags"][0], title, keeps_noun=keeps_noun)
-
-    short = [named(each, keeps_noun=False) for each in operations]
+    services: dict[str, set[str]] = {}
+    for service, _, _, _, operation in operations:
+        services.setdefault(operation["operationId"], set()).add(service)
+    short = Counter(method_name(each[-1]["operationId"], each[-1]["tags"][0]) for each in operations)
     taken: dict[str, str] = {}
-    for each in operations:
-        service, _, path, http_method, operation = each
-        name = named(each, keeps_noun=short.count(named(each, keeps_noun=False)) > 1)
+    for service, document, path, http_method, operation in operations:
+        own, tag = operation["operationId"], operation["tags"][0]
+        if len(services[own]) > 1:
+            name = method_of_service(own, tag, document["info"]["title"])
+        else:
+            name = method_name(own, tag, keeps_noun=short[method_name(own, tag)] > 1)
         method = _method(schemas, service, name, path, http_method, operation)
         for wanted in (name, *([method.iterator] if method.item else [])):
-            other = taken.setdefault(wanted, method.operation)
-            if other is not method.operation:
-                raise Unclear(f"{other} and {service}.{method.operation} would both be {namespace}.{wanted}")
+            other = taken.setdefault(wanted, f"{service}.{own}")
+            if other != f"{service}.{own}":
+                raise Unclear(f"{other} and {service}.{own} would both be {namespace}.{wanted}")
         yield method
 
 
@@ -151,15 +154,18 @@ def _method(schemas: _Schemas, service: str, name: str, path: str, http_method: 
     parameters = operation.get("parameters", [])
     headers = {each["name"] for each in parameters if each["in"] == "header"}
     is_of_tenants = snake(tag) == "tenants"
-    body = None
+    body, file_types = None, ()
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]
         media_type = MERGE_PATCH if http_method == "PATCH" else "application/json"
-        if media_type not in content:
-            raise Unclear(f"{operation['operationId']} takes {', '.join(content)}, which the SDKs do not send")
-        body = schemas.named(service, content[media_type]["schema"])
+        if media_type in content:
+            body = schemas.named(service, content[media_type]["schema"])
+        else:
+            file_types = tuple(content)
     done = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
     media_type, content = next(iter(done.get("content", {}).items()), ("", None))
+    if media_type not in ("", "application/json", LINES):
+        raise Unclear(f"{operation['operationId']} answers {media_type}, which the SDKs do not read")
     answer = schemas.named(service, content["schema"]) if content is not None else None
     query = tuple(_parameter(schemas, service, each) for each in parameters if each["in"] == "query")
     item = None
@@ -177,6 +183,7 @@ def _method(schemas: _Schemas, service: str, name: str, path: str, http_method: 
         ),
         query=query,
         body=body,
+        file_types=file_types,
         answer=answer,
         answer_media_type=media_type,
         item=item,

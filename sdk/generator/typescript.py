@@ -170,6 +170,10 @@ def _method(namespace: Namespace, method: Method) -> str:
     if method.body is not None:
         arguments.append(f"body: {type_of(method.body, is_open=False, prefix='types.')}")
         more.append("body")
+    if method.file_types:
+        kinds = " | ".join(json.dumps(each) for each in method.file_types)
+        arguments += ["content: Blob | Uint8Array<ArrayBuffer>", f"mediaType: {kinds}"]
+        more += ["content", "mediaType"]
     if method.query:
         must = any(each.is_required for each in method.query)
         arguments.append(f"query: {_query_name(namespace.name, method)}{'' if must else ' = {}'}")
@@ -187,12 +191,14 @@ def _method(namespace: Namespace, method: Method) -> str:
         answer = type_of(method.answer, is_open=True, prefix="types.")
         call = f"shown<{answer}>"
     else:
-        answer, call = "string", "text"
+        answer = type_of(method.answer, is_open=True, prefix="types.")
+        call = f"lines<{answer}>"
     needs = f" Permission: `{method.permission}`." if method.permission else ""
+    kind = "AsyncIterableIterator" if call.startswith("lines") else "Promise"
     given = [f'"{method.http_method}"', f'"{method.path}"', _path(method), f"{{ {', '.join(more)} }}"]
     return _lines(
         _comment(f"{method.summary}.{needs}", "  ").rstrip("\n"),
-        _wrapped(f"{camel(method.name)}(", arguments, f"): Promise<{answer}> {{", "  "),
+        _wrapped(f"{camel(method.name)}(", arguments, f"): {kind}<{answer}> {{", "  "),
         _wrapped(f"return this.{call}(", given, ");", "    "),
         "  }",
     )

@@ -125,6 +125,8 @@ class World:
         tables = db.metadatas["tenant"].tables
         names = ("initial_access_tokens", "idempotency_keys", "audit_events", "group_members", "groups", "permissions")
         gone = [tables[name].delete() for name in (*names, "access_scopes", "role_permissions")]
+        hooks = ("webhooks", "webhook_deliveries", "outbox_attempts", "outbox")
+        gone += [tables[name].delete() for name in hooks]
         gone.append(tables["roles"].delete().where(tables["roles"].c.is_built_in.is_(False)))
         # Those that came with the people stay.
         gone.append(tables["role_bindings"].delete().where(tables["role_bindings"].c.created_by != ""))

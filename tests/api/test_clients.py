@@ -11,6 +11,7 @@ from cast import SigningKey
 
 from idp import opaque
 from idp.api.client_management import examples
+from idp.api.client_management.clients import OPERATIONS
 from idp.api.client_management.models import MOST_TAGS
 from idp.oauth.clients import ClientRegistry
 from idp.store.tenant import clients
@@ -332,6 +333,16 @@ def test_a_deleted_client_is_gone(any_world: World) -> None:
     assert rp.userinfo(tokens["access_token"]).status == 401
     (event,) = any_world.events("client.deleted")
     assert event.details["grants_ended"] == 1
+
+
+def test_the_built_in_client_is_not_deleted(world: World) -> None:
+    """Interfaces §5: 409 conflict, a code that the operation documents; deactivated it stays, and stays so."""
+    answer = world.clients("DELETE", "/authsec-sdk")
+    assert (answer.status, answer.json["code"]) == (409, "conflict")
+    (documented,) = (each for each in OPERATIONS if each.name == "delete_client")
+    assert "conflict" in documented.errors
+    assert world.clients("POST", "/authsec-sdk/deactivate").json["status"] == "disabled"
+    assert world.clients("DELETE", "/authsec-sdk").status == 409
 
 
 def test_an_id_with_slashes(world: World) -> None:

@@ -56,7 +56,7 @@ def test_a_user_is_made_read_and_changed(town: World) -> None:
     )
     assert done(town.uflow("PATCH", path, {})) == done(changed)
     (event,) = town.events("user.profile_changed")
-    assert event.details == {"attributes": ["address", "locale", "nickname"]}
+    assert event.details == {"claims": ["address", "locale", "nickname"]}
     assert (event.actor, event.subject) == (town.people["acme", "admin"], made["id"])
     assert [each.details["roles"] for each in town.events("user.created")][-1] == ["auditor"]
 

@@ -187,6 +187,13 @@ class AuthlibClient:
                 lambda: line.fetch_token(self._metadata["token_endpoint"], grant_type="client_credentials", scope=scope)
             )
 
+    def exchange(self, **parameters: str) -> dict[str, Any]:
+        grant = "urn:ietf:params:oauth:grant-type:token-exchange"
+        with self._session() as line:
+            return self._sent(
+                lambda: line.fetch_token(self._metadata["token_endpoint"], grant_type=grant, **parameters)
+            )
+
     def logout(self, id_token: str, post_logout_redirect_uri: str, state: str) -> str:
         return str(self._oauth.idp.create_logout_url(post_logout_redirect_uri, id_token, state)["url"])
 

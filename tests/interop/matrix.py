@@ -47,6 +47,7 @@ FEATURES = {
     "private_key_jwt_oidc": ("private_key_jwt, profile oidc", "RFC 7523, OIDC Core §9"),
     "public": ("Public client (none)", "RFC 8252, OAuth 2.1"),
     "client_credentials": ("Client credentials", "RFC 6749 §4.4"),
+    "token_exchange": ("Token exchange", "RFC 8693"),
     "form_post": ("Response mode form_post", "OAuth 2.0 Form Post Response Mode"),
     "jwt_access_token": ("Access token checked by its signature at a resource", "RFC 9068 §4"),
     "denied": ("A person who does not consent", "RFC 6749 §4.1.2.1"),
@@ -141,7 +142,10 @@ CANNOT = {
         "mod_auth_openidc",
         "private_key_jwt",
     ): "addresses its assertion to the token endpoint, so the client takes profile oidc",
-    ("mod_auth_openidc", "client_credentials"): "signs people in; it asks for no token of its own",
+    **{
+        ("mod_auth_openidc", feature): "signs people in; it asks for no token of its own"
+        for feature in ("client_credentials", "token_exchange")
+    },
 }
 
 HINTS = (

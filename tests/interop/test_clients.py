@@ -241,6 +241,23 @@ def test_client_credentials(name: str, tls: World) -> None:
     showed(name, "client_credentials")
 
 
+@able("token_exchange")
+def test_token_exchange(name: str, tls: World) -> None:
+    """RFC 8693 §2.1, §2.2: a token for somebody else and with less scope, which says who acts; what is too much is refused."""
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    with started(name, tls, "exchange") as rp:
+        given = {"subject_token": sign_in(rp, tls, scope=f"{SCOPE} api")["access_token"], "subject_token_type": kind}
+        tokens = rp.exchange(**given, resource="https://api.example", scope="api")
+        assert (tokens["issued_token_type"], tokens["scope"]) == (kind, "api")
+        assert "refresh_token" not in tokens
+        found = rp.introspect(token=tokens["access_token"])
+        assert (found["aud"], found["act"]["sub"]) == ("https://api.example", "exchange")
+        with pytest.raises(Refused) as refusal:
+            rp.exchange(**given, resource="https://other.example")
+        assert refusal.value.error == "invalid_target"
+    showed(name, "token_exchange")
+
+
 @able("form_post")
 def test_form_post(name: str, tls: World) -> None:
     """OAuth 2.0 Form Post Response Mode §2: code, state and iss arrive in the body of a POST."""

@@ -56,7 +56,10 @@ def furnish(running: Running, slug: str = "acme") -> World:
         ("private_key_jwt", "private_key_jwt", "strict"),
         ("private_key_jwt_oidc", "private_key_jwt", "oidc"),
         ("public", "none", "strict"),
+        ("exchange", "client_secret_basic", "strict"),
     ):
+        grants = ["authorization_code", "refresh_token", *(["client_credentials"] if method != "none" else [])]
+        exchanging = {"token_exchange_audiences": ["https://api.example"]} if kind == "exchange" else {}
         document = running.client(
             tenant,
             kind,
@@ -64,7 +67,8 @@ def furnish(running: Running, slug: str = "acme") -> World:
             client_profile=profile,
             redirect_uris=[f"{RP}/cb"],
             post_logout_redirect_uris=[f"{RP}/bye"],
-            grant_types=["authorization_code", "refresh_token", *(["client_credentials"] if method != "none" else [])],
+            grant_types=[*grants, *(["urn:ietf:params:oauth:grant-type:token-exchange"] if exchanging else [])],
+            **exchanging,
             scope=f"{SCOPE} api",
             token_endpoint_auth_method=method,
             **({"jwks": {"keys": [jwk]}} if method == "private_key_jwt" else {}),

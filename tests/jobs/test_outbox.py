@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -453,3 +454,57 @@ def test_one_kind_leaves_room_for_others(house: Any, until: Callable[..., bool])
         release.set()
         made.stop()
         thread.join(10)
+
+
+def test_a_kind_may_have_a_smaller_share(house: Any, until: Callable[..., bool]) -> None:
+    """S097: of a kind whose targets are others' servers fewer are under way, so that two kinds that hang leave room for a third."""
+    release = threading.Event()
+    under_way: list[str] = []
+
+    def hang(_context: Any, message: Any) -> Sent:
+        under_way.append(message.kind)
+        release.wait(20)
+        return DELIVERED
+
+    database = house.tenant("a")
+    targets = [f"domain{number}" for number in range(60)]
+    with announced(database):
+        for kind in ("mail", "hooks"):
+            database.writing(lambda conn, kind=kind: outbox.enqueue(conn, kind, targets, {}))
+        database.writing(lambda conn: outbox.enqueue(conn, KIND, ["app"], {}))
+    senders = {KIND: hang, "mail": hang, "hooks": hang}
+    made = Worker(house.store, [outbox_job(senders, shares={"hooks": 5})], tick=0.05)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        assert until(lambda: Counter(under_way) == {"mail": delivery.A_KIND, "hooks": 5, KIND: 1})
+    finally:
+        release.set()
+        made.stop()
+        thread.join(10)
+
+
+def test_what_an_attempt_means_is_one_transaction_with_its_ledger(house: Any) -> None:
+    """Decision 14: a kind's own pause, the answer's status and beginning, and what is to be done with it; or none of it."""
+    seen: list[int] = []
+
+    def send(_context: Any, message: Any) -> Sent:
+        def also(conn: Any) -> None:
+            seen.append(message.attempts)
+            outbox.enqueue(conn, "other", ["x"], {})
+            if message.attempts == 1:
+                raise StorageUnavailable
+
+        return Sent("failed", "503", pause=1000, status=503, excerpt="busy", also=also)
+
+    put(house, "app")
+    worker(house, send).run_due()
+    assert [message.kind for message in messages(house)] == [KIND]
+    assert [attempt.outcome for attempt in ledger(house, messages(house)[0])] == [None]
+    with clock.shifted(LEASE + 10):
+        worker(house, send).run_due()
+        message = messages(house)[0]
+        assert 790 <= message.next_attempt_at - clock.now() <= 1210
+    assert seen == [1, 2]
+    assert [each.kind for each in messages(house)] == [KIND, "other"]
+    assert [(each.status, each.excerpt) for each in ledger(house, message)] == [(None, None), (503, "busy")]

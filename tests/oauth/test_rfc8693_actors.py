@@ -9,6 +9,7 @@ from cast import asserted
 from exchanging import SCOPE, exchange, exchanged, exchanger
 from house import decoded
 from refusals import refused
+from registering import WEB, manage, register
 
 from idp.errors import Invalid
 from idp.oauth import client_metadata
@@ -19,7 +20,9 @@ from idp.tokens.mint import ACCESS_TOKEN_TYPE
 
 if TYPE_CHECKING:
     from cast import Cast
-    from house import RelyingParty
+    from house import House, RelyingParty
+
+    from idp.tenancy.tenant import Tenant
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +217,17 @@ def test_a_public_client_cannot_be_registered_for_it(cast: Cast) -> None:
         client_metadata.validate(given, "strict", ("ES256",))
     alone = client_metadata.validate({"grant_types": [TOKEN_EXCHANGE]}, "strict", ("ES256",))
     assert alone["response_types"] == []
+
+
+def test_a_client_cannot_register_itself_for_it(house: House, acme: Tenant) -> None:
+    """RFC 7591 §2, Decision 15: an administrator decides who exchanges tokens, and for whom."""
+    house.installation.provisioning.change_settings(acme, {"registration": "open"})
+    acme = house.installation.provisioning.find("acme")
+    answer = register(house, acme, WEB | {"grant_types": ["authorization_code", TOKEN_EXCHANGE]})
+    refused(house, answer, 400, "invalid_client_metadata")
+    made = register(house, acme, WEB | {"token_exchange_audiences": ["reports"]}).json
+    assert "token_exchange_audiences" not in made
+    given = WEB | {"client_id": made["client_id"], "grant_types": ["authorization_code", TOKEN_EXCHANGE]}
+    token = made["registration_access_token"]
+    answer = manage(house, acme, "PUT", made["client_id"], token, given)
+    refused(house, answer, 400, "invalid_client_metadata")

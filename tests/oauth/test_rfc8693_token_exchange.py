@@ -131,6 +131,18 @@ def test_a_target_that_is_not_allowed(cast: Cast, gateway: Any, tokens: Any, nam
         refused(cast.house, exchange(gateway, token, **{name: target}), 400, "invalid_target")
 
 
+def test_an_api_of_the_tenants(cast: Cast, gateway: RelyingParty, tokens: dict[str, Any]) -> None:
+    """RFC 8693 §2.1, Decision 15: an API that the tenant lists is kept without more, and reached only where it is listed for the client."""
+    apis = ["https://api.example/one", "https://api.example/two"]
+    cast.house.installation.provisioning.change_settings(cast.acme, {"resources": ",".join(apis)})
+    token = signed(cast, tokens["access_token"], aud=apis[0])
+    assert exchanged(gateway, token)["aud"] == apis[0]
+    refused(cast.house, exchange(gateway, token, resource=apis[1]), 400, "invalid_target")
+    refused(cast.house, exchange(gateway, tokens["access_token"], resource=apis[0]), 400, "invalid_target")
+    listed = exchanger(cast, "reaches", "tokens:exchange", token_exchange_audiences=[apis[1]])
+    assert exchanged(listed, token, resource=apis[1])["aud"] == apis[1]
+
+
 def test_a_resource_is_an_absolute_uri(cast: Cast, gateway: RelyingParty, tokens: dict[str, Any]) -> None:
     """RFC 8707 §2, RFC 8693 §2.1: `resource` is an absolute URI; a logical name is an `audience`."""
     assert exchanged(gateway, tokens["access_token"], audience="reports")["aud"] == "reports"
@@ -142,6 +154,20 @@ def test_the_issuer_is_no_new_audience(cast: Cast, tokens: dict[str, Any]) -> No
     client = exchanger(cast, "climber", "tokens:exchange", token_exchange_audiences=[cast.acme.issuer, *TARGETS])
     narrow = exchange(client, tokens["access_token"], audience="reports").json["access_token"]
     refused(cast.house, exchange(client, narrow, audience=cast.acme.issuer), 400, "invalid_target")
+
+
+def test_a_resource_of_the_tenants_own_is_a_target(cast: Cast, tokens: dict[str, Any]) -> None:
+    """RFC 8707 §2, RFC 7662 §4: what the tenant lists in `resources` may be exchanged for, and read by the client of that name."""
+    api, change = "https://reports.example/api", cast.house.installation.provisioning.change_settings
+    client = exchanger(cast, "own-resources", "tokens:exchange")
+    change(cast.acme, {"resources": api})
+    try:
+        token = exchange(client, tokens["access_token"], resource=api).json["access_token"]
+        assert decoded(token)[1]["aud"] == api
+        reader = cast.house.client(cast.acme, api, token_endpoint_auth_method="client_secret_post")
+        assert reader.introspect(token).get("active"), "it is the API"
+    finally:
+        change(cast.acme, {"resources": ""})
 
 
 # -- the scope --------------------------------------------------------------------------------------------------------

@@ -8,10 +8,13 @@ from urllib.parse import urlencode
 
 import pytest
 from cast import SigningKey, asserted
+from exchanging import exchanger
 from house import CALLBACK, PASSWORD, Answer
 from statements import counting
 
 from idp import opaque
+from idp.oauth.presented_tokens import ACCESS_TOKEN
+from idp.oauth.resource_indicators import TOKEN_EXCHANGE
 from idp.web.http import Headers, Request
 
 if TYPE_CHECKING:
@@ -153,6 +156,23 @@ def test_introspection(hot: Path, kind: str) -> None:
     counted = hot.cost("POST", "/introspect", {"token": token})
     assert counted.cost[0] <= 1, counted.statements
     assert counted.cost[1:] == (0, 0), counted.statements
+
+
+def test_a_token_exchange(hot: Path) -> None:
+    """Decision 15: nothing is written; a token that was exchanged costs one read more where it is asked about."""
+    gateway = exchanger(hot, "gateway", "tokens:exchange", over="rp")
+    form = {
+        "grant_type": TOKEN_EXCHANGE,
+        "subject_token": hot.tokens()["access_token"],
+        "subject_token_type": ACCESS_TOKEN,
+    }
+    form["audience"] = "reports"
+    token = hot.ask("POST", "/token", form, gateway.auth).json["access_token"]
+    counted = hot.cost("POST", "/token", form, gateway.auth)
+    assert counted.cost[0] <= 6, counted.statements
+    assert counted.cost[1:] == (0, 0), counted.statements
+    counted = hot.cost("POST", "/introspect", {"token": token}, gateway.auth)
+    assert counted.cost == (2, 0, 0), counted.statements
 
 
 def test_userinfo(hot: Path) -> None:

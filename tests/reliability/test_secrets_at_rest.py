@@ -148,6 +148,20 @@ def use_everything(served: Served) -> dict[str, str]:
     }
 
 
+def made_by_webhooks(served: Served, tenant: Tenant) -> dict[str, str]:
+    """The secrets of a webhook, which sign and are shown once each."""
+    robot = with_product_secret(served.client(tenant, "hooks", scope="webhooks:write clients:read"))
+    Bindings(served.house.database(tenant)).create(Wanted("client", "hooks", "tenant-admin"), granter=Granter(OPERATOR))
+    service = f"http://localhost:{served.port}/uflow"
+    token = robot.post("/token", {"grant_type": "client_credentials", "resource": service}).json["access_token"]
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    body = json.dumps({"url": "https://hooks.example/x", "event_types": ["client.*"]}).encode()
+    base = f"{service}/tenants/acme/webhooks"
+    made = served.send("POST", base, headers={**headers, "idempotency-key": "hook"}, body=body).json
+    rotated = served.send("POST", f"{base}/{made['id']}/rotate-secret", headers=headers, body=b"{}").json
+    return {"webhook secret": made["secret"], "webhook secret after rotation": rotated["secret"]}
+
+
 def made_by_a_service(served: Served, tenant: Tenant) -> dict[str, str]:
     """What Client Management shows once, its answers kept for repetition; and each of it where it does not belong."""
     robot = with_product_secret(served.client(tenant, "robot", scope="clients:write registration-tokens:write"))
@@ -173,6 +187,7 @@ def made_by_a_service(served: Served, tenant: Tenant) -> dict[str, str]:
         "rotated secret": rotated.json["client_secret"],
         "initial access token": issued.json["token"],
         "token for a service": token,
+        **made_by_webhooks(served, tenant),
     }
     for secret in found.values():
         for path in (f"/clients/{secret}", f"/clients?after={secret}", f"/initial-access-tokens/{secret}"):

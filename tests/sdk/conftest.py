@@ -13,9 +13,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "python" / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "interop"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from issuer import AUDIENCE, Issuer
 from running import Running
 from scripted import Scripted
 from sdk_world import SdkWorld
+
+from authsec import AccessTokenValidator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,3 +36,15 @@ def scripted() -> Iterator[Scripted]:
     """A server that answers as the test says."""
     with Scripted() as made:
         yield made
+
+
+@pytest.fixture
+def issuer(scripted: Scripted) -> Issuer:
+    """An issuer whose keys and tokens the test makes."""
+    return Issuer(scripted)
+
+
+@pytest.fixture
+def validator(issuer: Issuer) -> AccessTokenValidator:
+    """What accepts its tokens."""
+    return AccessTokenValidator(issuer.url, AUDIENCE)

@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass
 class Says:
-    """One answer; a body that is None hangs up without one."""
+    """One answer; a body that is None hangs up without one, `x-length` promises more than comes."""
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -63,9 +63,11 @@ class Scripted:
                 self.send_response(says.status)
                 for name, value in {"content-type": "application/json", **says.headers}.items():
                     self.send_header(name, value)
-                self.send_header("content-length", str(len(body)))
+                promised = says.headers.get("x-length", str(len(body)))
+                self.send_header("content-length", promised)
                 self.end_headers()
                 self.wfile.write(body)
+                self.close_connection = promised != str(len(body))
 
             def log_message(self, *_: object) -> None: ...
 

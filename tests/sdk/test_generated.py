@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authsec import AsyncAuthSecClient, AuthSecClient
-from generator.naming import camel, iterator_name, method_name, singular
+from generator.naming import camel, iterator_name, method_name, method_of_service, singular
 from generator.reading import Unclear, read
 from idp.api.document import document_of
 from idp.api.services import SERVICES
@@ -48,8 +48,13 @@ def test_the_committed_files_are_current() -> None:
 @EVERY_OPERATION
 def test_every_operation_is_a_method(service: Service, operation: Operation) -> None:
     """Interfaces §6: each operation of each document is a method of all three clients, with the permission that it needs."""
+    (name,) = (
+        method.name
+        for each in read(documents()).namespaces
+        for method in each.methods
+        if (method.operation, method.path) == (operation.name, f"/{service.name}{operation.path}")
+    )
     namespace = re.sub(r"\W+", "_", operation.tag).lower()
-    name = method_name(operation.name, operation.tag, service.title)
     for client in (AuthSecClient("http://localhost"), AsyncAuthSecClient("http://localhost")):
         method = getattr(getattr(client, namespace), name)
         assert operation.permission is None or operation.permission in str(method.__doc__)
@@ -84,13 +89,21 @@ def test_every_method_is_an_operation() -> None:
         ("list_policies", "Policies", "list"),
         ("get_policy", "Policies", "get"),
         ("import_users", "Users", "import_"),
-        ("health", "Health", "user_flow"),
         ("list_user_sessions", "Sessions", "list_user_sessions"),
     ],
 )
 def test_names_follow_from_rules(operation: str, tag: str, name: str) -> None:
     """Interfaces §6, decision 16: the method is the operation's name without the noun of its tag where that follows the verb."""
-    assert method_name(operation, tag, "User Flow") == name
+    assert method_name(operation, tag) == name
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("health", "user_flow"), ("health_ready", "user_flow_ready"), ("get_tenant_health", "user_flow_tenant")],
+)
+def test_what_several_services_have_is_named_by_the_service(operation: str, name: str) -> None:
+    """Interfaces §6, decision 16: an operation of one name in several services is told apart by the service."""
+    assert method_of_service(operation, "Health", "User Flow") == name
 
 
 def test_iterators_and_singulars() -> None:
@@ -119,7 +132,7 @@ def test_two_operations_of_one_name_are_refused() -> None:
         "content": {"application/json": paths[one]["patch"]["requestBody"]["content"]["application/json"]}
     }
     with pytest.raises(
-        Unclear, match=r"(patch|update)_group and uflow.(patch|update)_group would both be groups.update_group"
+        Unclear, match=r"uflow.(patch|update)_group and uflow.(patch|update)_group would both be groups.update_group"
     ):
         read(given)
 

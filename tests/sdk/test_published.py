@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 SNIPPET_PYTHON = (
-    'client = AuthSecClient(base_url="http://localhost:8000"); client.login(email, password); client.roles.list()'
+    'client = AuthSecClient(base_url="http://localhost:8000"); client.login(email, password); client.users.list()'
 )
 SNIPPET_TYPESCRIPT = (
-    "const client = new AuthSecClient({ baseUrl }); await client.login(email, password); await client.roles.list();"
+    "const client = new AuthSecClient({ baseUrl }); await client.login(email, password); await client.users.list();"
 )
 
 
@@ -48,19 +48,21 @@ def test_the_printed_python_snippet(world: SdkWorld, python: Path) -> None:
     """Interfaces §6: the snippet as it is printed, with the wheel that is published."""
     snippet = SNIPPET_PYTHON.replace("http://localhost:8000", world.url)
     lines = ["from authsec import AuthSecClient", f"email, password = {ADMIN!r}, {PASSWORD!r}", snippet]
-    lines.append("import authsec; print(authsec.__file__); print([each['name'] for each in client.roles.iterate()])")
+    lines.append(
+        "import authsec; print(authsec.__file__); print([each['username'] for each in client.users.iterate()])"
+    )
     said = run(python, "-c", "\n".join(lines), cwd=python.parent)
     assert "site-packages" in said
-    assert "auditor" in said
+    assert ADMIN in said
 
 
 def test_the_printed_typescript_snippet(world: SdkWorld, application: Path) -> None:
     """Interfaces §6: the snippet as it is printed, with the package that npm packs."""
     given = f"const [baseUrl, email, password] = {json.dumps([world.url, ADMIN, PASSWORD])};"
     lines = ['import { AuthSecClient } from "@authsec/sdk";', given, SNIPPET_TYPESCRIPT]
-    lines.append("for await (const each of client.roles.iterate()) console.log(each.name);")
+    lines.append("for await (const each of client.users.iterate()) console.log(each.username);")
     (application / "snippet.mjs").write_text("\n".join(lines), "utf-8")
-    assert "auditor" in run("node", "snippet.mjs", cwd=application)
+    assert ADMIN in run("node", "snippet.mjs", cwd=application)
 
 
 def test_the_readmes_print_the_snippets() -> None:

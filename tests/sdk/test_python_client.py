@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from drawing import png
 from sdk_world import ADMIN, PASSWORD
 
 import authsec
@@ -177,6 +178,36 @@ def test_a_token_of_the_command_line(world: SdkWorld) -> None:
     with pytest.raises(authsec.NotSignedIn):
         AuthSecClient(world.url).clients.list()
     assert AuthSecClient(world.url).health.client_management()["status"] == "ready"
+
+
+def test_the_audit_log_line_by_line(world: SdkWorld, admin: AuthSecClient) -> None:
+    """Interfaces §5 (audit export): events come as they are read, by page or whole; who stops early leaves nothing open."""
+    admin.groups.delete(admin.groups.create(name="seen")["id"])
+    kinds = [event["kind"] for event in admin.audit.export_events()]
+    assert {"group.created", "group.deleted"} <= set(kinds)
+    for event in admin.audit.export_events():
+        assert event["id"]
+        break
+    assert next(iter(admin.audit.iterate_events(limit=1)))["kind"] == "audit.exported"
+    nobody = AuthSecClient(world.url, tenant="acme")
+    nobody.login("somebody@acme.example", PASSWORD)
+    with pytest.raises(authsec.PermissionRequired):
+        next(nobody.audit.export_events())
+
+    async def walk() -> None:
+        async with AsyncAuthSecClient(world.url, tenant="acme", access_token=world.token()) as client:
+            assert "group.deleted" in [event["kind"] async for event in client.audit.export_events()]
+
+    asyncio.run(walk())
+
+
+def test_a_picture(admin: AuthSecClient) -> None:
+    """Interfaces §5 (branding): a file is sent as it is, of one of the types that the operation takes."""
+    shown = admin.branding.put_picture("logo", png(), media_type="image/png")
+    assert shown["logo_url"]
+    with pytest.raises(authsec.InvalidFields):
+        admin.branding.put_picture("logo", b"no picture", media_type="image/png")
+    admin.branding.delete_picture("logo")
 
 
 def test_an_application_for_itself(world: SdkWorld, admin: AuthSecClient) -> None:

@@ -110,6 +110,20 @@ def test_a_list_in_a_circle(client: AuthSecClient, scripted: Scripted) -> None:
     assert scripted.times(GROUPS) == 2
 
 
+def test_lines_that_break_off(client: AuthSecClient, scripted: Scripted) -> None:
+    """RFC 9112 §8, Interfaces §6: half an export is not taken for a whole one; a line that is no object is refused."""
+    where = "/uflow/tenants/acme/audit-events/export"
+    scripted.says(where, Says(body=b'{"id": "1"}\n{"id": "2"}\n', headers={"x-length": "99"}))
+    got = []
+    with pytest.raises(authsec.ConnectionFailed):
+        got.extend(client.audit.export_events())
+    scripted.says(where, Says(body=b'{"id": "1"}\nnonsense\n'))
+    with pytest.raises(authsec.UnexpectedAnswer):
+        list(client.audit.export_events())
+    scripted.says(where, Says(503), Says(body=b'{"id": "1"}\n{"id": "2"}\n'))
+    assert [event["id"] for event in client.audit.export_events()] == ["1", "2"]
+
+
 def test_what_is_sent(client: AuthSecClient, scripted: Scripted) -> None:
     """Interfaces §6: who asks is named; parameters that are left out are not sent; truth is spelled as in JSON."""
     scripted.says("/uflow/tenants/acme/roles", Says(body={"items": []}))
@@ -280,6 +294,17 @@ def test_a_refused_token_is_renewed_once(signed_in: AuthSecClient, scripted: Scr
         signed_in.groups.list()
     sent = [each.headers["authorization"] for each in scripted.asked if each.path == GROUPS]
     assert sent == ["Bearer access-1", "Bearer access-2"]
+
+
+def test_an_ended_session_asks_no_more(signed_in: AuthSecClient, scripted: Scripted) -> None:
+    """RFC 6749 §5.2, Interfaces §6: when a refresh token was refused, callers are told so without another question."""
+    scripted.says("/t/acme/token", Says(400, {"error": "invalid_grant"}))
+    due(signed_in)
+    before = scripted.times("/t/acme/token")
+    for _ in range(3):
+        with pytest.raises(authsec.SessionEnded):
+            signed_in.groups.list()
+    assert scripted.times("/t/acme/token") == before + 1
 
 
 def test_signing_out(signed_in: AuthSecClient, scripted: Scripted) -> None:

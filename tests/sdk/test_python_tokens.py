@@ -1,35 +1,23 @@
-"""The Python SDK at a resource server: which access tokens it accepts, how it looks after keys, what Flask answers."""
+"""The Python SDK at a resource server: which access tokens it accepts, how it looks after keys."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flask import Flask
 from issuer import AUDIENCE, Issuer, Key, encoded, part
-from scripted import Says, Scripted
+from scripted import Asked, Says, Scripted
 from sdk_world import PASSWORD
 
 import authsec
-from authsec import AccessTokenValidator, AsyncAccessTokenValidator, AuthSecClient, keys
-from authsec.flask import AccessTokens, current_token
+from authsec import AccessTokenValidator, AsyncAccessTokenValidator, AuthSecClient, bearer, keys
 
 if TYPE_CHECKING:
-    from flask.testing import FlaskClient
     from sdk_world import SdkWorld
-
-
-@pytest.fixture
-def issuer(scripted: Scripted) -> Issuer:
-    return Issuer(scripted)
-
-
-@pytest.fixture
-def validator(issuer: Issuer) -> AccessTokenValidator:
-    return AccessTokenValidator(issuer.url, AUDIENCE)
 
 
 def test_a_token_of_the_product(world: SdkWorld) -> None:
@@ -217,6 +205,38 @@ def test_keys_are_kept_and_fetched_anew(issuer: Issuer, validator: AccessTokenVa
     refused(validator, token)
 
 
+def test_nobody_waits_for_who_fetches(issuer: Issuer, validator: AccessTokenValidator, scripted: Scripted) -> None:
+    """Interfaces §6: while keys are fetched anew, the known ones do for everybody else."""
+    token, answered = issuer.token(), threading.Event()
+    validator.validate(token)
+    passed(validator, keys.FRESH)
+    asked = threading.Event()
+
+    def slow(_: Asked) -> Says:
+        asked.set()
+        assert answered.wait(20)
+        return Says(body={"keys": [issuer.key.jwk]})
+
+    scripted.says(issuer.jwks, slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(validator.validate, token)
+        assert asked.wait(20)
+        assert validator.validate(token).subject == "ada"
+        answered.set()
+        assert first.result(20).subject == "ada"
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [([], bearer.NoToken), (["Basic x"], bearer.NoToken), (["Bearer a", "Bearer b"], bearer.MalformedRequest)],
+)
+def test_one_token_is_presented(values: list[str], error: type[Exception]) -> None:
+    """RFC 6750 §2: a request carries one token, in one way."""
+    with pytest.raises(error):
+        bearer.presented(values)
+    assert bearer.presented(["Bearer a.b-c~d+e/f=="]) == "a.b-c~d+e/f=="
+
+
 def test_an_issuer_that_is_away(issuer: Issuer, validator: AccessTokenValidator, scripted: Scripted) -> None:
     """Interfaces §6: without the issuer the last keys do for an hour; without any keys nothing can be said."""
     token = issuer.token()
@@ -268,100 +288,3 @@ def test_no_validator_is_made_unsafe(given: dict[str, Any]) -> None:
     """RFC 8725 §3.1, §3.9: an audience, safe addresses and safe algorithms are not optional."""
     with pytest.raises(ValueError, match=next(iter(given))):
         AccessTokenValidator(**{"issuer": "https://id.example.com", "audience": AUDIENCE, **given})
-
-
-# -- Flask --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def site(validator: AccessTokenValidator) -> FlaskClient:
-    app = Flask("orders")
-    tokens = AccessTokens(validator, realm="orders")
-
-    @app.get("/any")
-    @tokens.required()
-    def any_token() -> str:
-        return current_token.subject
-
-    @app.get("/scope")
-    @tokens.required(scope="orders:read openid")
-    def scope() -> str:
-        return current_token.client_id
-
-    @app.get("/permission/<what>")
-    @tokens.required(permission="orders:delete")
-    def permission(what: str) -> str:
-        return what
-
-    @app.get("/open")
-    def open_to_all() -> str:
-        return current_token.subject
-
-    return app.test_client()
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def test_flask_lets_in(site: FlaskClient, issuer: Issuer) -> None:
-    """RFC 6750 §2.1, Interfaces §6: a good token opens a view, which sees whose it is."""
-    token = issuer.token()
-    assert site.get("/any", headers=bearer(token)).text == "ada"
-    assert site.get("/any", headers={"Authorization": f"bearer {token}"}).text == "ada"
-    assert site.get("/scope", headers=bearer(token)).text == "orders-web"
-    assert site.get("/permission/7", headers=bearer(token)).text == "7"
-    site.application.testing = True
-    with pytest.raises(RuntimeError, match="current_token"):
-        site.get("/open")
-
-
-@pytest.mark.parametrize(
-    ("headers", "status", "challenge"),
-    [
-        ([], 401, 'Bearer realm="orders"'),
-        ([("Authorization", "Basic eDp5")], 401, 'Bearer realm="orders"'),
-        ([("Authorization", "Bearer")], 400, 'Bearer realm="orders", error="invalid_request"'),
-        ([("Authorization", "Bearer a b")], 400, 'Bearer realm="orders", error="invalid_request"'),
-        (
-            [("Authorization", "Bearer a"), ("Authorization", "Bearer b")],
-            400,
-            'Bearer realm="orders", error="invalid_request"',
-        ),
-        ([("Authorization", "Bearer nonsense")], 401, 'Bearer realm="orders", error="invalid_token"'),
-    ],
-    ids=str,
-)
-def test_flask_refuses(site: FlaskClient, headers: list[tuple[str, str]], status: int, challenge: str) -> None:
-    """RFC 6750 §3, §3.1: 401 and 400 with the challenge; no error code where no token was sent."""
-    answer = site.get("/any", headers=headers)
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (status, challenge)
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json is not None
-    assert answer.json["status"] == status
-
-
-def test_flask_says_what_is_missing(site: FlaskClient, issuer: Issuer, scripted: Scripted) -> None:
-    """RFC 6750 §3.1: 403 insufficient_scope with the scope; a permission is named in the document. 503 without keys."""
-    less = bearer(issuer.token(scope="orders:read", permissions=None))
-    answer = site.get("/scope", headers=less)
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (
-        403,
-        'Bearer realm="orders", error="insufficient_scope", scope="orders:read openid"',
-    )
-    answer = site.get("/permission/7", headers=less)
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (
-        403,
-        'Bearer realm="orders", error="insufficient_scope"',
-    )
-    assert answer.json is not None
-    assert answer.json["permission"] == "orders:delete"
-    scripted.says(issuer.jwks, Says(503))
-    app = Flask("away")
-    tokens = AccessTokens(AccessTokenValidator(issuer.url, AUDIENCE))
-    app.add_url_rule("/", view_func=tokens.required()(lambda: "in"))
-    answer = app.test_client().get("/", headers=less)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
-    with pytest.raises(ValueError, match="realm"):
-        AccessTokens(AccessTokenValidator(issuer.url, AUDIENCE), realm='a"b')

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from authsec import InvalidWebhook, WebhookVerifier, webhooks
+from idp.webhooks import signing
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"type": "user.created", "data": {"id": "1"}}'
@@ -47,6 +48,16 @@ def test_good_ones() -> None:
     headers["Webhook-Signature"] = f"v1a,xyz v1,AAAA {headers['Webhook-Signature']}"
     assert verifier.verify(headers, BODY)["data"] == {"id": "1"}
     assert verifier.verify(signed(), BODY.decode()) == json.loads(BODY)
+
+
+def test_what_the_product_sends() -> None:
+    """Standard Webhooks, Interfaces §6: what the product signs is verified, with either secret while one is being changed."""
+    old, new = signing.new_secret(), signing.new_secret()
+    headers = signing.headers("msg_1", int(time.time()), BODY, [new, old])
+    for secret in (old, new):
+        assert WebhookVerifier(secret).verify(headers, BODY)["type"] == "user.created"
+    with pytest.raises(InvalidWebhook):
+        WebhookVerifier(signing.new_secret()).verify(headers, BODY)
 
 
 @pytest.mark.parametrize(

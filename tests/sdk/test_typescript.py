@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+from drawing import png
 from packages import run, typescript
 from sdk_world import ADMIN, PASSWORD
 
@@ -36,6 +38,7 @@ def test_in_front_of_the_product(world: SdkWorld) -> None:
         "changing": "typing@acme.example",
         "member": world.people["somebody@acme.example"],
         "token": world.token(),
+        "png": base64.b64encode(png()).decode(),
         "issuer": world.tenants["acme"].issuer,
     }
     assert passed("served", AUTHSEC_TEST=json.dumps(given)) >= 10

@@ -92,7 +92,7 @@ class WebhookQuery(PageQuery):
     sort: Annotated[Literal["created_at", "-created_at", "url", "-url"], Field(description=_ORDER)] = "created_at"
 
 
-class SecretRotation(Given):
+class WebhookSecretRotation(Given):
     """How a secret is replaced."""
 
     overlap: Annotated[
@@ -123,7 +123,7 @@ def shown_webhook(row: Row[Any]) -> dict[str, Any]:
 State = Literal["pending", "delivered", "failed", "discarded"]
 
 
-class Delivery(Shown):
+class WebhookDelivery(Shown):
     """One message to a webhook."""
 
     id: Annotated[str, Field(description="Its id, the `webhook-id` that the receiver sees at every attempt.")]
@@ -147,10 +147,10 @@ class Delivery(Shown):
     finished_at: Annotated[Moment | None, Field(description="When it was delivered or given up.")] = None
 
 
-class DeliveryList(Page):
+class WebhookDeliveryList(Page):
     """One page of deliveries."""
 
-    items: list[Delivery]
+    items: list[WebhookDelivery]
 
 
 class DeliveryQuery(PageQuery):
@@ -164,7 +164,7 @@ class DeliveryQuery(PageQuery):
     sort: Annotated[Literal["created_at", "-created_at"], Field(description=_ORDER)] = "-created_at"
 
 
-class Attempt(Shown):
+class WebhookAttempt(Shown):
     """One attempt to deliver."""
 
     number: Annotated[int, Field(description="Which attempt it was, from 1.")]
@@ -181,7 +181,7 @@ class Attempt(Shown):
     ] = None
 
 
-class DeliveryWithAttempts(Delivery):
+class WebhookDeliveryWithAttempts(WebhookDelivery):
     """One message to a webhook, with what was sent and how each attempt went."""
 
     body: Annotated[
@@ -191,16 +191,16 @@ class DeliveryWithAttempts(Delivery):
             "`users:read` for `user.*`."
         ),
     ] = None
-    ledger: Annotated[list[Attempt], Field(description="The attempts, the first one first.")]
+    ledger: Annotated[list[WebhookAttempt], Field(description="The attempts, the first one first.")]
 
 
-class Replay(Given):
+class WebhookReplay(Given):
     """What is to be sent again."""
 
     since: Annotated[GivenMoment, Field(description="All that were made since then and given up (RFC 3339).")]
 
 
-class Replayed(Shown):
+class WebhookReplayed(Shown):
     """What came of it."""
 
     replayed: Annotated[int, Field(description="How many will be sent again, the oldest first.")]
@@ -245,7 +245,7 @@ def shown_with_attempts(row: Row[Any], ledger: Sequence[Row[Any]], *, may_read: 
 # -- event types ------------------------------------------------------------------------------------------------------
 
 
-class EventTypeShown(Shown):
+class WebhookEventType(Shown):
     """One event type."""
 
     name: Annotated[str, Field(description="Its name, the `type` of messages.")]
@@ -257,10 +257,10 @@ class EventTypeShown(Shown):
     example: Annotated[dict[str, Any], Field(description="A message as it may be.")]
 
 
-class EventTypes(Shown):
+class WebhookEventTypes(Shown):
     """All event types."""
 
-    items: list[EventTypeShown]
+    items: list[WebhookEventType]
 
 
 def shown_event_type(found: EventType) -> dict[str, Any]:

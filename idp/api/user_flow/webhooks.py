@@ -12,19 +12,19 @@ from idp.api.operations import JSON, MERGE_PATCH, Operation, Reply
 from idp.api.user_flow import webhook_examples as examples
 from idp.api.user_flow.webhook_models import (
     STATES,
-    Delivery,
-    DeliveryList,
     DeliveryQuery,
-    DeliveryWithAttempts,
-    EventTypes,
     NewWebhook,
-    Replay,
-    Replayed,
-    SecretRotation,
     Webhook,
+    WebhookDelivery,
+    WebhookDeliveryList,
+    WebhookDeliveryWithAttempts,
+    WebhookEventTypes,
     WebhookList,
     WebhookPatch,
     WebhookQuery,
+    WebhookReplay,
+    WebhookReplayed,
+    WebhookSecretRotation,
     WebhookWithSecret,
     shown_delivery,
     shown_event_type,
@@ -125,7 +125,7 @@ def delete_webhook(call: Call) -> Reply:
 
 def rotate_webhook_secret(call: Call) -> Reply:
     """Give a webhook another secret."""
-    body: SecretRotation = call.body
+    body: WebhookSecretRotation = call.body
     row, secret = _webhooks(call).rotate_secret(
         call.path["webhook_id"], body.overlap, granter=call.caller.granter(), require=_require(call)
     )
@@ -183,7 +183,7 @@ def replay_delivery(call: Call) -> Reply:
 
 def replay_failed(call: Call) -> Reply:
     """Send everything again that was given up."""
-    body: Replay = call.body
+    body: WebhookReplay = call.body
     since = read_moment(body.since, "since")
     done, has_more = _ledger(call).replay_failed(call.path["webhook_id"], since, granter=call.caller.granter())
     return Reply({"replayed": done, "has_more": has_more})
@@ -199,7 +199,7 @@ OPERATIONS = (
         description="What webhooks can be told, each with the schema and an example of its message.",
         tag=TAG,
         handle=list_event_types,
-        answer=EventTypes,
+        answer=WebhookEventTypes,
         answer_example=examples.EVENT_TYPES,
     ),
     Operation(
@@ -287,7 +287,7 @@ OPERATIONS = (
         description="Makes a new secret, which is in this answer alone. Messages are signed by the former one too while the overlap lasts.",
         tag=TAG,
         handle=rotate_webhook_secret,
-        body=SecretRotation,
+        body=WebhookSecretRotation,
         answer=WebhookWithSecret,
         errors=("more_than_held",),
         body_example=examples.ROTATION,
@@ -304,7 +304,7 @@ OPERATIONS = (
         description="Sends a message of the type `webhook.test`, signed and retried as all are. Its delivery says how it went.",
         tag=TAG,
         handle=test_webhook,
-        answer=Delivery,
+        answer=WebhookDelivery,
         status=202,
         errors=("conflict",),
         answer_example=examples.DELIVERY,
@@ -319,8 +319,8 @@ OPERATIONS = (
         description="All deliveries that were made since a moment and given up, at most 1,000 by one call, with the ids that they had.",
         tag=TAG,
         handle=replay_failed,
-        body=Replay,
-        answer=Replayed,
+        body=WebhookReplay,
+        answer=WebhookReplayed,
         errors=("conflict",),
         body_example=examples.REPLAY,
         answer_example=examples.REPLAYED,
@@ -335,7 +335,7 @@ OPERATIONS = (
         tag=TAG,
         handle=list_deliveries,
         query=DeliveryQuery,
-        answer=DeliveryList,
+        answer=WebhookDeliveryList,
         answer_example=examples.DELIVERIES,
     ),
     Operation(
@@ -347,7 +347,7 @@ OPERATIONS = (
         description="A delivery with what is sent and how each attempt went. What it tells is shown to callers who may read it.",
         tag=TAG,
         handle=get_delivery,
-        answer=DeliveryWithAttempts,
+        answer=WebhookDeliveryWithAttempts,
         answer_example=examples.WITH_ATTEMPTS,
     ),
     Operation(
@@ -359,7 +359,7 @@ OPERATIONS = (
         description="With the id that it had, so that a receiver knows it again; one that waits is tried now.",
         tag=TAG,
         handle=replay_delivery,
-        answer=Delivery,
+        answer=WebhookDelivery,
         status=202,
         errors=("conflict",),
         answer_example=examples.DELIVERY,

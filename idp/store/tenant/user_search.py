@@ -98,14 +98,12 @@ def _has(conn: Connection, column: Any, part: str) -> ColumnElement[bool]:
 def _is_among(conn: Connection, column: Any, *found: Select[Any]) -> ColumnElement[bool]:
     """Return whether a column's value is among what some queries find.
 
-    A few of them are named, which leads to their rows at once; many are looked up for each row in the order of the list, of which a
-    page needs only its beginning. Left to itself, SQLite sorts them all.
+    A few of them are named, which leads to their rows at once; many are a set that each row of the list, in its order, is looked up
+    in: through ``coalesce``, so that no database begins with the set and sorts what it finds.
     """
     some: Any = union_all(*found) if len(found) > 1 else found[0]
     few = conn.execute(select(some.subquery().c[0]).distinct().limit(_FEW + 1)).scalars().all()
-    if len(few) <= _FEW:
-        return column.in_(few)  # type: ignore[no-any-return]
-    return or_(*(each.where(each.selected_columns[0] == column).correlate(users).exists() for each in found))
+    return column.in_(few) if len(few) <= _FEW else func.coalesce(column, "").in_(some)
 
 
 def _in_state(conn: Connection, state: str, most_attempts: int) -> list[ColumnElement[bool]]:

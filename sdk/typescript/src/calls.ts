@@ -12,11 +12,16 @@ export interface Call {
   parameters?: Record<string, string>;
   query?: object;
   body?: unknown;
+  /** A file instead. */
+  content?: Blob | Uint8Array<ArrayBuffer> | undefined;
+  mediaType?: string | undefined;
   ifMatch?: string | object | undefined;
   idempotencyKey?: string | undefined;
   /** It takes an Idempotency-Key. */
   isRepeatable?: boolean;
   isPublic?: boolean;
+  /** It is answered with lines of JSON. */
+  isStreamed?: boolean;
   signal?: AbortSignal | undefined;
   timeout?: number | undefined;
 }
@@ -27,11 +32,14 @@ export type TokenSource = (refused?: string) => Promise<string | undefined>;
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
 function requestOf(call: Call, baseUrl: string): Request {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = call.isStreamed ? { accept: "application/x-ndjson" } : {};
   const query = queryOf(call.query ?? {});
   const url = baseUrl + call.path.replace(/\{(\w+)\}/g, (_, name) => segment(name, call.parameters?.[name])) + query;
   if (call.body !== undefined) {
     headers["content-type"] = call.method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  }
+  if (call.mediaType !== undefined) {
+    headers["content-type"] = call.mediaType;
   }
   if (call.ifMatch !== undefined) {
     headers["if-match"] = matched(call.ifMatch);
@@ -40,8 +48,8 @@ function requestOf(call: Call, baseUrl: string): Request {
     // The same one with each attempt: a create whose answer was lost is answered again, not done again.
     headers["idempotency-key"] = call.idempotencyKey ?? randomKey();
   }
-  const request: Request = { method: call.method, url, headers };
-  return call.body === undefined ? request : { ...request, body: JSON.stringify(call.body) };
+  const body = call.body === undefined ? call.content : JSON.stringify(call.body);
+  return { method: call.method, url, headers, ...(body === undefined ? {} : { body }) };
 }
 
 function randomKey(): string {
@@ -90,7 +98,7 @@ export async function perform(
     const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` };
     let wait: number | undefined;
     try {
-      const response = await send({ ...request, headers: headers ?? {} }, limits, call.signal);
+      const response = await send({ ...request, headers: headers ?? {} }, limits, call.signal, call.isStreamed);
       if (response.ok) {
         return response;
       }

@@ -6,7 +6,7 @@ export interface Request {
   method: string;
   url: string;
   headers?: Record<string, string>;
-  body?: string;
+  body?: string | Blob | Uint8Array<ArrayBuffer>;
 }
 
 export interface Response {
@@ -14,6 +14,8 @@ export interface Response {
   ok: boolean;
   headers: Headers;
   text: string;
+  /** The body that is left to be read, where that was asked for. */
+  body?: ReadableStream<Uint8Array>;
 }
 
 export type Fetch = typeof globalThis.fetch;
@@ -45,7 +47,12 @@ const NODE = (globalThis as Runtime).process?.versions?.node;
 const NEVER_ARRIVED = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"];
 
 /** Sends a request and reads its answer whole. */
-export async function send(request: Request, sending: Sending, signal?: AbortSignal): Promise<Response> {
+export async function send(
+  request: Request,
+  sending: Sending,
+  signal?: AbortSignal,
+  isStreamed = false,
+): Promise<Response> {
   const abort = new AbortController();
   const stop = () => abort.abort(signal?.reason);
   signal?.throwIfAborted();
@@ -69,8 +76,11 @@ export async function send(request: Request, sending: Sending, signal?: AbortSig
       cache: "no-store",
       signal: abort.signal,
     });
-    const text = await response.text();
-    return { status: response.status, ok: response.ok, headers: response.headers, text };
+    const { status, ok, headers: received, body } = response;
+    if (isStreamed && ok && body !== null) {
+      return { status, ok, headers: received, text: "", body };
+    }
+    return { status, ok, headers: received, text: await response.text() };
   } catch (error) {
     signal?.throwIfAborted();
     if (isLate) {
@@ -82,6 +92,36 @@ export async function send(request: Request, sending: Sending, signal?: AbortSig
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** Returns the lines of a body as they arrive. */
+export async function* linesOf(body: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<string> {
+  const reader = body.getReader();
+  const stop = () => void reader.cancel(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal?.throwIfAborted();
+      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+      if (done) {
+        break;
+      }
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new NoAnswer(`The answer broke off: ${String(error)}`, true, { cause: error });
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await reader.cancel().catch(() => undefined);
+  }
+  if (rest !== "") {
+    yield rest;
   }
 }
 
@@ -117,10 +157,10 @@ export function pause(seconds: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Returns the JSON object of an answer, or undefined where it is none. */
-export function objectOf(response: Response): Record<string, unknown> | undefined {
+/** Returns the JSON object of an answer or a line, or undefined where it is none. */
+export function objectOf({ text }: { text: string }): Record<string, unknown> | undefined {
   try {
-    const found: unknown = JSON.parse(response.text);
+    const found: unknown = JSON.parse(text);
     return typeof found === "object" && found !== null && !Array.isArray(found)
       ? (found as Record<string, unknown>)
       : undefined;

@@ -2,7 +2,7 @@
 import { remember } from "./answers.js";
 import type { Call } from "./calls.js";
 import { UnexpectedAnswer } from "./errors.js";
-import { objectOf, type Response } from "./http.js";
+import { linesOf, objectOf, type Response } from "./http.js";
 
 /** What every call may be given. */
 export interface Options {
@@ -42,10 +42,13 @@ export interface Caller {
 
 interface Rest {
   body?: unknown;
+  content?: Blob | Uint8Array<ArrayBuffer>;
+  mediaType?: string;
   query?: object;
   options?: Options & Create & Write;
   isRepeatable?: boolean;
   isPublic?: boolean;
+  isStreamed?: boolean;
 }
 
 /** A namespace of operations. */
@@ -70,8 +73,23 @@ export class Resource {
     return remember(document, response.headers) as T;
   }
 
-  protected async text(method: string, path: string, parameters: Record<string, string>, rest: Rest): Promise<string> {
-    return (await this.#response(method, path, parameters, rest)).text;
+  protected async *lines<T>(
+    method: string,
+    path: string,
+    parameters: Record<string, string>,
+    rest: Rest,
+  ): AsyncIterableIterator<T> {
+    const response = await this.#response(method, path, parameters, { ...rest, isStreamed: true });
+    if (response.body === undefined) {
+      return;
+    }
+    for await (const text of linesOf(response.body, rest.options?.signal)) {
+      const found = objectOf({ text });
+      if (found === undefined) {
+        throw new UnexpectedAnswer(`${method} ${path}: a line of the answer is no JSON object.`);
+      }
+      yield found as T;
+    }
   }
 
   protected async done(method: string, path: string, parameters: Record<string, string>, rest: Rest): Promise<void> {

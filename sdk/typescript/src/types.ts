@@ -28,6 +28,7 @@ export type ErrorCode =
   "own_account" |
   "own_client" |
   "permission_required" |
+  "platform_setting" |
   "precondition_failed" |
   "request_timeout" |
   "signup_off" |
@@ -49,24 +50,6 @@ export interface AskedPermission {
   name: string;
   /** The one thing `type:id` that it is about; left out, the whole tenant. */
   resource?: string | null;
-}
-
-/** One attempt to deliver. */
-export interface Attempt {
-  /** Which attempt it was, from 1. */
-  number: number;
-  /** When it began. */
-  begun_at: string;
-  /** What became of it, in words; absent while it is under way, or its worker died. */
-  outcome?: string | null;
-  /** The HTTP status of the answer. */
-  status?: number | null;
-  /** How long it took. */
-  milliseconds?: number | null;
-  /** Where it went. */
-  url?: string | null;
-  /** How the answer begins. Only for callers who may read what the message tells. */
-  excerpt?: string | null;
 }
 
 /** Something that happened. */
@@ -138,6 +121,64 @@ export interface Authentication {
   session_count: number;
   /** They, the one that was used last first. */
   sessions: SignedInSession[];
+}
+
+/** What a tenant's pages and mails look like; what is absent is the product's own. */
+export interface Branding {
+  /** What is drawn otherwise than it was set, because nobody could read it (WCAG 2.2 §1.4.3). */
+  notes: string[];
+  /** Colour of buttons and links, as #rrggbb; its contrast is corrected where needed. */
+  colour_primary?: string;
+  /** Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it. */
+  colour_background?: string;
+  /** A sentence or two on the sign-in page, plain text of at most 300 characters. */
+  welcome_text?: string;
+  /** Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone. */
+  logo_url?: string;
+  /** Address of the logo for dark screens; empty: the other one, on white. */
+  logo_url_dark?: string;
+  /** Address of the icon that browsers show in the tab; empty: the product's. */
+  favicon_url?: string;
+  /** Address of a picture behind the card, shown on wide screens only. */
+  background_url?: string;
+  /** Address of the help page (https), linked on every page. */
+  support_url?: string;
+  /** Address of the privacy notice (https), linked on every page. */
+  privacy_url?: string;
+  /** Address of the imprint (https), linked on every page. */
+  imprint_url?: string;
+  /** Name that the tenant's mails come from; empty means the tenant's name. */
+  mail_from_name?: string;
+  /** Address that answers to the tenant's mails go to; empty means where they came from. */
+  mail_reply_to?: string;
+}
+
+/** A JSON merge patch (RFC 7396): what is left out stays; null restores the product's own. */
+export interface BrandingPatch {
+  /** Colour of buttons and links, as #rrggbb; its contrast is corrected where needed. */
+  colour_primary?: string | null;
+  /** Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it. */
+  colour_background?: string | null;
+  /** Name that the tenant's mails come from; empty means the tenant's name. */
+  mail_from_name?: string | null;
+  /** Address that answers to the tenant's mails go to; empty means where they came from. */
+  mail_reply_to?: string | null;
+  /** Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone. */
+  logo_url?: string | null;
+  /** Address of the logo for dark screens; empty: the other one, on white. */
+  logo_url_dark?: string | null;
+  /** Address of the icon that browsers show in the tab; empty: the product's. */
+  favicon_url?: string | null;
+  /** Address of a picture behind the card, shown on wide screens only. */
+  background_url?: string | null;
+  /** A sentence or two on the sign-in page, plain text of at most 300 characters. */
+  welcome_text?: string | null;
+  /** Address of the help page (https), linked on every page. */
+  support_url?: string | null;
+  /** Address of the privacy notice (https), linked on every page. */
+  privacy_url?: string | null;
+  /** Address of the imprint (https), linked on every page. */
+  imprint_url?: string | null;
 }
 
 /** The circumstances, as far as they are known; the time is the server's. */
@@ -607,77 +648,6 @@ export interface Decisions {
   decisions: Decision[];
 }
 
-/** One message to a webhook. */
-export interface Delivery {
-  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
-  id: string;
-  /** What it tells. */
-  event_type: string;
-  /** The event's id in the audit trail; of a test its own. */
-  event_id: string;
-  /** The event's number in the audit chain; absent for a test. */
-  sequence?: number;
-  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
-  status: string;
-  /** How often it was tried. */
-  attempts: number;
-  /** The HTTP status of the last answer. */
-  last_status?: number;
-  /** What was wrong with the last attempt. */
-  last_error?: string;
-  /** When it is tried next, while it is pending. */
-  next_attempt_at?: string;
-  /** When it was made. */
-  created_at: string;
-  /** When it was delivered or given up. */
-  finished_at?: string;
-}
-
-/** One page of deliveries. */
-export interface DeliveryList {
-  /** Which page this is; absent when it was read by `after`. */
-  page?: number;
-  /** How many items a page has. */
-  limit: number;
-  /** How many items there are in all. */
-  total: number;
-  /** How many pages there are in all. */
-  total_pages: number;
-  /** What to send as `after` for the items behind these; absent on the last page. */
-  next?: string;
-  items: Delivery[];
-}
-
-/** One message to a webhook, with what was sent and how each attempt went. */
-export interface DeliveryWithAttempts {
-  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
-  id: string;
-  /** What it tells. */
-  event_type: string;
-  /** The event's id in the audit trail; of a test its own. */
-  event_id: string;
-  /** The event's number in the audit chain; absent for a test. */
-  sequence?: number;
-  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
-  status: string;
-  /** How often it was tried. */
-  attempts: number;
-  /** The HTTP status of the last answer. */
-  last_status?: number;
-  /** What was wrong with the last attempt. */
-  last_error?: string;
-  /** When it is tried next, while it is pending. */
-  next_attempt_at?: string;
-  /** When it was made. */
-  created_at: string;
-  /** When it was delivered or given up. */
-  finished_at?: string;
-  /** What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`. */
-  body?: string;
-  /** The attempts, the first one first. */
-  ledger: Attempt[];
-}
-
 /** A JSON merge patch (RFC 7396) of what may be changed of a permission. */
 export interface Described {
   /** What it is for; people read it. */
@@ -729,25 +699,6 @@ export interface DomainRecord {
   value: string;
 }
 
-/** One event type. */
-export interface EventTypeShown {
-  /** Its name, the `type` of messages. */
-  name: string;
-  /** What happened. */
-  description: string;
-  /** What who makes a webhook must hold for it; empty: nothing further. */
-  permission: string;
-  /** The JSON Schema of a message; further members may come. */
-  message_schema: Record<string, unknown>;
-  /** A message as it may be. */
-  example: Record<string, unknown>;
-}
-
-/** All event types. */
-export interface EventTypes {
-  items: EventTypeShown[];
-}
-
 /** A group. */
 export interface Group {
   /** When it was made. */
@@ -793,6 +744,18 @@ export interface Health {
   service: string;
   /** The version of its document. */
   version: string;
+}
+
+/** A part of a tenant. */
+export interface HealthPart {
+  /** Which part: what cannot be looked at, because an earlier one is failing, is absent. */
+  name: "database" | "schema" | "signing_keys" | "outbox" | "audit" | (string & {});
+  /** `degraded`: somebody should look at it; `failing`: people cannot sign in. */
+  status: "ok" | "degraded" | "failing" | (string & {});
+  /** What was found, and what to do. */
+  summary: string;
+  /** Numbers, names and moments behind it. */
+  facts: Record<string, unknown>;
 }
 
 /** What somebody may do in the whole tenant, as of now. */
@@ -986,6 +949,12 @@ export interface KeyRotation {
   algorithms?: string[] | null;
   /** For emergencies: also where relying parties cannot know the next key yet, who then refuse new tokens for up to five minutes. Else a key that is published now signs when every copy of the key set has it. */
   at_once?: boolean;
+}
+
+/** That the process runs. */
+export interface Live {
+  /** The process answers. */
+  status: "live" | (string & {});
 }
 
 /** A user in a group. */
@@ -1405,20 +1374,6 @@ export interface Profile {
   claims?: Record<string, unknown>;
 }
 
-/** What is to be sent again. */
-export interface Replay {
-  /** All that were made since then and given up (RFC 3339). */
-  since: string;
-}
-
-/** What came of it. */
-export interface Replayed {
-  /** How many will be sent again, the oldest first. */
-  replayed: number;
-  /** Whether there are further ones: call it again. */
-  has_more: boolean;
-}
-
 /** A role. */
 export interface Role {
   /** When it was made. */
@@ -1540,10 +1495,146 @@ export interface ScopePatch {
   permissions?: string[] | null;
 }
 
-/** How a secret is replaced. */
-export interface SecretRotation {
-  /** Seconds for which messages are signed by the former secret too; 0 where it has become known. */
-  overlap?: number;
+/** A setting. */
+export interface Setting {
+  /** Its name. */
+  name: string;
+  /** What is in force; durations are in seconds. */
+  value: unknown;
+  /** What is in force where nothing was set. */
+  default: unknown;
+  /** Whether the default is in force. */
+  is_default: boolean;
+  /** The value's type; a list is one of strings. */
+  type: "boolean" | "integer" | "string" | "list" | (string & {});
+  /** What it is for. */
+  description: string;
+  /** What it, or each of its list, may be. */
+  choices?: string[] | null;
+  /** The least number. */
+  minimum?: number | null;
+  /** The greatest number. */
+  maximum?: number | null;
+  /** Whether only administrators of the platform change it, because it guards other tenants. */
+  is_of_platform: boolean;
+}
+
+/** The settings of a tenant. */
+export interface Settings {
+  /** Every setting there is. */
+  settings: Setting[];
+}
+
+/** A JSON merge patch (RFC 7396): what is left out stays; null restores the default. */
+export interface SettingsPatch {
+  /** Client profiles that a client may carry; one that carries another is treated as `strict`. */
+  allowed_client_profiles?: ("strict" | "oidc")[] | null;
+  /** Profile of a client that names none. */
+  default_client_profile?: "strict" | "oidc" | null;
+  /** Who may register clients at /register: nobody, holders of an initial access token, or anybody. */
+  registration?: "off" | "token" | "open" | null;
+  /** Profile of a client that registers itself. */
+  registration_client_profile?: "strict" | "oidc" | null;
+  /** How many clients may be there that registered themselves. */
+  registration_quota?: number | null;
+  /** Response types that clients of the profile oidc may register; code is always among them. */
+  response_types?: ("code" | "id_token" | "id_token token" | "code id_token" | "code token" | "code id_token token")[] | null;
+  /** Life of an authorization code. */
+  authorization_code_lifetime?: number | null;
+  /** Life of an access token. */
+  access_token_lifetime?: number | null;
+  /** Addresses of the tenant's own APIs, as a list with commas: access tokens for them may be asked for with `resource`. */
+  resources?: string | null;
+  /** Life of an ID token. */
+  id_token_lifetime?: number | null;
+  /** A refresh token that is not used for so long dies. */
+  refresh_token_idle_lifetime?: number | null;
+  /** A family of refresh tokens ends after so long, however often it is used. */
+  grant_lifetime?: number | null;
+  /** A browser session that is not used for so long ends. */
+  session_idle_lifetime?: number | null;
+  /** A browser session ends after so long, however often it is used. */
+  session_lifetime?: number | null;
+  /** How many accounts may be signed in side by side in one browser; 1: who signs in ends the session before. */
+  accounts_in_browser?: number | null;
+  /** Time a person has to finish a sign-in. */
+  interaction_lifetime?: number | null;
+  /** Algorithms the tenant keeps keys for; ES256 and RS256 are always among them. */
+  signing_algorithms?: ("ES256" | "RS256" | "EdDSA" | "PS256")[] | null;
+  /** Algorithm of access tokens. */
+  access_token_signing_alg?: "RS256" | "PS256" | "ES256" | "EdDSA" | null;
+  /** Algorithm of ID tokens of a client that registers none. */
+  id_token_signing_alg?: "RS256" | "PS256" | "ES256" | "EdDSA" | null;
+  /** A signing key is replaced after so long. */
+  key_rotation_period?: number | null;
+  /** Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor). */
+  password_min_length?: number | null;
+  /** How many of a person's latest passwords, the present one among them, a new one may not be. */
+  password_history?: number | null;
+  /** A password older than this must be replaced at the next sign-in (at least a day); 0: never. */
+  password_max_age?: number | null;
+  /** Failed sign-ins of one account in the window before it must wait. */
+  account_attempts?: number | null;
+  /** Failed sign-ins from one address (IPv6: /64) in the window before it must wait. */
+  source_attempts?: number | null;
+  /** Length of the window for failed sign-ins. */
+  attempts_window?: number | null;
+  /** Whether a changed password ends the account's other sessions and tokens. */
+  password_change_ends_sessions?: boolean | null;
+  /** Time in which the link to a new password, or out of a lock, works. */
+  recovery_lifetime?: number | null;
+  /** Mails that `Forgotten password?` brings one account in the window for failed sign-ins. */
+  recovery_mails?: number | null;
+  /** Time in which an invitation can be accepted. */
+  invitation_lifetime?: number | null;
+  /** A deleted account that is kept can be restored for so long, then it is purged. */
+  deleted_account_retention?: number | null;
+  /** A person who changes something sensitive on the account pages must have signed in within so long. */
+  sensitive_fresh_seconds?: number | null;
+  /** Whether people may delete their own account. */
+  account_self_deletion?: boolean | null;
+  /** Whether people may make an account for themselves. */
+  signup?: "off" | "on" | null;
+  /** Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all. */
+  signup_allowed_domains?: string | null;
+  /** Domains whose addresses may not sign up, listed alike. */
+  signup_blocked_domains?: string | null;
+  /** Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one. */
+  signup_source_limit?: number | null;
+  /** Deliveries of webhooks are kept for so long. */
+  webhook_delivery_retention?: number | null;
+  /** `off` switches the rate limits of protocol endpoints off (never those that protect accounts). */
+  rate_limits?: "off" | "on" | null;
+  /** Languages that pages and mails are offered in. */
+  languages?: ("en" | "de")[] | null;
+  /** Language of whoever asks for none of them; one of `languages`. */
+  default_language?: "en" | "de" | null;
+  /** Colour of buttons and links, as #rrggbb; its contrast is corrected where needed. */
+  colour_primary?: string | null;
+  /** Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it. */
+  colour_background?: string | null;
+  /** Address that the tenant's mails come from; empty means that of the installation. */
+  mail_from?: string | null;
+  /** Name that the tenant's mails come from; empty means the tenant's name. */
+  mail_from_name?: string | null;
+  /** Address that answers to the tenant's mails go to; empty means where they came from. */
+  mail_reply_to?: string | null;
+  /** Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone. */
+  logo_url?: string | null;
+  /** Address of the logo for dark screens; empty: the other one, on white. */
+  logo_url_dark?: string | null;
+  /** Address of the icon that browsers show in the tab; empty: the product's. */
+  favicon_url?: string | null;
+  /** Address of a picture behind the card, shown on wide screens only. */
+  background_url?: string | null;
+  /** A sentence or two on the sign-in page, plain text of at most 300 characters. */
+  welcome_text?: string | null;
+  /** Address of the help page (https), linked on every page. */
+  support_url?: string | null;
+  /** Address of the privacy notice (https), linked on every page. */
+  privacy_url?: string | null;
+  /** Address of the imprint (https), linked on every page. */
+  imprint_url?: string | null;
 }
 
 /** A sign-up that waits for its code. */
@@ -1600,6 +1691,18 @@ export interface Tenant {
 export interface TenantDeletion {
   /** The tenant's slug once more. */
   slug: string;
+}
+
+/** How a tenant fares. */
+export interface TenantHealth {
+  /** As bad as the worst part; with `failing` the answer's status is 503. */
+  status: "ok" | "degraded" | "failing" | (string & {});
+  /** The tenant's slug. */
+  tenant: string;
+  /** When this was found out. */
+  checked_at: string;
+  /** Its parts. */
+  parts: HealthPart[];
 }
 
 /** One page of tenants. */
@@ -1830,6 +1933,114 @@ export interface Webhook {
   updated_at: string;
 }
 
+/** One attempt to deliver. */
+export interface WebhookAttempt {
+  /** Which attempt it was, from 1. */
+  number: number;
+  /** When it began. */
+  begun_at: string;
+  /** What became of it, in words; absent while it is under way, or its worker died. */
+  outcome?: string | null;
+  /** The HTTP status of the answer. */
+  status?: number | null;
+  /** How long it took. */
+  milliseconds?: number | null;
+  /** Where it went. */
+  url?: string | null;
+  /** How the answer begins. Only for callers who may read what the message tells. */
+  excerpt?: string | null;
+}
+
+/** One message to a webhook. */
+export interface WebhookDelivery {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+}
+
+/** One page of deliveries. */
+export interface WebhookDeliveryList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: WebhookDelivery[];
+}
+
+/** One message to a webhook, with what was sent and how each attempt went. */
+export interface WebhookDeliveryWithAttempts {
+  /** Its id, the `webhook-id` that the receiver sees at every attempt. */
+  id: string;
+  /** What it tells. */
+  event_type: string;
+  /** The event's id in the audit trail; of a test its own. */
+  event_id: string;
+  /** The event's number in the audit chain; absent for a test. */
+  sequence?: number;
+  /** `pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled). */
+  status: string;
+  /** How often it was tried. */
+  attempts: number;
+  /** The HTTP status of the last answer. */
+  last_status?: number;
+  /** What was wrong with the last attempt. */
+  last_error?: string;
+  /** When it is tried next, while it is pending. */
+  next_attempt_at?: string;
+  /** When it was made. */
+  created_at: string;
+  /** When it was delivered or given up. */
+  finished_at?: string;
+  /** What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`. */
+  body?: string;
+  /** The attempts, the first one first. */
+  ledger: WebhookAttempt[];
+}
+
+/** One event type. */
+export interface WebhookEventType {
+  /** Its name, the `type` of messages. */
+  name: string;
+  /** What happened. */
+  description: string;
+  /** What who makes a webhook must hold for it; empty: nothing further. */
+  permission: string;
+  /** The JSON Schema of a message; further members may come. */
+  message_schema: Record<string, unknown>;
+  /** A message as it may be. */
+  example: Record<string, unknown>;
+}
+
+/** All event types. */
+export interface WebhookEventTypes {
+  items: WebhookEventType[];
+}
+
 /** One page of webhooks. */
 export interface WebhookList {
   /** Which page this is; absent when it was read by `after`. */
@@ -1855,6 +2066,26 @@ export interface WebhookPatch {
   description?: string | null;
   /** Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed. */
   enabled?: boolean | null;
+}
+
+/** What is to be sent again. */
+export interface WebhookReplay {
+  /** All that were made since then and given up (RFC 3339). */
+  since: string;
+}
+
+/** What came of it. */
+export interface WebhookReplayed {
+  /** How many will be sent again, the oldest first. */
+  replayed: number;
+  /** Whether there are further ones: call it again. */
+  has_more: boolean;
+}
+
+/** How a secret is replaced. */
+export interface WebhookSecretRotation {
+  /** Seconds for which messages are signed by the former secret too; 0 where it has become known. */
+  overlap?: number;
 }
 
 /** A webhook with its secret, which is shown this once. */

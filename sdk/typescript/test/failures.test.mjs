@@ -101,6 +101,24 @@ test("Interfaces §6: what is no object is refused, unknown members are passed o
   }, UnexpectedAnswer);
 });
 
+test("RFC 9112 §8: half an export is not taken for a whole one, a line that is no object is refused", async () => {
+  const where = "/uflow/tenants/acme/audit-events/export";
+  const all = async (options) => {
+    const found = [];
+    for await (const event of withToken().audit.exportEvents({}, options)) found.push(event.id);
+    return found;
+  };
+  server.says(where, [200, '{"id":"1"}\n{"id":"2"}', { "content-length": "99" }]);
+  await assert.rejects(all(), ConnectionFailed);
+  server.says(where, [200, '{"id":"1"}\nnonsense\n']);
+  await assert.rejects(all(), UnexpectedAnswer);
+  server.says(where, [503, {}], [200, '{"id":"1"}\n{"id":"ä"}\n']);
+  assert.deepEqual(await all(), ["1", "ä"]);
+  const abort = new AbortController();
+  abort.abort(new Error("enough"));
+  await assert.rejects(all({ signal: abort.signal }), /enough/);
+});
+
 test("Interfaces §6: what is sent", async () => {
   server.says("/uflow/tenants/acme/roles", [200, { items: [] }]);
   await withToken().roles.list({ is_built_in: true, sort: undefined });

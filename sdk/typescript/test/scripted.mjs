@@ -17,6 +17,10 @@ export async function scripted() {
       request.socket.destroy();
       return;
     }
+    response.strictContentLength = false;
+    if (headers["content-length"] !== undefined) {
+      setTimeout(() => request.socket.destroy(), 50); // promises more than comes
+    }
     response.writeHead(status, { "content-type": "application/json", ...headers });
     response.end(typeof document === "string" ? document : JSON.stringify(document));
   });

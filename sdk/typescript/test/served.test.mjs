@@ -133,6 +133,29 @@ test("Interfaces §5, §6: a given token, other tenants, and what is public", op
   assert.equal((await new AuthSecClient({ baseUrl }).health.userFlow()).status, "ready");
 });
 
+test("Interfaces §5: the audit log line by line, whole or until somebody stops", options, async () => {
+  const client = await signedIn();
+  await client.groups.delete((await client.groups.create({ name: "ts-seen" })).id);
+  const kinds = [];
+  for await (const event of client.audit.exportEvents()) kinds.push(event.kind);
+  assert.ok(kinds.includes("group.created") && kinds.includes("group.deleted"));
+  for await (const event of client.audit.exportEvents()) {
+    assert.ok(event.id);
+    break;
+  }
+  const other = await signedIn(nobody);
+  await assert.rejects(other.audit.exportEvents().next(), PermissionRequired);
+});
+
+test("Interfaces §5: a file is sent as it is", options, async () => {
+  const client = await signedIn();
+  const shown = await client.branding.putPicture("logo", Buffer.from(given.png, "base64"), "image/png");
+  assert.ok(shown.logo_url);
+  await client.branding.putPicture("logo", new Blob([Buffer.from(given.png, "base64")]), "image/png", { ifMatch: shown });
+  await assert.rejects(client.branding.putPicture("logo", Buffer.from("no"), "image/png"), InvalidFields);
+  await client.branding.deletePicture("logo");
+});
+
 test("RFC 6749 §2.3.1, §4.4: an application with a role works for itself", options, async () => {
   const client = await signedIn();
   const given = { client_id: "ts:robot", client_name: "Robot", grant_types: ["client_credentials"], response_types: [] };

@@ -60,6 +60,12 @@ await serve({
   introspect: async ({ token }) =>
     oauth.processIntrospectionResponse(as, client, await oauth.introspectionRequest(as, client, auth, token, options)),
   revoke: async ({ token }) => oauth.processRevocationResponse(await oauth.revocationRequest(as, client, auth, token, options)),
+  exchange: async (parameters) =>
+    oauth.processGenericTokenEndpointResponse(
+      as,
+      client,
+      await oauth.genericTokenEndpointRequest(as, client, auth, "urn:ietf:params:oauth:grant-type:token-exchange", parameters, options),
+    ),
   client_credentials: async ({ scope }) =>
     oauth.processClientCredentialsResponse(as, client, await oauth.clientCredentialsGrantRequest(as, client, auth, { scope }, options)),
 

@@ -77,6 +77,7 @@ await serve({
   refresh: ({ refresh_token }) => client.refreshTokenGrant(config, refresh_token),
   introspect: ({ token }) => client.tokenIntrospection(config, token),
   revoke: ({ token }) => client.tokenRevocation(config, token),
+  exchange: (parameters) => client.genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:token-exchange", parameters),
   client_credentials: ({ scope }) => client.clientCredentialsGrant(config, { scope }),
 
   logout: ({ id_token, post_logout_redirect_uri, state }) =>

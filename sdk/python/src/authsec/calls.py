@@ -33,14 +33,21 @@ class Call:
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, object] = field(default_factory=dict)
     body: object = None
+    content: bytes | None = None  # a file instead
+    media_type: str | None = None
     if_match: str | None = None
     idempotency_key: str | None = None
     is_repeatable: bool = False  # takes an Idempotency-Key
     is_public: bool = False
+    is_streamed: bool = False  # answered with lines of JSON
 
     def request(self, base_url: str) -> Request:
         """Return the request, without a token."""
-        headers, content = {}, None
+        headers, content = {}, self.content
+        if self.media_type is not None:
+            headers["Content-Type"] = self.media_type
+        if self.is_streamed:
+            headers["Accept"] = "application/x-ndjson"
         if self.body is not None:
             content = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             is_patch = self.method == "PATCH"
@@ -84,11 +91,12 @@ def perform(call: Call, base_url: str, retries: Retries) -> Flow[httpx.Response]
     while True:
         headers = dict(plain.headers) if token is None else {**plain.headers, "Authorization": f"Bearer {token}"}
         try:
-            response: httpx.Response = yield Send(Request(plain.method, plain.url, headers, plain.content))
+            request = Request(plain.method, plain.url, headers, plain.content)
+            response: httpx.Response = yield Send(request, call.is_streamed)
         except httpx.TransportError as error:
             pause = retries.after_failure(attempt, error, is_idempotent=is_idempotent)
             if pause is None:
-                raise ConnectionFailed(_why(error)) from error
+                raise unreached(error) from error
         else:
             if response.is_success:
                 return response
@@ -104,10 +112,11 @@ def perform(call: Call, base_url: str, retries: Retries) -> Flow[httpx.Response]
         yield Wait(pause)
 
 
-def _why(error: httpx.TransportError) -> str:
+def unreached(error: httpx.TransportError) -> ConnectionFailed:
+    """Return what an error of the network means."""
     if isinstance(error, httpx.TimeoutException):
-        return "The server did not answer in time."
-    return f"The server was not reached: {error}"
+        return ConnectionFailed("The server did not answer in time.")
+    return ConnectionFailed(f"The server was not reached: {error}")
 
 
 def problem_of(response: httpx.Response) -> Mapping[str, Any]:
@@ -134,3 +143,14 @@ def answer_of(response: httpx.Response) -> Answer:
         headers.get("x-correlation-id"),
         was_replayed=headers.get("idempotency-replayed") == "true",
     )
+
+
+def line_of(text: str) -> dict[str, Any]:
+    """Return one line of JSON of an answer."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnexpectedAnswer("A line of the answer is no JSON object.")
+    return found

@@ -30,7 +30,10 @@ def drive(flow: Flow[T], http: httpx.Client, token: Callable[[str | None], str |
                 effect = flow.send(token(effect.refused))
             else:
                 try:
-                    response = http.send(built(http, effect.request), follow_redirects=False)
+                    request = built(http, effect.request)
+                    response = http.send(request, stream=effect.is_streamed, follow_redirects=False)
+                    if not response.is_success:
+                        response.read()
                 except httpx.TransportError as error:
                     effect = flow.throw(error)
                 else:
@@ -58,7 +61,10 @@ async def drive_async(
                 effect = flow.send(await token(effect.refused))
             else:
                 try:
-                    response = await http.send(built(http, effect.request), follow_redirects=False)
+                    request = built(http, effect.request)
+                    response = await http.send(request, stream=effect.is_streamed, follow_redirects=False)
+                    if not response.is_success:
+                        await response.aread()
                 except httpx.TransportError as error:
                     effect = flow.throw(error)
                 else:

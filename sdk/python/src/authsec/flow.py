@@ -35,6 +35,7 @@ class Send:
     """Needs the answer to a request; an :class:`httpx.TransportError` is thrown in where there is none."""
 
     request: Request
+    is_streamed: bool = False  # the body of a good answer is left to be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+import httpx
+
 from authsec.answers import Etag, matched
-from authsec.calls import Call, answer_of
+from authsec.calls import Call, answer_of, line_of, unreached
 from authsec.errors import UnexpectedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-
-    import httpx
 
 T = TypeVar("T")
 
@@ -67,8 +68,14 @@ class Resource:
         del shape  # for who reads types
         return cast("T", answer_of(self._response(method, path, *given, **more)))
 
-    def _text(self, method: str, path: str, *given: Any, **more: Any) -> str:
-        return self._response(method, path, *given, **more).text
+    def _lines(self, shape: type[T], method: str, path: str, *given: Any, **more: Any) -> Iterator[T]:
+        del shape
+        with closing(self._response(method, path, *given, is_streamed=True, **more)) as response:
+            try:
+                for line in response.iter_lines():
+                    yield cast("T", line_of(line))
+            except httpx.TransportError as error:
+                raise unreached(error) from error
 
     def _done(self, method: str, path: str, *given: Any, **more: Any) -> None:
         self._response(method, path, *given, **more)
@@ -99,8 +106,16 @@ class AsyncResource:
         del shape
         return cast("T", answer_of(await self._response(method, path, *given, **more)))
 
-    async def _text(self, method: str, path: str, *given: Any, **more: Any) -> str:
-        return (await self._response(method, path, *given, **more)).text
+    async def _lines(self, shape: type[T], method: str, path: str, *given: Any, **more: Any) -> AsyncIterator[T]:
+        del shape
+        response = await self._response(method, path, *given, is_streamed=True, **more)
+        try:
+            async for line in response.aiter_lines():
+                yield cast("T", line_of(line))
+        except httpx.TransportError as error:
+            raise unreached(error) from error
+        finally:
+            await response.aclose()
 
     async def _done(self, method: str, path: str, *given: Any, **more: Any) -> None:
         await self._response(method, path, *given, **more)

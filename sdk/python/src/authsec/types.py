@@ -33,6 +33,7 @@ ErrorCode = Literal[
     "own_account",
     "own_client",
     "permission_required",
+    "platform_setting",
     "precondition_failed",
     "request_timeout",
     "signup_off",
@@ -59,25 +60,6 @@ class AskedPermission(TypedDict):
     """The permission `resource:action`, of this product or the tenant's own."""
     resource: NotRequired[str | None]
     """The one thing `type:id` that it is about; left out, the whole tenant."""
-
-
-class Attempt(TypedDict):
-    """One attempt to deliver."""
-
-    number: int
-    """Which attempt it was, from 1."""
-    begun_at: str
-    """When it began."""
-    outcome: NotRequired[str | None]
-    """What became of it, in words; absent while it is under way, or its worker died."""
-    status: NotRequired[int | None]
-    """The HTTP status of the answer."""
-    milliseconds: NotRequired[int | None]
-    """How long it took."""
-    url: NotRequired[str | None]
-    """Where it went."""
-    excerpt: NotRequired[str | None]
-    """How the answer begins. Only for callers who may read what the message tells."""
 
 
 class AuditEvent(TypedDict):
@@ -152,6 +134,66 @@ class Authentication(TypedDict):
     """How many sessions are alive, 100 at most."""
     sessions: list[SignedInSession]
     """They, the one that was used last first."""
+
+
+class Branding(TypedDict):
+    """What a tenant's pages and mails look like; what is absent is the product's own."""
+
+    notes: list[str]
+    """What is drawn otherwise than it was set, because nobody could read it (WCAG 2.2 §1.4.3)."""
+    colour_primary: NotRequired[str]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    welcome_text: NotRequired[str]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    logo_url: NotRequired[str]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str]
+    """Address of a picture behind the card, shown on wide screens only."""
+    support_url: NotRequired[str]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str]
+    """Address of the imprint (https), linked on every page."""
+    mail_from_name: NotRequired[str]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+
+
+class BrandingPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; null restores the product's own."""
+
+    colour_primary: NotRequired[str | None]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str | None]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    mail_from_name: NotRequired[str | None]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str | None]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+    logo_url: NotRequired[str | None]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str | None]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str | None]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str | None]
+    """Address of a picture behind the card, shown on wide screens only."""
+    welcome_text: NotRequired[str | None]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    support_url: NotRequired[str | None]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str | None]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str | None]
+    """Address of the imprint (https), linked on every page."""
 
 
 class CheckContext(TypedDict):
@@ -690,80 +732,6 @@ class Decisions(TypedDict):
     """In the order of the questions."""
 
 
-class Delivery(TypedDict):
-    """One message to a webhook."""
-
-    id: str
-    """Its id, the `webhook-id` that the receiver sees at every attempt."""
-    event_type: str
-    """What it tells."""
-    event_id: str
-    """The event's id in the audit trail; of a test its own."""
-    sequence: NotRequired[int]
-    """The event's number in the audit chain; absent for a test."""
-    status: str
-    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
-    attempts: int
-    """How often it was tried."""
-    last_status: NotRequired[int]
-    """The HTTP status of the last answer."""
-    last_error: NotRequired[str]
-    """What was wrong with the last attempt."""
-    next_attempt_at: NotRequired[str]
-    """When it is tried next, while it is pending."""
-    created_at: str
-    """When it was made."""
-    finished_at: NotRequired[str]
-    """When it was delivered or given up."""
-
-
-class DeliveryList(TypedDict):
-    """One page of deliveries."""
-
-    page: NotRequired[int]
-    """Which page this is; absent when it was read by `after`."""
-    limit: int
-    """How many items a page has."""
-    total: int
-    """How many items there are in all."""
-    total_pages: int
-    """How many pages there are in all."""
-    next: NotRequired[str]
-    """What to send as `after` for the items behind these; absent on the last page."""
-    items: list[Delivery]
-
-
-class DeliveryWithAttempts(TypedDict):
-    """One message to a webhook, with what was sent and how each attempt went."""
-
-    id: str
-    """Its id, the `webhook-id` that the receiver sees at every attempt."""
-    event_type: str
-    """What it tells."""
-    event_id: str
-    """The event's id in the audit trail; of a test its own."""
-    sequence: NotRequired[int]
-    """The event's number in the audit chain; absent for a test."""
-    status: str
-    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
-    attempts: int
-    """How often it was tried."""
-    last_status: NotRequired[int]
-    """The HTTP status of the last answer."""
-    last_error: NotRequired[str]
-    """What was wrong with the last attempt."""
-    next_attempt_at: NotRequired[str]
-    """When it is tried next, while it is pending."""
-    created_at: str
-    """When it was made."""
-    finished_at: NotRequired[str]
-    """When it was delivered or given up."""
-    body: NotRequired[str]
-    """What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`."""
-    ledger: list[Attempt]
-    """The attempts, the first one first."""
-
-
 class Described(TypedDict):
     """A JSON merge patch (RFC 7396) of what may be changed of a permission."""
 
@@ -819,27 +787,6 @@ class DomainRecord(TypedDict):
     """What the record says, alone or beside others."""
 
 
-class EventTypeShown(TypedDict):
-    """One event type."""
-
-    name: str
-    """Its name, the `type` of messages."""
-    description: str
-    """What happened."""
-    permission: str
-    """What who makes a webhook must hold for it; empty: nothing further."""
-    message_schema: dict[str, Any]
-    """The JSON Schema of a message; further members may come."""
-    example: dict[str, Any]
-    """A message as it may be."""
-
-
-class EventTypes(TypedDict):
-    """All event types."""
-
-    items: list[EventTypeShown]
-
-
 class Group(TypedDict):
     """A group."""
 
@@ -889,6 +836,19 @@ class Health(TypedDict):
     """The service's name, the first part of its paths."""
     version: str
     """The version of its document."""
+
+
+class HealthPart(TypedDict):
+    """A part of a tenant."""
+
+    name: Literal["database", "schema", "signing_keys", "outbox", "audit"] | str
+    """Which part: what cannot be looked at, because an earlier one is failing, is absent."""
+    status: Literal["ok", "degraded", "failing"] | str
+    """`degraded`: somebody should look at it; `failing`: people cannot sign in."""
+    summary: str
+    """What was found, and what to do."""
+    facts: dict[str, Any]
+    """Numbers, names and moments behind it."""
 
 
 class Held(TypedDict):
@@ -1097,6 +1057,13 @@ class KeyRotation(TypedDict):
     """Only of these algorithms; left out, of all."""
     at_once: NotRequired[bool]
     """For emergencies: also where relying parties cannot know the next key yet, who then refuse new tokens for up to five minutes. Else a key that is published now signs when every copy of the key set has it."""
+
+
+class Live(TypedDict):
+    """That the process runs."""
+
+    status: Literal["live"] | str
+    """The process answers."""
 
 
 class Member(TypedDict):
@@ -1560,22 +1527,6 @@ class Profile(TypedDict):
     """What else is known of the user."""
 
 
-class Replay(TypedDict):
-    """What is to be sent again."""
-
-    since: str
-    """All that were made since then and given up (RFC 3339)."""
-
-
-class Replayed(TypedDict):
-    """What came of it."""
-
-    replayed: int
-    """How many will be sent again, the oldest first."""
-    has_more: bool
-    """Whether there are further ones: call it again."""
-
-
 class Role(TypedDict):
     """A role."""
 
@@ -1706,11 +1657,151 @@ class ScopePatch(TypedDict):
     """Permissions `resource:action`, of this product or the tenant's own."""
 
 
-class SecretRotation(TypedDict):
-    """How a secret is replaced."""
+class Setting(TypedDict):
+    """A setting."""
 
-    overlap: NotRequired[int]
-    """Seconds for which messages are signed by the former secret too; 0 where it has become known."""
+    name: str
+    """Its name."""
+    value: Any
+    """What is in force; durations are in seconds."""
+    default: Any
+    """What is in force where nothing was set."""
+    is_default: bool
+    """Whether the default is in force."""
+    type: Literal["boolean", "integer", "string", "list"] | str
+    """The value's type; a list is one of strings."""
+    description: str
+    """What it is for."""
+    choices: NotRequired[list[str] | None]
+    """What it, or each of its list, may be."""
+    minimum: NotRequired[int | None]
+    """The least number."""
+    maximum: NotRequired[int | None]
+    """The greatest number."""
+    is_of_platform: bool
+    """Whether only administrators of the platform change it, because it guards other tenants."""
+
+
+class Settings(TypedDict):
+    """The settings of a tenant."""
+
+    settings: list[Setting]
+    """Every setting there is."""
+
+
+class SettingsPatch(TypedDict):
+    """A JSON merge patch (RFC 7396): what is left out stays; null restores the default."""
+
+    allowed_client_profiles: NotRequired[list[Literal["strict", "oidc"]] | None]
+    """Client profiles that a client may carry; one that carries another is treated as `strict`."""
+    default_client_profile: NotRequired[Literal["strict", "oidc"] | None]
+    """Profile of a client that names none."""
+    registration: NotRequired[Literal["off", "token", "open"] | None]
+    """Who may register clients at /register: nobody, holders of an initial access token, or anybody."""
+    registration_client_profile: NotRequired[Literal["strict", "oidc"] | None]
+    """Profile of a client that registers itself."""
+    registration_quota: NotRequired[int | None]
+    """How many clients may be there that registered themselves."""
+    response_types: NotRequired[
+        list[Literal["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"]] | None
+    ]
+    """Response types that clients of the profile oidc may register; code is always among them."""
+    authorization_code_lifetime: NotRequired[int | None]
+    """Life of an authorization code."""
+    access_token_lifetime: NotRequired[int | None]
+    """Life of an access token."""
+    resources: NotRequired[str | None]
+    """Addresses of the tenant's own APIs, as a list with commas: access tokens for them may be asked for with `resource`."""
+    id_token_lifetime: NotRequired[int | None]
+    """Life of an ID token."""
+    refresh_token_idle_lifetime: NotRequired[int | None]
+    """A refresh token that is not used for so long dies."""
+    grant_lifetime: NotRequired[int | None]
+    """A family of refresh tokens ends after so long, however often it is used."""
+    session_idle_lifetime: NotRequired[int | None]
+    """A browser session that is not used for so long ends."""
+    session_lifetime: NotRequired[int | None]
+    """A browser session ends after so long, however often it is used."""
+    accounts_in_browser: NotRequired[int | None]
+    """How many accounts may be signed in side by side in one browser; 1: who signs in ends the session before."""
+    interaction_lifetime: NotRequired[int | None]
+    """Time a person has to finish a sign-in."""
+    signing_algorithms: NotRequired[list[Literal["ES256", "RS256", "EdDSA", "PS256"]] | None]
+    """Algorithms the tenant keeps keys for; ES256 and RS256 are always among them."""
+    access_token_signing_alg: NotRequired[Literal["RS256", "PS256", "ES256", "EdDSA"] | None]
+    """Algorithm of access tokens."""
+    id_token_signing_alg: NotRequired[Literal["RS256", "PS256", "ES256", "EdDSA"] | None]
+    """Algorithm of ID tokens of a client that registers none."""
+    key_rotation_period: NotRequired[int | None]
+    """A signing key is replaced after so long."""
+    password_min_length: NotRequired[int | None]
+    """Shortest password that is accepted (NIST SP 800-63B-4: 15 where it is the only factor)."""
+    password_history: NotRequired[int | None]
+    """How many of a person's latest passwords, the present one among them, a new one may not be."""
+    password_max_age: NotRequired[int | None]
+    """A password older than this must be replaced at the next sign-in (at least a day); 0: never."""
+    account_attempts: NotRequired[int | None]
+    """Failed sign-ins of one account in the window before it must wait."""
+    source_attempts: NotRequired[int | None]
+    """Failed sign-ins from one address (IPv6: /64) in the window before it must wait."""
+    attempts_window: NotRequired[int | None]
+    """Length of the window for failed sign-ins."""
+    password_change_ends_sessions: NotRequired[bool | None]
+    """Whether a changed password ends the account's other sessions and tokens."""
+    recovery_lifetime: NotRequired[int | None]
+    """Time in which the link to a new password, or out of a lock, works."""
+    recovery_mails: NotRequired[int | None]
+    """Mails that `Forgotten password?` brings one account in the window for failed sign-ins."""
+    invitation_lifetime: NotRequired[int | None]
+    """Time in which an invitation can be accepted."""
+    deleted_account_retention: NotRequired[int | None]
+    """A deleted account that is kept can be restored for so long, then it is purged."""
+    sensitive_fresh_seconds: NotRequired[int | None]
+    """A person who changes something sensitive on the account pages must have signed in within so long."""
+    account_self_deletion: NotRequired[bool | None]
+    """Whether people may delete their own account."""
+    signup: NotRequired[Literal["off", "on"] | None]
+    """Whether people may make an account for themselves."""
+    signup_allowed_domains: NotRequired[str | None]
+    """Domains whose addresses may sign up, as a list with commas; *.example.org means those below. Empty means all."""
+    signup_blocked_domains: NotRequired[str | None]
+    """Domains whose addresses may not sign up, listed alike."""
+    signup_source_limit: NotRequired[int | None]
+    """Sign-ups from one address (IPv6: /64) in an hour; raise it where many people share one."""
+    webhook_delivery_retention: NotRequired[int | None]
+    """Deliveries of webhooks are kept for so long."""
+    rate_limits: NotRequired[Literal["off", "on"] | None]
+    """`off` switches the rate limits of protocol endpoints off (never those that protect accounts)."""
+    languages: NotRequired[list[Literal["en", "de"]] | None]
+    """Languages that pages and mails are offered in."""
+    default_language: NotRequired[Literal["en", "de"] | None]
+    """Language of whoever asks for none of them; one of `languages`."""
+    colour_primary: NotRequired[str | None]
+    """Colour of buttons and links, as #rrggbb; its contrast is corrected where needed."""
+    colour_background: NotRequired[str | None]
+    """Colour of the page behind the card, as #rrggbb; in dark it is nearly black with a breath of it."""
+    mail_from: NotRequired[str | None]
+    """Address that the tenant's mails come from; empty means that of the installation."""
+    mail_from_name: NotRequired[str | None]
+    """Name that the tenant's mails come from; empty means the tenant's name."""
+    mail_reply_to: NotRequired[str | None]
+    """Address that answers to the tenant's mails go to; empty means where they came from."""
+    logo_url: NotRequired[str | None]
+    """Address of the tenant's logo (https, PNG, JPEG or WebP); empty means the name alone."""
+    logo_url_dark: NotRequired[str | None]
+    """Address of the logo for dark screens; empty: the other one, on white."""
+    favicon_url: NotRequired[str | None]
+    """Address of the icon that browsers show in the tab; empty: the product's."""
+    background_url: NotRequired[str | None]
+    """Address of a picture behind the card, shown on wide screens only."""
+    welcome_text: NotRequired[str | None]
+    """A sentence or two on the sign-in page, plain text of at most 300 characters."""
+    support_url: NotRequired[str | None]
+    """Address of the help page (https), linked on every page."""
+    privacy_url: NotRequired[str | None]
+    """Address of the privacy notice (https), linked on every page."""
+    imprint_url: NotRequired[str | None]
+    """Address of the imprint (https), linked on every page."""
 
 
 class SignUp(TypedDict):
@@ -1772,6 +1863,19 @@ class TenantDeletion(TypedDict):
 
     slug: str
     """The tenant's slug once more."""
+
+
+class TenantHealth(TypedDict):
+    """How a tenant fares."""
+
+    status: Literal["ok", "degraded", "failing"] | str
+    """As bad as the worst part; with `failing` the answer's status is 503."""
+    tenant: str
+    """The tenant's slug."""
+    checked_at: str
+    """When this was found out."""
+    parts: list[HealthPart]
+    """Its parts."""
 
 
 class TenantList(TypedDict):
@@ -2018,6 +2122,120 @@ class Webhook(TypedDict):
     """When it was last changed."""
 
 
+class WebhookAttempt(TypedDict):
+    """One attempt to deliver."""
+
+    number: int
+    """Which attempt it was, from 1."""
+    begun_at: str
+    """When it began."""
+    outcome: NotRequired[str | None]
+    """What became of it, in words; absent while it is under way, or its worker died."""
+    status: NotRequired[int | None]
+    """The HTTP status of the answer."""
+    milliseconds: NotRequired[int | None]
+    """How long it took."""
+    url: NotRequired[str | None]
+    """Where it went."""
+    excerpt: NotRequired[str | None]
+    """How the answer begins. Only for callers who may read what the message tells."""
+
+
+class WebhookDelivery(TypedDict):
+    """One message to a webhook."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+
+
+class WebhookDeliveryList(TypedDict):
+    """One page of deliveries."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[WebhookDelivery]
+
+
+class WebhookDeliveryWithAttempts(TypedDict):
+    """One message to a webhook, with what was sent and how each attempt went."""
+
+    id: str
+    """Its id, the `webhook-id` that the receiver sees at every attempt."""
+    event_type: str
+    """What it tells."""
+    event_id: str
+    """The event's id in the audit trail; of a test its own."""
+    sequence: NotRequired[int]
+    """The event's number in the audit chain; absent for a test."""
+    status: str
+    """`pending`, `delivered`, `failed` (given up after the last attempt) or `discarded` (given up when the webhook was disabled)."""
+    attempts: int
+    """How often it was tried."""
+    last_status: NotRequired[int]
+    """The HTTP status of the last answer."""
+    last_error: NotRequired[str]
+    """What was wrong with the last attempt."""
+    next_attempt_at: NotRequired[str]
+    """When it is tried next, while it is pending."""
+    created_at: str
+    """When it was made."""
+    finished_at: NotRequired[str]
+    """When it was delivered or given up."""
+    body: NotRequired[str]
+    """What is sent, byte for byte as it is signed. Only for callers who may read what it tells, for instance `users:read` for `user.*`."""
+    ledger: list[WebhookAttempt]
+    """The attempts, the first one first."""
+
+
+class WebhookEventType(TypedDict):
+    """One event type."""
+
+    name: str
+    """Its name, the `type` of messages."""
+    description: str
+    """What happened."""
+    permission: str
+    """What who makes a webhook must hold for it; empty: nothing further."""
+    message_schema: dict[str, Any]
+    """The JSON Schema of a message; further members may come."""
+    example: dict[str, Any]
+    """A message as it may be."""
+
+
+class WebhookEventTypes(TypedDict):
+    """All event types."""
+
+    items: list[WebhookEventType]
+
+
 class WebhookList(TypedDict):
     """One page of webhooks."""
 
@@ -2045,6 +2263,29 @@ class WebhookPatch(TypedDict):
     """What it is for; people read it."""
     enabled: NotRequired[bool | None]
     """Whether it is told. Disabling gives up what waits; enabling begins with what happens from then on, and what was given up can be replayed."""
+
+
+class WebhookReplay(TypedDict):
+    """What is to be sent again."""
+
+    since: str
+    """All that were made since then and given up (RFC 3339)."""
+
+
+class WebhookReplayed(TypedDict):
+    """What came of it."""
+
+    replayed: int
+    """How many will be sent again, the oldest first."""
+    has_more: bool
+    """Whether there are further ones: call it again."""
+
+
+class WebhookSecretRotation(TypedDict):
+    """How a secret is replaced."""
+
+    overlap: NotRequired[int]
+    """Seconds for which messages are signed by the former secret too; 0 where it has become known."""
 
 
 class WebhookWithSecret(TypedDict):

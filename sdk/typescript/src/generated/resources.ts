@@ -242,8 +242,8 @@ export class Audit extends Resource {
   }
 
   /** Export the audit log. Permission: `audit:read`. */
-  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): Promise<string> {
-    return this.text("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
+  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<string> {
+    return this.lines<string>("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
   }
 }
 
@@ -257,6 +257,39 @@ export class Authentication extends Resource {
       { user_id: userId },
       { options },
     );
+  }
+}
+
+/** What a tenant's pages and mails look like. */
+export class Branding extends Resource {
+  /** Read the branding. Permission: `branding:read`. */
+  get(options: Options = {}): Promise<types.Branding> {
+    return this.shown<types.Branding>("GET", "/uflow/tenants/{tenant_id}/branding", {}, { options });
+  }
+
+  /** Change the branding. Permission: `branding:write`. */
+  update(body: types.BrandingPatch, options: Write = {}): Promise<types.Branding> {
+    return this.shown<types.Branding>("PATCH", "/uflow/tenants/{tenant_id}/branding", {}, { body, options });
+  }
+
+  /** Upload a picture. Permission: `branding:write`. */
+  putPicture(
+    picture: string,
+    content: Blob | Uint8Array<ArrayBuffer>,
+    mediaType: "image/png" | "image/jpeg" | "image/webp",
+    options: Write = {},
+  ): Promise<types.Branding> {
+    return this.shown<types.Branding>(
+      "PUT",
+      "/uflow/tenants/{tenant_id}/branding/pictures/{picture}",
+      { picture },
+      { content, mediaType, options },
+    );
+  }
+
+  /** Take a picture away. Permission: `branding:write`. */
+  deletePicture(picture: string, options: Write = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}/branding/pictures/{picture}", { picture }, { options });
   }
 }
 
@@ -546,13 +579,58 @@ export class Health extends Resource {
   }
 
   /** Whether the service can answer. */
+  userFlowReady(options: Options = {}): Promise<types.Health> {
+    return this.shown<types.Health>("GET", "/uflow/health/ready", {}, { options, isPublic: true });
+  }
+
+  /** Whether the process runs. */
+  userFlowLive(options: Options = {}): Promise<types.Live> {
+    return this.shown<types.Live>("GET", "/uflow/health/live", {}, { options, isPublic: true });
+  }
+
+  /** How a tenant fares. Permission: `tenants:read`. */
+  userFlowTenant(options: Options = {}): Promise<types.TenantHealth> {
+    return this.shown<types.TenantHealth>("GET", "/uflow/tenants/{tenant_id}/health", {}, { options });
+  }
+
+  /** Whether the service can answer. */
   authManager(options: Options = {}): Promise<types.Health> {
     return this.shown<types.Health>("GET", "/authmgr/health", {}, { options, isPublic: true });
   }
 
   /** Whether the service can answer. */
+  authManagerReady(options: Options = {}): Promise<types.Health> {
+    return this.shown<types.Health>("GET", "/authmgr/health/ready", {}, { options, isPublic: true });
+  }
+
+  /** Whether the process runs. */
+  authManagerLive(options: Options = {}): Promise<types.Live> {
+    return this.shown<types.Live>("GET", "/authmgr/health/live", {}, { options, isPublic: true });
+  }
+
+  /** How a tenant fares. Permission: `tenants:read`. */
+  authManagerTenant(options: Options = {}): Promise<types.TenantHealth> {
+    return this.shown<types.TenantHealth>("GET", "/authmgr/tenants/{tenant_id}/health", {}, { options });
+  }
+
+  /** Whether the service can answer. */
   clientManagement(options: Options = {}): Promise<types.Health> {
     return this.shown<types.Health>("GET", "/clientms/health", {}, { options, isPublic: true });
+  }
+
+  /** Whether the service can answer. */
+  clientManagementReady(options: Options = {}): Promise<types.Health> {
+    return this.shown<types.Health>("GET", "/clientms/health/ready", {}, { options, isPublic: true });
+  }
+
+  /** Whether the process runs. */
+  clientManagementLive(options: Options = {}): Promise<types.Live> {
+    return this.shown<types.Live>("GET", "/clientms/health/live", {}, { options, isPublic: true });
+  }
+
+  /** How a tenant fares. Permission: `tenants:read`. */
+  clientManagementTenant(options: Options = {}): Promise<types.TenantHealth> {
+    return this.shown<types.TenantHealth>("GET", "/clientms/tenants/{tenant_id}/health", {}, { options });
   }
 }
 
@@ -998,6 +1076,19 @@ export class Sessions extends Resource {
   }
 }
 
+/** What a tenant decides for itself. */
+export class Settings extends Resource {
+  /** Read the settings. Permission: `tenants:read`. */
+  get(options: Options = {}): Promise<types.Settings> {
+    return this.shown<types.Settings>("GET", "/uflow/tenants/{tenant_id}/settings", {}, { options });
+  }
+
+  /** Change settings. Permission: `tenants:write`. */
+  update(body: types.SettingsPatch, options: Write = {}): Promise<types.Settings> {
+    return this.shown<types.Settings>("PATCH", "/uflow/tenants/{tenant_id}/settings", {}, { body, options });
+  }
+}
+
 /** People who make an account for themselves, through a program that shows its own forms. */
 export class SignUps extends Resource {
   /** Begin a sign-up. Permission: `users:write`. */
@@ -1212,8 +1303,13 @@ export class Users extends Resource {
 /** Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md). */
 export class Webhooks extends Resource {
   /** List event types. Permission: `webhooks:read`. */
-  listEventTypes(options: Options = {}): Promise<types.EventTypes> {
-    return this.shown<types.EventTypes>("GET", "/uflow/tenants/{tenant_id}/webhook-event-types", {}, { options });
+  listEventTypes(options: Options = {}): Promise<types.WebhookEventTypes> {
+    return this.shown<types.WebhookEventTypes>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/webhook-event-types",
+      {},
+      { options },
+    );
   }
 
   /** List webhooks. Permission: `webhooks:read`. */
@@ -1270,7 +1366,11 @@ export class Webhooks extends Resource {
   }
 
   /** Rotate a webhook's secret. Permission: `webhooks:write`. */
-  rotateSecret(webhookId: string, body: types.SecretRotation, options: Write = {}): Promise<types.WebhookWithSecret> {
+  rotateSecret(
+    webhookId: string,
+    body: types.WebhookSecretRotation,
+    options: Write = {},
+  ): Promise<types.WebhookWithSecret> {
     return this.shown<types.WebhookWithSecret>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/rotate-secret",
@@ -1280,8 +1380,8 @@ export class Webhooks extends Resource {
   }
 
   /** Send a test. Permission: `webhooks:write`. */
-  test(webhookId: string, options: Create = {}): Promise<types.Delivery> {
-    return this.shown<types.Delivery>(
+  test(webhookId: string, options: Create = {}): Promise<types.WebhookDelivery> {
+    return this.shown<types.WebhookDelivery>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
       { webhook_id: webhookId },
@@ -1290,8 +1390,12 @@ export class Webhooks extends Resource {
   }
 
   /** Send again what was given up. Permission: `webhooks:write`. */
-  replayFailedDeliveries(webhookId: string, body: types.Replay, options: Options = {}): Promise<types.Replayed> {
-    return this.shown<types.Replayed>(
+  replayFailedDeliveries(
+    webhookId: string,
+    body: types.WebhookReplay,
+    options: Options = {},
+  ): Promise<types.WebhookReplayed> {
+    return this.shown<types.WebhookReplayed>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
       { webhook_id: webhookId },
@@ -1304,8 +1408,8 @@ export class Webhooks extends Resource {
     webhookId: string,
     query: WebhooksListDeliveriesQuery = {},
     options: Options = {},
-  ): Promise<types.DeliveryList> {
-    return this.shown<types.DeliveryList>(
+  ): Promise<types.WebhookDeliveryList> {
+    return this.shown<types.WebhookDeliveryList>(
       "GET",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
       { webhook_id: webhookId },
@@ -1318,8 +1422,8 @@ export class Webhooks extends Resource {
     webhookId: string,
     query: Omit<WebhooksListDeliveriesQuery, "page" | "after"> = {},
     options: Options = {},
-  ): AsyncIterableIterator<types.Delivery> {
-    return this.pages<types.Delivery>(
+  ): AsyncIterableIterator<types.WebhookDelivery> {
+    return this.pages<types.WebhookDelivery>(
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
       { webhook_id: webhookId },
       query,
@@ -1328,8 +1432,12 @@ export class Webhooks extends Resource {
   }
 
   /** Read a delivery. Permission: `webhooks:read`. */
-  getDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.DeliveryWithAttempts> {
-    return this.shown<types.DeliveryWithAttempts>(
+  getDelivery(
+    webhookId: string,
+    deliveryId: string,
+    options: Options = {},
+  ): Promise<types.WebhookDeliveryWithAttempts> {
+    return this.shown<types.WebhookDeliveryWithAttempts>(
       "GET",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
       { webhook_id: webhookId, delivery_id: deliveryId },
@@ -1338,8 +1446,8 @@ export class Webhooks extends Resource {
   }
 
   /** Send a delivery again. Permission: `webhooks:write`. */
-  replayDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.Delivery> {
-    return this.shown<types.Delivery>(
+  replayDelivery(webhookId: string, deliveryId: string, options: Options = {}): Promise<types.WebhookDelivery> {
+    return this.shown<types.WebhookDelivery>(
       "POST",
       "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
       { webhook_id: webhookId, delivery_id: deliveryId },
@@ -1354,6 +1462,8 @@ export class Namespaces {
   readonly audit: Audit;
   /** How a user can sign in, and does. */
   readonly authentication: Authentication;
+  /** What a tenant's pages and mails look like. */
+  readonly branding: Branding;
   /** OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration. */
   readonly clients: Clients;
   /** What a user has allowed applications. */
@@ -1384,6 +1494,8 @@ export class Namespaces {
   readonly scopes: Scopes;
   /** Where a user is signed in. */
   readonly sessions: Sessions;
+  /** What a tenant decides for itself. */
+  readonly settings: Settings;
   /** People who make an account for themselves, through a program that shows its own forms. */
   readonly signUps: SignUps;
   /** The tenants of the platform. */
@@ -1400,6 +1512,7 @@ export class Namespaces {
   constructor(caller: Caller) {
     this.audit = new Audit(caller);
     this.authentication = new Authentication(caller);
+    this.branding = new Branding(caller);
     this.clients = new Clients(caller);
     this.consents = new Consents(caller);
     this.domains = new Domains(caller);
@@ -1415,6 +1528,7 @@ export class Namespaces {
     this.roles = new Roles(caller);
     this.scopes = new Scopes(caller);
     this.sessions = new Sessions(caller);
+    this.settings = new Settings(caller);
     this.signUps = new SignUps(caller);
     this.tenants = new Tenants(caller);
     this.tokenValidation = new TokenValidation(caller);

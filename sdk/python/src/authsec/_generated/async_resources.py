@@ -95,7 +95,7 @@ class AsyncAudit(AsyncResource):
             },
         )
 
-    async def export_events(
+    def export_events(
         self,
         *,
         actor: str | None = None,
@@ -107,9 +107,10 @@ class AsyncAudit(AsyncResource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> str:
+    ) -> AsyncIterator[str]:
         """Export the audit log. Permission: `audit:read`."""
-        return await self._text(
+        return self._lines(
+            str,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
@@ -136,6 +137,46 @@ class AsyncAuthentication(AsyncResource):
             "GET",
             "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
             {"user_id": user_id},
+        )
+
+
+class AsyncBranding(AsyncResource):
+    """What a tenant's pages and mails look like."""
+
+    async def get(self) -> types.Branding:
+        """Read the branding. Permission: `branding:read`."""
+        return await self._shown(types.Branding, "GET", "/uflow/tenants/{tenant_id}/branding")
+
+    async def update(self, *, if_match: Etag = None, **body: Unpack[types.BrandingPatch]) -> types.Branding:
+        """Change the branding. Permission: `branding:write`."""
+        return await self._shown(
+            types.Branding, "PATCH", "/uflow/tenants/{tenant_id}/branding", if_match=if_match, body=body
+        )
+
+    async def put_picture(
+        self,
+        picture: str,
+        content: bytes,
+        /,
+        *,
+        media_type: Literal["image/png", "image/jpeg", "image/webp"],
+        if_match: Etag = None,
+    ) -> types.Branding:
+        """Upload a picture. Permission: `branding:write`."""
+        return await self._shown(
+            types.Branding,
+            "PUT",
+            "/uflow/tenants/{tenant_id}/branding/pictures/{picture}",
+            {"picture": picture},
+            if_match=if_match,
+            content=content,
+            media_type=media_type,
+        )
+
+    async def delete_picture(self, picture: str, /, *, if_match: Etag = None) -> None:
+        """Take a picture away. Permission: `branding:write`."""
+        await self._done(
+            "DELETE", "/uflow/tenants/{tenant_id}/branding/pictures/{picture}", {"picture": picture}, if_match=if_match
         )
 
 
@@ -503,13 +544,49 @@ class AsyncHealth(AsyncResource):
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/uflow/health", is_public=True)
 
+    async def user_flow_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/uflow/health/ready", is_public=True)
+
+    async def user_flow_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/uflow/health/live", is_public=True)
+
+    async def user_flow_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/uflow/tenants/{tenant_id}/health")
+
     async def auth_manager(self) -> types.Health:
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/authmgr/health", is_public=True)
 
+    async def auth_manager_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/authmgr/health/ready", is_public=True)
+
+    async def auth_manager_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/authmgr/health/live", is_public=True)
+
+    async def auth_manager_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/authmgr/tenants/{tenant_id}/health")
+
     async def client_management(self) -> types.Health:
         """Whether the service can answer."""
         return await self._shown(types.Health, "GET", "/clientms/health", is_public=True)
+
+    async def client_management_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return await self._shown(types.Health, "GET", "/clientms/health/ready", is_public=True)
+
+    async def client_management_live(self) -> types.Live:
+        """Whether the process runs."""
+        return await self._shown(types.Live, "GET", "/clientms/health/live", is_public=True)
+
+    async def client_management_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return await self._shown(types.TenantHealth, "GET", "/clientms/tenants/{tenant_id}/health")
 
 
 class AsyncInitialAccessTokens(AsyncResource):
@@ -1080,6 +1157,20 @@ class AsyncSessions(AsyncResource):
         )
 
 
+class AsyncSettings(AsyncResource):
+    """What a tenant decides for itself."""
+
+    async def get(self) -> types.Settings:
+        """Read the settings. Permission: `tenants:read`."""
+        return await self._shown(types.Settings, "GET", "/uflow/tenants/{tenant_id}/settings")
+
+    async def update(self, *, if_match: Etag = None, **body: Unpack[types.SettingsPatch]) -> types.Settings:
+        """Change settings. Permission: `tenants:write`."""
+        return await self._shown(
+            types.Settings, "PATCH", "/uflow/tenants/{tenant_id}/settings", if_match=if_match, body=body
+        )
+
+
 class AsyncSignUps(AsyncResource):
     """People who make an account for themselves, through a program that shows its own forms."""
 
@@ -1386,9 +1477,9 @@ class AsyncUsers(AsyncResource):
 class AsyncWebhooks(AsyncResource):
     """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
-    async def list_event_types(self) -> types.EventTypes:
+    async def list_event_types(self) -> types.WebhookEventTypes:
         """List event types. Permission: `webhooks:read`."""
-        return await self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+        return await self._shown(types.WebhookEventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
 
     async def list(
         self,
@@ -1451,7 +1542,7 @@ class AsyncWebhooks(AsyncResource):
         )
 
     async def rotate_secret(
-        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookSecretRotation]
     ) -> types.WebhookWithSecret:
         """Rotate a webhook's secret. Permission: `webhooks:write`."""
         return await self._shown(
@@ -1463,10 +1554,10 @@ class AsyncWebhooks(AsyncResource):
             body=body,
         )
 
-    async def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+    async def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.WebhookDelivery:
         """Send a test. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
             {"webhook_id": webhook_id},
@@ -1474,10 +1565,12 @@ class AsyncWebhooks(AsyncResource):
             is_repeatable=True,
         )
 
-    async def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+    async def replay_failed_deliveries(
+        self, webhook_id: str, /, **body: Unpack[types.WebhookReplay]
+    ) -> types.WebhookReplayed:
         """Send again what was given up. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Replayed,
+            types.WebhookReplayed,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
             {"webhook_id": webhook_id},
@@ -1496,10 +1589,10 @@ class AsyncWebhooks(AsyncResource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> types.DeliveryList:
+    ) -> types.WebhookDeliveryList:
         """List deliveries. Permission: `webhooks:read`."""
         return await self._shown(
-            types.DeliveryList,
+            types.WebhookDeliveryList,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
@@ -1524,28 +1617,28 @@ class AsyncWebhooks(AsyncResource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> AsyncIterator[types.Delivery]:
+    ) -> AsyncIterator[types.WebhookDelivery]:
         """List deliveries: all of them, page after page, `limit` at a time."""
         return self._pages(
-            types.Delivery,
+            types.WebhookDelivery,
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
             {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
         )
 
-    async def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+    async def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDeliveryWithAttempts:
         """Read a delivery. Permission: `webhooks:read`."""
         return await self._shown(
-            types.DeliveryWithAttempts,
+            types.WebhookDeliveryWithAttempts,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
         )
 
-    async def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+    async def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDelivery:
         """Send a delivery again. Permission: `webhooks:write`."""
         return await self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
@@ -1559,6 +1652,8 @@ class AsyncNamespaces:
     """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
     authentication: AsyncAuthentication
     """How a user can sign in, and does."""
+    branding: AsyncBranding
+    """What a tenant's pages and mails look like."""
     clients: AsyncClients
     """OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration."""
     consents: AsyncConsents
@@ -1589,6 +1684,8 @@ class AsyncNamespaces:
     """Scopes that stand for permissions: a token with such a scope carries no others."""
     sessions: AsyncSessions
     """Where a user is signed in."""
+    settings: AsyncSettings
+    """What a tenant decides for itself."""
     sign_ups: AsyncSignUps
     """People who make an account for themselves, through a program that shows its own forms."""
     tenants: AsyncTenants
@@ -1605,6 +1702,7 @@ class AsyncNamespaces:
     def _furnish(self, caller: AsyncCaller) -> None:
         self.audit = AsyncAudit(caller)
         self.authentication = AsyncAuthentication(caller)
+        self.branding = AsyncBranding(caller)
         self.clients = AsyncClients(caller)
         self.consents = AsyncConsents(caller)
         self.domains = AsyncDomains(caller)
@@ -1620,6 +1718,7 @@ class AsyncNamespaces:
         self.roles = AsyncRoles(caller)
         self.scopes = AsyncScopes(caller)
         self.sessions = AsyncSessions(caller)
+        self.settings = AsyncSettings(caller)
         self.sign_ups = AsyncSignUps(caller)
         self.tenants = AsyncTenants(caller)
         self.token_validation = AsyncTokenValidation(caller)

@@ -107,9 +107,10 @@ class Audit(Resource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> str:
+    ) -> Iterator[str]:
         """Export the audit log. Permission: `audit:read`."""
-        return self._text(
+        return self._lines(
+            str,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
@@ -136,6 +137,44 @@ class Authentication(Resource):
             "GET",
             "/authmgr/tenants/{tenant_id}/users/{user_id}/authentication",
             {"user_id": user_id},
+        )
+
+
+class Branding(Resource):
+    """What a tenant's pages and mails look like."""
+
+    def get(self) -> types.Branding:
+        """Read the branding. Permission: `branding:read`."""
+        return self._shown(types.Branding, "GET", "/uflow/tenants/{tenant_id}/branding")
+
+    def update(self, *, if_match: Etag = None, **body: Unpack[types.BrandingPatch]) -> types.Branding:
+        """Change the branding. Permission: `branding:write`."""
+        return self._shown(types.Branding, "PATCH", "/uflow/tenants/{tenant_id}/branding", if_match=if_match, body=body)
+
+    def put_picture(
+        self,
+        picture: str,
+        content: bytes,
+        /,
+        *,
+        media_type: Literal["image/png", "image/jpeg", "image/webp"],
+        if_match: Etag = None,
+    ) -> types.Branding:
+        """Upload a picture. Permission: `branding:write`."""
+        return self._shown(
+            types.Branding,
+            "PUT",
+            "/uflow/tenants/{tenant_id}/branding/pictures/{picture}",
+            {"picture": picture},
+            if_match=if_match,
+            content=content,
+            media_type=media_type,
+        )
+
+    def delete_picture(self, picture: str, /, *, if_match: Etag = None) -> None:
+        """Take a picture away. Permission: `branding:write`."""
+        self._done(
+            "DELETE", "/uflow/tenants/{tenant_id}/branding/pictures/{picture}", {"picture": picture}, if_match=if_match
         )
 
 
@@ -495,13 +534,49 @@ class Health(Resource):
         """Whether the service can answer."""
         return self._shown(types.Health, "GET", "/uflow/health", is_public=True)
 
+    def user_flow_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return self._shown(types.Health, "GET", "/uflow/health/ready", is_public=True)
+
+    def user_flow_live(self) -> types.Live:
+        """Whether the process runs."""
+        return self._shown(types.Live, "GET", "/uflow/health/live", is_public=True)
+
+    def user_flow_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return self._shown(types.TenantHealth, "GET", "/uflow/tenants/{tenant_id}/health")
+
     def auth_manager(self) -> types.Health:
         """Whether the service can answer."""
         return self._shown(types.Health, "GET", "/authmgr/health", is_public=True)
 
+    def auth_manager_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return self._shown(types.Health, "GET", "/authmgr/health/ready", is_public=True)
+
+    def auth_manager_live(self) -> types.Live:
+        """Whether the process runs."""
+        return self._shown(types.Live, "GET", "/authmgr/health/live", is_public=True)
+
+    def auth_manager_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return self._shown(types.TenantHealth, "GET", "/authmgr/tenants/{tenant_id}/health")
+
     def client_management(self) -> types.Health:
         """Whether the service can answer."""
         return self._shown(types.Health, "GET", "/clientms/health", is_public=True)
+
+    def client_management_ready(self) -> types.Health:
+        """Whether the service can answer."""
+        return self._shown(types.Health, "GET", "/clientms/health/ready", is_public=True)
+
+    def client_management_live(self) -> types.Live:
+        """Whether the process runs."""
+        return self._shown(types.Live, "GET", "/clientms/health/live", is_public=True)
+
+    def client_management_tenant(self) -> types.TenantHealth:
+        """How a tenant fares. Permission: `tenants:read`."""
+        return self._shown(types.TenantHealth, "GET", "/clientms/tenants/{tenant_id}/health")
 
 
 class InitialAccessTokens(Resource):
@@ -1060,6 +1135,18 @@ class Sessions(Resource):
         )
 
 
+class Settings(Resource):
+    """What a tenant decides for itself."""
+
+    def get(self) -> types.Settings:
+        """Read the settings. Permission: `tenants:read`."""
+        return self._shown(types.Settings, "GET", "/uflow/tenants/{tenant_id}/settings")
+
+    def update(self, *, if_match: Etag = None, **body: Unpack[types.SettingsPatch]) -> types.Settings:
+        """Change settings. Permission: `tenants:write`."""
+        return self._shown(types.Settings, "PATCH", "/uflow/tenants/{tenant_id}/settings", if_match=if_match, body=body)
+
+
 class SignUps(Resource):
     """People who make an account for themselves, through a program that shows its own forms."""
 
@@ -1364,9 +1451,9 @@ class Users(Resource):
 class Webhooks(Resource):
     """Addresses that are told what happens in the tenant, in signed messages (docs/webhooks.md)."""
 
-    def list_event_types(self) -> types.EventTypes:
+    def list_event_types(self) -> types.WebhookEventTypes:
         """List event types. Permission: `webhooks:read`."""
-        return self._shown(types.EventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
+        return self._shown(types.WebhookEventTypes, "GET", "/uflow/tenants/{tenant_id}/webhook-event-types")
 
     def list(
         self,
@@ -1427,7 +1514,7 @@ class Webhooks(Resource):
         )
 
     def rotate_secret(
-        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.SecretRotation]
+        self, webhook_id: str, /, *, if_match: Etag = None, **body: Unpack[types.WebhookSecretRotation]
     ) -> types.WebhookWithSecret:
         """Rotate a webhook's secret. Permission: `webhooks:write`."""
         return self._shown(
@@ -1439,10 +1526,10 @@ class Webhooks(Resource):
             body=body,
         )
 
-    def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.Delivery:
+    def test(self, webhook_id: str, /, *, idempotency_key: str | None = None) -> types.WebhookDelivery:
         """Send a test. Permission: `webhooks:write`."""
         return self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/test",
             {"webhook_id": webhook_id},
@@ -1450,10 +1537,12 @@ class Webhooks(Resource):
             is_repeatable=True,
         )
 
-    def replay_failed_deliveries(self, webhook_id: str, /, **body: Unpack[types.Replay]) -> types.Replayed:
+    def replay_failed_deliveries(
+        self, webhook_id: str, /, **body: Unpack[types.WebhookReplay]
+    ) -> types.WebhookReplayed:
         """Send again what was given up. Permission: `webhooks:write`."""
         return self._shown(
-            types.Replayed,
+            types.WebhookReplayed,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/replay",
             {"webhook_id": webhook_id},
@@ -1472,10 +1561,10 @@ class Webhooks(Resource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> types.DeliveryList:
+    ) -> types.WebhookDeliveryList:
         """List deliveries. Permission: `webhooks:read`."""
         return self._shown(
-            types.DeliveryList,
+            types.WebhookDeliveryList,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
@@ -1500,28 +1589,28 @@ class Webhooks(Resource):
         event_type: str | None = None,
         since: str | None = None,
         sort: Literal["created_at", "-created_at"] | None = None,
-    ) -> Iterator[types.Delivery]:
+    ) -> Iterator[types.WebhookDelivery]:
         """List deliveries: all of them, page after page, `limit` at a time."""
         return self._pages(
-            types.Delivery,
+            types.WebhookDelivery,
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries",
             {"webhook_id": webhook_id},
             {"limit": limit, "status": status, "event_type": event_type, "since": since, "sort": sort},
         )
 
-    def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.DeliveryWithAttempts:
+    def get_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDeliveryWithAttempts:
         """Read a delivery. Permission: `webhooks:read`."""
         return self._shown(
-            types.DeliveryWithAttempts,
+            types.WebhookDeliveryWithAttempts,
             "GET",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
         )
 
-    def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.Delivery:
+    def replay_delivery(self, webhook_id: str, delivery_id: str, /) -> types.WebhookDelivery:
         """Send a delivery again. Permission: `webhooks:write`."""
         return self._shown(
-            types.Delivery,
+            types.WebhookDelivery,
             "POST",
             "/uflow/tenants/{tenant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
             {"webhook_id": webhook_id, "delivery_id": delivery_id},
@@ -1535,6 +1624,8 @@ class Namespaces:
     """What happened in the tenant: who did what, to whom, when, from where, with which outcome."""
     authentication: Authentication
     """How a user can sign in, and does."""
+    branding: Branding
+    """What a tenant's pages and mails look like."""
     clients: Clients
     """OAuth 2 and OpenID Connect clients, with the metadata of RFC 7591 and OpenID Connect Registration."""
     consents: Consents
@@ -1565,6 +1656,8 @@ class Namespaces:
     """Scopes that stand for permissions: a token with such a scope carries no others."""
     sessions: Sessions
     """Where a user is signed in."""
+    settings: Settings
+    """What a tenant decides for itself."""
     sign_ups: SignUps
     """People who make an account for themselves, through a program that shows its own forms."""
     tenants: Tenants
@@ -1581,6 +1674,7 @@ class Namespaces:
     def _furnish(self, caller: Caller) -> None:
         self.audit = Audit(caller)
         self.authentication = Authentication(caller)
+        self.branding = Branding(caller)
         self.clients = Clients(caller)
         self.consents = Consents(caller)
         self.domains = Domains(caller)
@@ -1596,6 +1690,7 @@ class Namespaces:
         self.roles = Roles(caller)
         self.scopes = Scopes(caller)
         self.sessions = Sessions(caller)
+        self.settings = Settings(caller)
         self.sign_ups = SignUps(caller)
         self.tenants = Tenants(caller)
         self.token_validation = TokenValidation(caller)
