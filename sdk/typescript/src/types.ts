@@ -1229,6 +1229,26 @@ export interface NewTenant {
   administrator: NewAdministrator;
 }
 
+/** A version to be put into force. */
+export interface NewTerms {
+  /** Its name, such as 2026-03. */
+  version: string;
+  /** Where it can be read, by language (BCP 47); the one under the empty name is for all other languages. */
+  urls: Record<string, string>;
+}
+
+/** What a sentence is to read. */
+export interface NewText {
+  /** The language, such as `de`. */
+  language: string;
+  /** The product's sentence, in English; `%(name)s` stand for what is filled in. */
+  sentence: string;
+  /** The plural form, where a sentence has several. */
+  form?: number;
+  /** Plain text in one line, with the placeholders of the sentence; null: it reads as usual again, in every form. */
+  text: string | null;
+}
+
 /** A user to be. */
 export interface NewUser {
   /** The name to sign in with; left out, the address. */
@@ -1724,6 +1744,62 @@ export interface TenantList {
 export interface TenantPatch {
   /** The name that people are shown. */
   name?: string | null;
+}
+
+/** A version of the terms. */
+export interface Terms {
+  /** Its name. */
+  version: string;
+  /** Where it can be read, by language (BCP 47); the one under the empty name is for all other languages. */
+  urls: Record<string, string>;
+  /** Whether people are asked to accept it. */
+  is_in_force: boolean;
+  /** Since when it is, or was, in force. */
+  begins_at: string;
+  /** When another took its place, or none. */
+  ends_at?: string;
+}
+
+/** One page of versions. */
+export interface TermsList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Terms[];
+}
+
+/** A sentence as it reads at the tenant. */
+export interface Text {
+  /** The product's sentence, in English; `%(name)s` stand for what is filled in. */
+  sentence: string;
+  /** The plural form, where a sentence has several; else 0. */
+  form: number;
+  /** What it reads. */
+  text: string;
+  /** Whether the tenant has worded it. */
+  is_own: boolean;
+}
+
+/** One page of texts. */
+export interface TextList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Text[];
 }
 
 /** What a token is worth at this moment. */
