@@ -150,7 +150,7 @@ def test_the_requests_of_a_sign_in(signed_in: AuthSecClient, scripted: Scripted)
     challenge, redeemed = (each.form for each in scripted.asked if each.method == "POST")
     assert challenge["client_id"] == redeemed["client_id"] == "authsec-sdk"
     assert (challenge["username"], challenge["password"]) == ("ada@acme.example", "secret")
-    assert challenge["scope"] == "openid offline_access authsec"
+    assert challenge["scope"] == "openid authsec"
     assert challenge["code_challenge_method"] == "S256"
     body = next(each.body for each in scripted.asked if each.path.endswith("/challenge"))
     assert body.count(b"resource=") == len(signin_services())

@@ -23,7 +23,7 @@ import { checkedUrl, NoAnswer, objectOf, pause, send, type Response, type Sendin
 import { retryAfterOf, type Retries } from "./retries.js";
 
 export const CLIENT_ID = "authsec-sdk";
-const SCOPE = "openid offline_access authsec";
+const SCOPE = "openid authsec";
 const EARLY = 60; // seconds before its end at which a token is renewed, or a tenth of its life where that is less
 // A lost answer of a renewal may be asked for again for ten seconds; after that a second use would end the session.
 const AGAIN = 8_000;

@@ -305,6 +305,8 @@ export interface Client {
   software_id?: string;
   /** The version of the software. */
   software_version?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** One page of clients. */
@@ -416,6 +418,8 @@ export interface ClientPatch {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** Everything that may be changed of a client; what is left out is removed, or becomes its default. */
@@ -512,6 +516,8 @@ export interface ClientReplacement {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A client with the secret that was just made. It is shown this once: what is kept is its digest. */
@@ -622,6 +628,8 @@ export interface ClientWithSecret {
   software_version?: string;
   /** The secret; absent where the client has none. */
   client_secret?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** Whether something is allowed, why, and by which binding. */
@@ -1115,6 +1123,8 @@ export interface NewClient {
   first_party?: boolean | null;
   /** Its id; left out, one is made. It cannot be changed later. */
   client_id?: string | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A domain to be proven. */

@@ -137,7 +137,7 @@ test("First-Party Apps §5.1, RFC 7636 §4: the requests of a sign-in", async ()
   await signedIn();
   const [challenge, redeemed] = server.asked.filter((each) => each.method === "POST").map(server.form);
   assert.deepEqual([challenge.client_id, challenge.username, challenge.password], ["authsec-sdk", "ada@acme.example", "secret"]);
-  assert.deepEqual([challenge.code_challenge_method, challenge.scope], ["S256", "openid offline_access authsec"]);
+  assert.deepEqual([challenge.code_challenge_method, challenge.scope], ["S256", "openid authsec"]);
   assert.equal(createHash("sha256").update(redeemed.code_verifier).digest("base64url"), challenge.code_challenge);
   assert.ok(!JSON.stringify(redeemed).includes("secret"));
   assert.equal(redeemed.redirect_uri, undefined);

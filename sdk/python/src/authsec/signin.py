@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from authsec.retries import Retries
 
 CLIENT_ID = "authsec-sdk"
-SCOPE = "openid offline_access authsec"
+SCOPE = "openid authsec"
 _EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life where that is less
 # A lost answer of a renewal may be asked for again for ten seconds; after that a second use would end the session.
 _AGAIN = 8.0

@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import AsyncResource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from authsec.resource import AsyncCaller, Etag
 
@@ -248,7 +248,11 @@ class AsyncClients(AsyncResource):
         )
 
     async def create(
-        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
     ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return await self._shown(
@@ -257,7 +261,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def get(self, client_id: str, /) -> types.Client:
@@ -267,7 +271,13 @@ class AsyncClients(AsyncResource):
         )
 
     async def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return await self._shown(
@@ -276,11 +286,17 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def update(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
     ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return await self._shown(
@@ -289,7 +305,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:

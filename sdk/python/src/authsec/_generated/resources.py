@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from authsec.resource import Caller, Etag
 
@@ -245,7 +245,13 @@ class Clients(Resource):
             },
         )
 
-    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]) -> types.ClientWithSecret:
+    def create(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
+    ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return self._shown(
             types.ClientWithSecret,
@@ -253,7 +259,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def get(self, client_id: str, /) -> types.Client:
@@ -263,7 +269,13 @@ class Clients(Resource):
         )
 
     def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return self._shown(
@@ -272,10 +284,18 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
-    def update(self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]) -> types.Client:
+    def update(
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
+    ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return self._shown(
             types.Client,
@@ -283,7 +303,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:
