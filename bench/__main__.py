@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import raw, report, tenants
+from bench import raw, report, tenants, users
 from bench.browser import SignInError
 from bench.load import Run, WrongAnswerError
 from bench.processes import StartError
@@ -24,9 +24,10 @@ from bench.workloads import WORKLOADS, Workload
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-EXTRAS = ("raw", "tenants", "creation")
+EXTRAS = ("raw", "tenants", "creation", "users")
 FIRST_PORT = 18300
 REPEAT_ABOVE = 0.1
+USERS, ANSWERS = 10_000, 51
 FAILURES = (WrongAnswerError, SignInError, WireError, StartError, OSError)
 
 
@@ -96,7 +97,7 @@ class Bench:
 
     def _prepare(self, wanted: list[Workload]) -> None:
         needed = {name for workload in wanted for name in workload.servers}
-        if {"tenants", "creation"} & set(self.options.only):
+        if {"tenants", "creation", "users"} & set(self.options.only):
             needed.add(AUTHSEC)
         for name in [name for name in self.servers if name not in needed]:
             del self.servers[name]
@@ -155,6 +156,10 @@ class Bench:
                         self.results.creation["PostgreSQL"] = tenants.creation(authsec, environment)
                 else:
                     _say("IDP_BENCH_PG_URL is not set: making a tenant on PostgreSQL is not measured")
+            if "users" in options.only:
+                count = 1_000 if options.quick else USERS
+                _say(f"making {count:,} users in one tenant, and asking for their lists")
+                self.results.lists = users.lists(authsec, count, 5 if options.quick else ANSWERS, self.work)
             if "tenants" in options.only:
                 _say(f"making {options.tenants} tenants with a user and two clients each")
                 self.results.crowd = tenants.crowd(
@@ -166,8 +171,8 @@ class Bench:
                     options.seconds,
                 )
         except FAILURES as failure:
-            self.results.failures.append(f"tenants: {failure}")
-            _say(f"tenants  NO FIGURE: {failure}")
+            self.results.failures.append(f"tenants and users: {failure}")
+            _say(f"tenants and users  NO FIGURE: {failure}")
 
 
 def _work_folder() -> Path:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.processes import Memory
     from bench.raw import Pace
     from bench.tenants import Creation, Crowd
+    from bench.users import Lists
 
 MOST_ERRORS = 0.001
 DISTURBED = 0.05
@@ -43,6 +44,7 @@ class Results:
     failures: list[str] = field(default_factory=list)
     creation: dict[str, Creation] = field(default_factory=dict)
     crowd: Crowd | None = None
+    lists: Lists | None = None
     settings: dict[str, object] = field(default_factory=dict)
 
 
@@ -149,6 +151,14 @@ def _tenancy(results: Results) -> list[Promise]:
     return found
 
 
+def _lists(results: Results) -> Promise:
+    found = results.lists
+    title = f"slowest list of {found.count if found else 10_000:,} users, p50"
+    if found is None:
+        return Promise(title, "≤", 20, None, "ms", "not measured")
+    return Promise(title, "≤", 20, found.slowest[1], "ms", found.slowest[0])
+
+
 def promises(results: Results) -> list[Promise]:
     """Return every promised figure in the order of the issue."""
     ratios = [
@@ -162,7 +172,7 @@ def promises(results: Results) -> list[Promise]:
         ("client_credentials", AUTHLIB, 1.6),
     ]
     rows = [_ratio(results, workload, over, target) for workload, over, target in ratios]
-    return [*rows, _login(results), _hybrid(results), *_footprint(results), *_tenancy(results)]
+    return [*rows, _login(results), _hybrid(results), *_footprint(results), *_tenancy(results), _lists(results)]
 
 
 def _table(rows: list[list[str]], left: set[int]) -> list[str]:
@@ -226,6 +236,9 @@ def markdown(results: Results) -> str:
         lines += ["## Measured", "", *_measured(results), ""]
     if results.raw:
         lines += ["## Raw loops", "", *_raw(results), ""]
+    if results.lists is not None:
+        rows = [["list of users", "p50 ms"], *([name, f"{took:.1f}"] for name, took in results.lists.medians.items())]
+        lines += ["## Lists of users", "", *_table(rows, {0}), ""]
     lines += ["## Promised", "", *_promised(results), ""]
     if results.failures:
         lines += ["## Without a figure", "", *(f"- {failure}" for failure in results.failures), ""]
@@ -254,6 +267,7 @@ def write(results: Results, folder: Path) -> None:
         "raw": {f"{name}/{processes}": [asdict(p) for p in paces] for (name, processes), paces in results.raw.items()},
         "creation": {kind: asdict(made) for kind, made in results.creation.items()},
         "crowd": asdict(results.crowd) if results.crowd else None,
+        "lists": asdict(results.lists) if results.lists else None,
         "promises": [asdict(promise) | {"mark": promise.mark} for promise in promises(results)],
         "failures": results.failures,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -73,6 +73,25 @@ def document(
         "total_pages": -(-total // query.limit),
         "next": cursor(sort, last.sort_key, getattr(last, identity)) if last is not None else None,
     }
+
+
+class Few(NamedTuple):
+    """One item of a list that is short enough to be held."""
+
+    sort_key: str
+    id: str
+    item: Mapping[str, Any]
+
+
+def of_few(query: PageQuery, sort: str, rows: Sequence[Few]) -> dict[str, Any]:
+    """Return a page of a list that is held whole, in the order of keys and ids."""
+    wanted = window(query, sort)
+    found = sorted(rows, key=lambda row: (row.sort_key, row.id), reverse=wanted["is_descending"])
+    if "after" in wanted:
+        place = tuple(wanted["after"])
+        found = [row for row in found if ((row[:2] < place) if wanted["is_descending"] else (row[:2] > place))]
+    shown = found[wanted.get("offset", 0) :][: wanted["limit"]]
+    return document(query, sort, shown, len(rows), [row.item for row in shown], "id")
 
 
 def cursor(sort: str, key: Any, identity: str) -> str:

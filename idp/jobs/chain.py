@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp.clock import now
-from idp.errors import Conflict
+from idp.errors import Conflict, StorageUnavailable
 from idp.jobs.schedule import Job
 from idp.store.control import audit_checkpoints as copies
 from idp.store.tenant import audit_checkpoints, audit_events
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("idp.jobs.chain")
 
+KIND = "chain"
 BATCH = 1000  # events a transaction
 MOST_RACES = 20  # that a run loses to another chainer before it leaves the work to that one
 SOONEST, LATEST = 60, 3600  # seconds to the next visit: soon while a tenant is in use, rarely when it is idle
@@ -128,7 +129,16 @@ def chain_job(sign_for: Callable[[JobContext], Sign], follow: Callable[[JobConte
         done = chain_events(context.database, control, context.tenant.id, sign, is_stopping=context.is_stopping)
         return done.next_due if follow is None else min(done.next_due, follow(context))
 
-    return Job("chain", run, first_due=SOONEST)
+    return Job(KIND, run, first_due=SOONEST)
+
+
+def hurry(database: Database) -> None:
+    """Have a worker chain a tenant's events, and do what follows, now; else it comes by itself within the hour."""
+    if database.mark_work is not None:
+        try:
+            database.mark_work(KIND, now())
+        except StorageUnavailable:
+            log.warning("a tenant's chain could not be marked; it is looked at within the hour")
 
 
 def _chain_batch(database: Database, tenant_id: str, sign: Sign, head: Head, events: Sequence[Row[Any]]) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from idp import audit, opaque
 from idp.errors import Conflict, Invalid, NotFound
+from idp.jobs.chain import hurry
 from idp.outbound import FetchRefused
 from idp.store.tenant import audit_events, outbox, webhook_deliveries, webhooks
 from idp.webhooks import event_types, signing
@@ -108,7 +109,9 @@ class Webhooks:
                 finish(conn, made, secret)
             return made
 
-        return self._database.writing(work), secret
+        made = self._database.writing(work)
+        hurry(self._database)  # from now on there is somebody who waits for what is chained
+        return made, secret
 
     def change(self, webhook_id: str, change: Change, *, granter: Granter, require: Require | None = None) -> Row[Any]:
         """Change a webhook; disabling gives up what waits, enabling begins with what happens from now on."""
@@ -147,7 +150,10 @@ class Webhooks:
             )
             return changed
 
-        return self._database.writing(work)
+        changed = self._database.writing(work)
+        if change.enabled:
+            hurry(self._database)
+        return changed
 
     @staticmethod
     def _switched(conn: Connection, webhook_id: str, *, is_on: bool) -> dict[str, Any]:

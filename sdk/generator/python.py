@@ -132,7 +132,7 @@ def _resources(api: Api, *, is_async: bool) -> str:
     )
     classes = [_namespace(api, each, is_async=is_async) for each in api.namespaces]
     named = [name for name in ("Literal", "Unpack") if any(f"{name}[" in each for each in classes)]
-    collections = [name for name in (iterator, "Sequence") if any(f"{name}[" in each for each in classes)]
+    collections = [name for name in (iterator, "Mapping", "Sequence") if any(f"{name}[" in each for each in classes)]
     caller = "AsyncCaller" if is_async else "Caller"
     parts = [
         f'"""The operations of the services by what they are about.\n\n{_NOTE}\n"""',
@@ -191,12 +191,16 @@ def _method(api: Api, method: Method, *, is_async: bool) -> str:
     if method.is_repeatable:
         named.append("idempotency_key: str | None = None")
         given += ["idempotency_key=idempotency_key", "is_repeatable=True"]
+    further = None
     if method.body is not None:
         if (record := _spread(api, method)) is not None:
             rest = f"**body: Unpack[types.{record}]"
+            further = api.record(record).further
         else:
             positional.append(f"body: {type_of(method.body, is_open=False, prefix='types.')}")
-        given.append("body=body")
+        if further is not None:  # no names of Python's
+            named.append(f"more: Mapping[str, {type_of(further[1], is_open=False)}] | None = None")
+        given.append("body=body" if further is None else "body={**body, **(more or {})}")
     if method.file_types:
         positional.append("content: bytes")
         named.insert(0, f"media_type: Literal[{', '.join(repr(each) for each in method.file_types)}]")
@@ -229,7 +233,7 @@ def _spread(api: Api, method: Method) -> str | None:
     if name is None:
         return None
     names = {member.name for member in api.record(name).members}
-    taken = {each.name for each in method.query} | {"if_match", "idempotency_key", "self"}
+    taken = {each.name for each in method.query} | {"if_match", "idempotency_key", "more", "self"}
     return name if all(_is_plain(each) for each in names) and not names & taken else None
 
 

@@ -7,6 +7,7 @@ Idempotency-Key, `x-permission`. Must not know a language.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Record:
     description: str
     members: tuple[Member, ...]
     is_shown: bool
+    further: tuple[tuple[str, ...], Schema] | None  # members `NAME#LANGUAGE`: of which names, and their values
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,13 @@ class _Schemas:
             )
             for each, of in schema["properties"].items()
         )
-        self._made[name] = Record(name, schema.get("description", ""), members, is_shown)
+        further = None
+        for pattern, of in schema.get("patternProperties", {}).items():
+            names = re.match(r"\^\(([\w|]+)\)#", pattern)
+            if names is None:
+                raise Unclear(f"members {pattern} of {name} have no form in the SDKs")
+            further = (tuple(names[1].split("|")), self.named(service, of))
+        self._made[name] = Record(name, schema.get("description", ""), members, is_shown, further)
 
     def _whole(self, service: str, name: str, inside: tuple[str, ...]) -> str:
         """Return a schema as text with everything that it refers to, so that two can be compared."""

@@ -89,6 +89,12 @@ def _types(api: Api) -> str:
 
 def _record(record: Record) -> str:
     members = "".join(_member(each, is_open=record.is_shown) for each in record.members)
+    if record.further is not None:
+        names = " | ".join(json.dumps(each) for each in record.further[0])
+        kind = type_of(record.further[1], is_open=record.is_shown)
+        members += (
+            f"{_comment('The same in a language.', '  ')}  [name: `${{{names}}}#${{string}}`]: {kind} | undefined;\n"
+        )
     return f"{_comment(record.description, '')}export interface {record.name} {{\n{members}}}"
 
 

@@ -223,6 +223,11 @@ def test_a_foreign_thing_is_nothing(matrix: World, operation: Operation) -> None
 def test_control_who_may_is_let_in(world: World, operation: Operation) -> None:
     """Negative control of the matrix: the same requests of an administrator are done, by the tenant's slug and by its id."""
     world.there = {slug: furnished(world, slug) for slug in ("acme", "globex")}
+    if operation.path.endswith("/in-force"):  # only for these: whoever signs up would have to accept them
+        for slug in ("acme", "globex"):
+            terms = {"version": "1", "urls": {"": f"https://{slug}.example/terms"}}
+            path = f"/tenants/{slug}/terms/in-force"
+            assert world.call("PUT", path, terms, token=world.token(slug), service="uflow").status == 200
     # Who gives something must hold it, and a token lends no more than its scopes stand for.
     scope = "authsec" if "more_than_held" in operation.errors else str(operation.permission)
     if operation.name == "restore_user":

@@ -100,6 +100,36 @@ def test_it_begins_with_what_happens_from_then_on(any_world: World) -> None:
     assert [each.state for each in world.deliveries(hook)] == ["discarded", "delivered"]
 
 
+def test_a_new_webhook_does_not_wait_for_an_idle_tenant(any_world: World) -> None:
+    """Decision 14, pending work: who makes or enables a webhook has the chain looked at now, and again while the tenant is busy."""
+    from idp.jobs.chain import KIND
+    from idp.store.control import pending_work
+
+    world = any_world
+    control = world.house.installation.store.control
+
+    def due() -> int:
+        with control.reading() as conn:
+            found: int = next(
+                row.next_due
+                for row in pending_work.list_all(conn)
+                if (row.tenant_id, row.kind) == (world.acme.id, KIND)
+            )
+        return found
+
+    def rest() -> None:
+        control.writing(lambda conn: pending_work.finish(conn, world.acme.id, KIND, clock.now() + 3600))
+        assert due() > clock.now() + 3000
+
+    rest()
+    hook = world.hook("user.created")
+    assert due() <= clock.now()
+    world.registry.change(hook.id, Change(enabled=False), granter=OPERATOR)
+    rest()
+    world.registry.change(hook.id, Change(enabled=True), granter=OPERATOR)
+    assert due() <= clock.now()
+
+
 def test_several_workers_at_once_tell_each_event_once(any_world: World) -> None:
     """Decision 14: workers that fan out at the same time, on PostgreSQL too, neither lose an event nor tell it twice."""
     world = any_world

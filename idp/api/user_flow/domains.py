@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp.api import listing, preconditions
@@ -44,12 +43,6 @@ PROVEN: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    sort_key: str
-    host: str
-
-
 def _domains(call: Call) -> Domains:
     around = call.surroundings
     return Domains(around.settings, around.services.store, around.services.feed, call.tenant, call.server.database)
@@ -60,21 +53,14 @@ def _one(found: Found) -> Reply:
 
 
 def list_domains(call: Call) -> Reply:
-    """List domains; there are few, so the page is cut here."""
+    """List domains."""
     query: DomainQuery = call.query
-    window = listing.window(query, query.sort)
-    found = [
-        each for each in _domains(call).list_all() if query.state in (None, "proven" if each.is_proven else "pending")
+    rows = [
+        listing.Few(each.host, each.host, shown_domain(each))
+        for each in _domains(call).list_all()
+        if query.state in (None, "proven" if each.is_proven else "pending")
     ]
-    total = len(found)
-    if window["is_descending"]:
-        found.reverse()
-    if "after" in window:
-        key, _ = window["after"]
-        found = [each for each in found if (each.host < key if window["is_descending"] else each.host > key)]
-    rows = found[window.get("offset", 0) :][: window["limit"]]
-    places = [_Place(each.host, each.host) for each in rows]
-    return Reply(listing.document(query, query.sort, places, total, [shown_domain(each) for each in rows], "host"))
+    return Reply(listing.of_few(query, query.sort, rows))
 
 
 def create_domain(call: Call) -> Reply:

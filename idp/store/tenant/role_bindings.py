@@ -38,7 +38,15 @@ role_bindings = db.Table(
     db.UniqueConstraint("holder_type", "holder_id", "role", "resource", name="uq_role_bindings"),
     bind_key="tenant",
 )
-db.Index("ix_role_bindings_role", role_bindings.c.role)
+# Who holds a role is read from it alone.
+db.Index(
+    "ix_role_bindings_holders",
+    role_bindings.c.role,
+    role_bindings.c.resource,
+    role_bindings.c.holder_type,
+    role_bindings.c.holder_id,
+    role_bindings.c.expires_at,
+)
 db.Index(
     "ix_role_bindings_resource",
     role_bindings.c.resource,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, union_all
+from sqlalchemy import false, func, literal_column, or_, select, union_all
 
 from idp.clock import now
 from idp.store.paging import page
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
 _FEW = 200  # that are named in a statement
+_OTHER = users.alias("other")
 SORTS = {"email": users.c.email_key, "name": users.c.name_key, "created_at": users.c.created_at}
 
 
@@ -62,7 +63,8 @@ def _matching(
     """
     here: list[ColumnElement[bool]] = []
     if email is not None:
-        here.append(users.c.email_key == search_key(email)[:LONGEST_EMAIL_KEY])
+        key = search_key(email)[:LONGEST_EMAIL_KEY]
+        here.append(users.c.email_key == key if key else false())  # who has no address is not who has an empty one
     if name is not None:
         here.append(_has(conn, users.c.name_key, search_key(name)))
     if search is not None:
@@ -74,18 +76,14 @@ def _matching(
         here += _in_state(conn, state, most_attempts)
     if client_id is not None:
         has_grants = (grants.c.client_id == client_id) & grants.c.revoked_at.is_(None) & (grants.c.expires_at > now())
-        here.append(_is_among(conn, users.c.id, select(grants.c.user_id).where(has_grants)))
-    here += [_is_among(conn, users.c.id, *_holders(roles)) for roles in ([role] if role else [], one_of) if roles]
+        here.append(_is_among(conn, select(grants.c.user_id).where(has_grants)))
+    here += [_is_among(conn, *_holders(roles)) for roles in ([role] if role else [], one_of) if roles]
     if none_of:
-        here.append(~_is_among(conn, users.c.id, *_holders(none_of)))
+        here.append(~_is_among(conn, *_holders(none_of)))
     if group_id is not None:
         members = select(group_members.c.user_id).where(group_members.c.group_id == group_id)
-        here.append(_is_among(conn, users.c.id, members))
-    if created_from is not None:
-        here.append(users.c.created_at >= created_from)
-    if created_before is not None:
-        here.append(users.c.created_at < created_before)
-    return here
+        here.append(_is_among(conn, members))
+    return here + _created(conn, created_from, created_before)
 
 
 def _has(conn: Connection, column: Any, part: str) -> ColumnElement[bool]:
@@ -95,23 +93,51 @@ def _has(conn: Connection, column: Any, part: str) -> ColumnElement[bool]:
     return found
 
 
-def _is_among(conn: Connection, column: Any, *found: Select[Any]) -> ColumnElement[bool]:
-    """Return whether a column's value is among what some queries find.
+def _is_among(conn: Connection, *found: Select[Any]) -> ColumnElement[bool]:
+    """Return whether a user is among those whose ids some queries find.
 
-    A few of them are named, which leads to their rows at once; many are a set that each row of the list, in its order, is looked up
-    in: through ``coalesce``, so that no database begins with the set and sorts what it finds.
+    A few of them are named, which leads to their rows at once. Many are looked up while the list is gone through in its order, of
+    which a page needs only a part; left to itself, SQLite would read and sort the rows of them all.
     """
     some: Any = union_all(*found) if len(found) > 1 else found[0]
-    few = conn.execute(select(some.subquery().c[0]).distinct().limit(_FEW + 1)).scalars().all()
-    return column.in_(few) if len(few) <= _FEW else func.coalesce(column, "").in_(some)
+    few = _few(conn, select(some.subquery().c[0]).distinct())
+    if few is None:
+        return _unled(conn, users.c.id).in_(some)  # type: ignore[no-any-return]
+    return users.c.id.in_(few) if few else false()
+
+
+def _few(conn: Connection, found: Select[Any]) -> Sequence[str] | None:
+    """Return what a query finds, None where it is much."""
+    some = conn.execute(found.limit(_FEW + 1)).scalars().all()
+    return some if len(some) <= _FEW else None
+
+
+def _unled(conn: Connection, column: Any) -> Any:
+    """Return a column by which SQLite does not look for rows: it uses no index for a term with a plus."""
+    return literal_column(f"+users.{column.name}") if conn.dialect.name == "sqlite" else column
 
 
 def _in_state(conn: Connection, state: str, most_attempts: int) -> list[ColumnElement[bool]]:
     if state not in ("active", "locked"):
         return [users.c.state == state]
     over = (attempts.c.count >= most_attempts) & (attempts.c.window_ends_at > now())
-    locked = _is_among(conn, users.c.attempts_key, select(attempts.c.subject_hash).where(over))
+    counters = select(attempts.c.subject_hash).where(over)
+    few = _few(conn, counters)
+    wanted: Any = counters if few is None else few
+    locked = false() if few == [] else _is_among(conn, select(_OTHER.c.id).where(_OTHER.c.attempts_key.in_(wanted)))
     return [users.c.state == "active", locked if state == "locked" else ~locked]
+
+
+def _created(conn: Connection, start: int | None, end: int | None) -> list[ColumnElement[bool]]:
+    def between(column: Any) -> list[ColumnElement[bool]]:
+        return [*([column >= start] if start is not None else ()), *([column < end] if end is not None else ())]
+
+    few = (
+        _few(conn, select(users.c.id).where(*between(users.c.created_at)))
+        if start is not None or end is not None
+        else None
+    )
+    return between(_unled(conn, users.c.created_at)) if few is None else [users.c.id.in_(few) if few else false()]
 
 
 def _holders(roles: Collection[str]) -> tuple[Select[Any], Select[Any]]:

@@ -49,8 +49,9 @@ db.Index(
     postgresql_where=users.c.deleted_at.is_not(None),
 )
 # Each is wide enough that a list is found, and its places counted, without the rows.
-db.Index("ix_users_by_email", users.c.email_key, users.c.id, users.c.username_key, users.c.name_key, users.c.state)
-db.Index("ix_users_by_name", users.c.name_key, users.c.id, users.c.username_key, users.c.email_key, users.c.state)
+_FILTERED = (users.c.username_key, users.c.state, users.c.created_at)
+db.Index("ix_users_by_email", users.c.email_key, users.c.id, users.c.name_key, *_FILTERED)
+db.Index("ix_users_by_name", users.c.name_key, users.c.id, users.c.email_key, *_FILTERED)
 db.Index("ix_users_by_creation", users.c.created_at, users.c.id, users.c.state)
 db.Index("ix_users_attempts_key", users.c.attempts_key)
 LONGEST_NAME_KEY, LONGEST_EMAIL_KEY = 100, 254  # characters: PostgreSQL has no room for more in an index

@@ -305,6 +305,8 @@ export interface Client {
   software_id?: string;
   /** The version of the software. */
   software_version?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** One page of clients. */
@@ -416,6 +418,8 @@ export interface ClientPatch {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** Everything that may be changed of a client; what is left out is removed, or becomes its default. */
@@ -512,6 +516,8 @@ export interface ClientReplacement {
   tags?: string[] | null;
   /** Whether it is the tenant's own, so that people may sign in in it by program, without a browser. Default `false`. */
   first_party?: boolean | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A client with the secret that was just made. It is shown this once: what is kept is its digest. */
@@ -622,6 +628,8 @@ export interface ClientWithSecret {
   software_version?: string;
   /** The secret; absent where the client has none. */
   client_secret?: string;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | undefined;
 }
 
 /** Whether something is allowed, why, and by which binding. */
@@ -1115,6 +1123,8 @@ export interface NewClient {
   first_party?: boolean | null;
   /** Its id; left out, one is made. It cannot be changed later. */
   client_id?: string | null;
+  /** The same in a language. */
+  [name: `${"client_name" | "logo_uri" | "policy_uri" | "tos_uri" | "client_uri"}#${string}`]: string | null | undefined;
 }
 
 /** A domain to be proven. */
@@ -1227,6 +1237,26 @@ export interface NewTenant {
   domain?: string | null;
   /** Who is invited by mail as its first administrator, with the role tenant-admin. */
   administrator: NewAdministrator;
+}
+
+/** A version to be put into force. */
+export interface NewTerms {
+  /** Its name, such as 2026-03. */
+  version: string;
+  /** Where it can be read, by language (BCP 47); the one under the empty name is for all other languages. */
+  urls: Record<string, string>;
+}
+
+/** What a sentence is to read. */
+export interface NewText {
+  /** The language, such as `de`. */
+  language: string;
+  /** The product's sentence, in English; `%(name)s` stand for what is filled in. */
+  sentence: string;
+  /** The plural form, where a sentence has several. */
+  form?: number;
+  /** Plain text in one line, with the placeholders of the sentence; null: it reads as usual again, in every form. */
+  text: string | null;
 }
 
 /** A user to be. */
@@ -1724,6 +1754,62 @@ export interface TenantList {
 export interface TenantPatch {
   /** The name that people are shown. */
   name?: string | null;
+}
+
+/** A version of the terms. */
+export interface Terms {
+  /** Its name. */
+  version: string;
+  /** Where it can be read, by language (BCP 47); the one under the empty name is for all other languages. */
+  urls: Record<string, string>;
+  /** Whether people are asked to accept it. */
+  is_in_force: boolean;
+  /** Since when it is, or was, in force. */
+  begins_at: string;
+  /** When another took its place, or none. */
+  ends_at?: string;
+}
+
+/** One page of versions. */
+export interface TermsList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Terms[];
+}
+
+/** A sentence as it reads at the tenant. */
+export interface Text {
+  /** The product's sentence, in English; `%(name)s` stand for what is filled in. */
+  sentence: string;
+  /** The plural form, where a sentence has several; else 0. */
+  form: number;
+  /** What it reads. */
+  text: string;
+  /** Whether the tenant has worded it. */
+  is_own: boolean;
+}
+
+/** One page of texts. */
+export interface TextList {
+  /** Which page this is; absent when it was read by `after`. */
+  page?: number;
+  /** How many items a page has. */
+  limit: number;
+  /** How many items there are in all. */
+  total: number;
+  /** How many pages there are in all. */
+  total_pages: number;
+  /** What to send as `after` for the items behind these; absent on the last page. */
+  next?: string;
+  items: Text[];
 }
 
 /** What a token is worth at this moment. */

@@ -1370,6 +1370,28 @@ class NewTenant(TypedDict):
     """Who is invited by mail as its first administrator, with the role tenant-admin."""
 
 
+class NewTerms(TypedDict):
+    """A version to be put into force."""
+
+    version: str
+    """Its name, such as 2026-03."""
+    urls: dict[str, str]
+    """Where it can be read, by language (BCP 47); the one under the empty name is for all other languages."""
+
+
+class NewText(TypedDict):
+    """What a sentence is to read."""
+
+    language: str
+    """The language, such as `de`."""
+    sentence: str
+    """The product's sentence, in English; `%(name)s` stand for what is filled in."""
+    form: NotRequired[int]
+    """The plural form, where a sentence has several."""
+    text: str | None
+    """Plain text in one line, with the placeholders of the sentence; null: it reads as usual again, in every form."""
+
+
 class NewUser(TypedDict):
     """A user to be."""
 
@@ -1899,6 +1921,66 @@ class TenantPatch(TypedDict):
 
     name: NotRequired[str | None]
     """The name that people are shown."""
+
+
+class Terms(TypedDict):
+    """A version of the terms."""
+
+    version: str
+    """Its name."""
+    urls: dict[str, str]
+    """Where it can be read, by language (BCP 47); the one under the empty name is for all other languages."""
+    is_in_force: bool
+    """Whether people are asked to accept it."""
+    begins_at: str
+    """Since when it is, or was, in force."""
+    ends_at: NotRequired[str]
+    """When another took its place, or none."""
+
+
+class TermsList(TypedDict):
+    """One page of versions."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Terms]
+
+
+class Text(TypedDict):
+    """A sentence as it reads at the tenant."""
+
+    sentence: str
+    """The product's sentence, in English; `%(name)s` stand for what is filled in."""
+    form: int
+    """The plural form, where a sentence has several; else 0."""
+    text: str
+    """What it reads."""
+    is_own: bool
+    """Whether the tenant has worded it."""
+
+
+class TextList(TypedDict):
+    """One page of texts."""
+
+    page: NotRequired[int]
+    """Which page this is; absent when it was read by `after`."""
+    limit: int
+    """How many items a page has."""
+    total: int
+    """How many items there are in all."""
+    total_pages: int
+    """How many pages there are in all."""
+    next: NotRequired[str]
+    """What to send as `after` for the items behind these; absent on the last page."""
+    items: list[Text]
 
 
 class TokenAnswer(TypedDict):

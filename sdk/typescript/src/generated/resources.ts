@@ -176,6 +176,22 @@ export interface TenantsListQuery extends Paging {
   sort?: "slug" | "-slug" | "name" | "-name" | "created_at" | "-created_at";
 }
 
+/** The parameters of `terms.list`. */
+export interface TermsListQuery extends Paging {
+  /** The order, `-` for descending. */
+  sort?: "version" | "-version";
+}
+
+/** The parameters of `texts.list`. */
+export interface TextsListQuery extends Paging {
+  /** The language, such as `de`. */
+  language?: string;
+  /** Only those that the tenant has worded itself; `false`: every sentence there is. */
+  is_own?: boolean;
+  /** Only those with these words, in English or as they read. */
+  find?: string;
+}
+
 /** The parameters of `users.list`. */
 export interface UsersListQuery extends Paging {
   /** Only who has this address, in any case. */
@@ -242,8 +258,13 @@ export class Audit extends Resource {
   }
 
   /** Export the audit log. Permission: `audit:read`. */
-  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<string> {
-    return this.lines<string>("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
+  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<types.AuditEvent> {
+    return this.lines<types.AuditEvent>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/audit-events/export",
+      {},
+      { query, options },
+    );
   }
 }
 
@@ -1168,6 +1189,58 @@ export class Tenants extends Resource {
   }
 }
 
+/** Which terms people accept, and where they can be read. */
+export class Terms extends Resource {
+  /** List the versions of the terms. Permission: `tenants:read`. */
+  list(query: TermsListQuery = {}, options: Options = {}): Promise<types.TermsList> {
+    return this.shown<types.TermsList>("GET", "/uflow/tenants/{tenant_id}/terms", {}, { query, options });
+  }
+
+  /** List the versions of the terms: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<TermsListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Terms> {
+    return this.pages<types.Terms>("/uflow/tenants/{tenant_id}/terms", {}, query, options);
+  }
+
+  /** Read the terms in force. Permission: `tenants:read`. */
+  get(options: Options = {}): Promise<types.Terms> {
+    return this.shown<types.Terms>("GET", "/uflow/tenants/{tenant_id}/terms/in-force", {}, { options });
+  }
+
+  /** Put terms into force. Permission: `tenants:write`. */
+  put(body: types.NewTerms, options: Write = {}): Promise<types.Terms> {
+    return this.shown<types.Terms>("PUT", "/uflow/tenants/{tenant_id}/terms/in-force", {}, { body, options });
+  }
+
+  /** Put no terms into force. Permission: `tenants:write`. */
+  delete(options: Write = {}): Promise<void> {
+    return this.done("DELETE", "/uflow/tenants/{tenant_id}/terms/in-force", {}, { options });
+  }
+}
+
+/** What sentences of pages and mails read at the tenant, in place of the product's own. */
+export class Texts extends Resource {
+  /** List texts. Permission: `branding:read`. */
+  list(query: TextsListQuery = {}, options: Options = {}): Promise<types.TextList> {
+    return this.shown<types.TextList>("GET", "/uflow/tenants/{tenant_id}/texts", {}, { query, options });
+  }
+
+  /** List texts: all of them, page after page, `limit` at a time. */
+  iterate(
+    query: Omit<TextsListQuery, "page" | "after"> = {},
+    options: Options = {},
+  ): AsyncIterableIterator<types.Text> {
+    return this.pages<types.Text>("/uflow/tenants/{tenant_id}/texts", {}, query, options);
+  }
+
+  /** Word a sentence. Permission: `branding:write`. */
+  put(body: types.NewText, options: Options = {}): Promise<void> {
+    return this.done("PUT", "/uflow/tenants/{tenant_id}/texts", {}, { body, options });
+  }
+}
+
 /** Whether a token is alive and allows something, for gateways that are handed one. */
 export class TokenValidation extends Resource {
   /** Validate a token. Permission: `tokens:validate`. */
@@ -1500,6 +1573,10 @@ export class Namespaces {
   readonly signUps: SignUps;
   /** The tenants of the platform. */
   readonly tenants: Tenants;
+  /** Which terms people accept, and where they can be read. */
+  readonly terms: Terms;
+  /** What sentences of pages and mails read at the tenant, in place of the product's own. */
+  readonly texts: Texts;
   /** Whether a token is alive and allows something, for gateways that are handed one. */
   readonly tokenValidation: TokenValidation;
   /** Withdrawing tokens before their time. */
@@ -1531,6 +1608,8 @@ export class Namespaces {
     this.settings = new Settings(caller);
     this.signUps = new SignUps(caller);
     this.tenants = new Tenants(caller);
+    this.terms = new Terms(caller);
+    this.texts = new Texts(caller);
     this.tokenValidation = new TokenValidation(caller);
     this.tokens = new Tokens(caller);
     this.users = new Users(caller);

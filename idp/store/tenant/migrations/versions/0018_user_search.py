@@ -1,4 +1,4 @@
-"""Users: what lists look for and are sorted by, with indexes; whose grants to a client they are is read from an index alone."""
+"""Users: what lists look for and are sorted by, with indexes; who has grants to a client or holds a role is read from indexes alone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ def upgrade() -> None:
     for name in _KEYS:
         op.add_column("users", sa.Column(name, sa.String(), nullable=False, server_default=""))
     _fill()
-    op.create_index(
-        "ix_users_by_email", "users", ["email_key", "id", "username_key", "name_key", "state"], unique=False
-    )
-    op.create_index("ix_users_by_name", "users", ["name_key", "id", "username_key", "email_key", "state"], unique=False)
+    filtered = ["username_key", "state", "created_at"]
+    op.create_index("ix_users_by_email", "users", ["email_key", "id", "name_key", *filtered], unique=False)
+    op.create_index("ix_users_by_name", "users", ["name_key", "id", "email_key", *filtered], unique=False)
     op.create_index("ix_users_by_creation", "users", ["created_at", "id", "state"], unique=False)
     op.create_index("ix_users_attempts_key", "users", ["attempts_key"], unique=False)
     op.create_index("ix_grants_client", "grants", ["client_id", "user_id", "revoked_at", "expires_at"], unique=False)
     op.drop_index(op.f("ix_grants_client_id"), table_name="grants")
+    holders = ["role", "resource", "holder_type", "holder_id", "expires_at"]
+    op.create_index("ix_role_bindings_holders", "role_bindings", holders, unique=False)
+    op.drop_index("ix_role_bindings_role", table_name="role_bindings")
 
 
 def _fill() -> None:
@@ -50,6 +52,8 @@ def _new(row: sa.RowMapping) -> dict[str, str]:
 
 def downgrade() -> None:
     """Undo."""
+    op.create_index("ix_role_bindings_role", "role_bindings", ["role"], unique=False)
+    op.drop_index("ix_role_bindings_holders", table_name="role_bindings")
     op.create_index(op.f("ix_grants_client_id"), "grants", ["client_id"], unique=False)
     op.drop_index("ix_grants_client", table_name="grants")
     for name in ("ix_users_attempts_key", "ix_users_by_creation", "ix_users_by_name", "ix_users_by_email"):

@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import AsyncResource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from authsec.resource import AsyncCaller, Etag
 
@@ -107,10 +107,10 @@ class AsyncAudit(AsyncResource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncIterator[types.AuditEvent]:
         """Export the audit log. Permission: `audit:read`."""
         return self._lines(
-            str,
+            types.AuditEvent,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
@@ -248,7 +248,11 @@ class AsyncClients(AsyncResource):
         )
 
     async def create(
-        self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
     ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return await self._shown(
@@ -257,7 +261,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def get(self, client_id: str, /) -> types.Client:
@@ -267,7 +271,13 @@ class AsyncClients(AsyncResource):
         )
 
     async def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return await self._shown(
@@ -276,11 +286,17 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def update(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
     ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return await self._shown(
@@ -289,7 +305,7 @@ class AsyncClients(AsyncResource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     async def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:
@@ -1286,6 +1302,83 @@ class AsyncTenants(AsyncResource):
         )
 
 
+class AsyncTerms(AsyncResource):
+    """Which terms people accept, and where they can be read."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["version", "-version"] | None = None,
+    ) -> types.TermsList:
+        """List the versions of the terms. Permission: `tenants:read`."""
+        return await self._shown(
+            types.TermsList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/terms",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate(
+        self, *, limit: int = 100, sort: Literal["version", "-version"] | None = None
+    ) -> AsyncIterator[types.Terms]:
+        """List the versions of the terms: all of them, page after page, `limit` at a time."""
+        return self._pages(types.Terms, "/uflow/tenants/{tenant_id}/terms", {}, {"limit": limit, "sort": sort})
+
+    async def get(self) -> types.Terms:
+        """Read the terms in force. Permission: `tenants:read`."""
+        return await self._shown(types.Terms, "GET", "/uflow/tenants/{tenant_id}/terms/in-force")
+
+    async def put(self, *, if_match: Etag = None, **body: Unpack[types.NewTerms]) -> types.Terms:
+        """Put terms into force. Permission: `tenants:write`."""
+        return await self._shown(
+            types.Terms, "PUT", "/uflow/tenants/{tenant_id}/terms/in-force", if_match=if_match, body=body
+        )
+
+    async def delete(self, *, if_match: Etag = None) -> None:
+        """Put no terms into force. Permission: `tenants:write`."""
+        await self._done("DELETE", "/uflow/tenants/{tenant_id}/terms/in-force", if_match=if_match)
+
+
+class AsyncTexts(AsyncResource):
+    """What sentences of pages and mails read at the tenant, in place of the product's own."""
+
+    async def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        language: str | None = None,
+        is_own: bool | None = None,
+        find: str | None = None,
+    ) -> types.TextList:
+        """List texts. Permission: `branding:read`."""
+        return await self._shown(
+            types.TextList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/texts",
+            query={"page": page, "limit": limit, "after": after, "language": language, "is_own": is_own, "find": find},
+        )
+
+    def iterate(
+        self, *, limit: int = 100, language: str | None = None, is_own: bool | None = None, find: str | None = None
+    ) -> AsyncIterator[types.Text]:
+        """List texts: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Text,
+            "/uflow/tenants/{tenant_id}/texts",
+            {},
+            {"limit": limit, "language": language, "is_own": is_own, "find": find},
+        )
+
+    async def put(self, **body: Unpack[types.NewText]) -> None:
+        """Word a sentence. Permission: `branding:write`."""
+        await self._done("PUT", "/uflow/tenants/{tenant_id}/texts", body=body)
+
+
 class AsyncTokenValidation(AsyncResource):
     """Whether a token is alive and allows something, for gateways that are handed one."""
 
@@ -1690,6 +1783,10 @@ class AsyncNamespaces:
     """People who make an account for themselves, through a program that shows its own forms."""
     tenants: AsyncTenants
     """The tenants of the platform."""
+    terms: AsyncTerms
+    """Which terms people accept, and where they can be read."""
+    texts: AsyncTexts
+    """What sentences of pages and mails read at the tenant, in place of the product's own."""
     token_validation: AsyncTokenValidation
     """Whether a token is alive and allows something, for gateways that are handed one."""
     tokens: AsyncTokens
@@ -1721,6 +1818,8 @@ class AsyncNamespaces:
         self.settings = AsyncSettings(caller)
         self.sign_ups = AsyncSignUps(caller)
         self.tenants = AsyncTenants(caller)
+        self.terms = AsyncTerms(caller)
+        self.texts = AsyncTexts(caller)
         self.token_validation = AsyncTokenValidation(caller)
         self.tokens = AsyncTokens(caller)
         self.users = AsyncUsers(caller)

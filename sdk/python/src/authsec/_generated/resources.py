@@ -11,7 +11,7 @@ from authsec import types
 from authsec.resource import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from authsec.resource import Caller, Etag
 
@@ -107,10 +107,10 @@ class Audit(Resource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> Iterator[str]:
+    ) -> Iterator[types.AuditEvent]:
         """Export the audit log. Permission: `audit:read`."""
         return self._lines(
-            str,
+            types.AuditEvent,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
@@ -245,7 +245,13 @@ class Clients(Resource):
             },
         )
 
-    def create(self, *, idempotency_key: str | None = None, **body: Unpack[types.NewClient]) -> types.ClientWithSecret:
+    def create(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.NewClient],
+    ) -> types.ClientWithSecret:
         """Register a client. Permission: `clients:write`."""
         return self._shown(
             types.ClientWithSecret,
@@ -253,7 +259,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients",
             idempotency_key=idempotency_key,
             is_repeatable=True,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def get(self, client_id: str, /) -> types.Client:
@@ -263,7 +269,13 @@ class Clients(Resource):
         )
 
     def replace(
-        self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientReplacement]
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientReplacement],
     ) -> types.Client:
         """Replace a client. Permission: `clients:write`."""
         return self._shown(
@@ -272,10 +284,18 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
-    def update(self, client_id: str, /, *, if_match: Etag = None, **body: Unpack[types.ClientPatch]) -> types.Client:
+    def update(
+        self,
+        client_id: str,
+        /,
+        *,
+        if_match: Etag = None,
+        more: Mapping[str, str | None] | None = None,
+        **body: Unpack[types.ClientPatch],
+    ) -> types.Client:
         """Change a client. Permission: `clients:write`."""
         return self._shown(
             types.Client,
@@ -283,7 +303,7 @@ class Clients(Resource):
             "/clientms/tenants/{tenant_id}/clients/{client_id}",
             {"client_id": client_id},
             if_match=if_match,
-            body=body,
+            body={**body, **(more or {})},
         )
 
     def delete(self, client_id: str, /, *, if_match: Etag = None) -> None:
@@ -1260,6 +1280,81 @@ class Tenants(Resource):
         )
 
 
+class Terms(Resource):
+    """Which terms people accept, and where they can be read."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        sort: Literal["version", "-version"] | None = None,
+    ) -> types.TermsList:
+        """List the versions of the terms. Permission: `tenants:read`."""
+        return self._shown(
+            types.TermsList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/terms",
+            query={"page": page, "limit": limit, "after": after, "sort": sort},
+        )
+
+    def iterate(self, *, limit: int = 100, sort: Literal["version", "-version"] | None = None) -> Iterator[types.Terms]:
+        """List the versions of the terms: all of them, page after page, `limit` at a time."""
+        return self._pages(types.Terms, "/uflow/tenants/{tenant_id}/terms", {}, {"limit": limit, "sort": sort})
+
+    def get(self) -> types.Terms:
+        """Read the terms in force. Permission: `tenants:read`."""
+        return self._shown(types.Terms, "GET", "/uflow/tenants/{tenant_id}/terms/in-force")
+
+    def put(self, *, if_match: Etag = None, **body: Unpack[types.NewTerms]) -> types.Terms:
+        """Put terms into force. Permission: `tenants:write`."""
+        return self._shown(
+            types.Terms, "PUT", "/uflow/tenants/{tenant_id}/terms/in-force", if_match=if_match, body=body
+        )
+
+    def delete(self, *, if_match: Etag = None) -> None:
+        """Put no terms into force. Permission: `tenants:write`."""
+        self._done("DELETE", "/uflow/tenants/{tenant_id}/terms/in-force", if_match=if_match)
+
+
+class Texts(Resource):
+    """What sentences of pages and mails read at the tenant, in place of the product's own."""
+
+    def list(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        language: str | None = None,
+        is_own: bool | None = None,
+        find: str | None = None,
+    ) -> types.TextList:
+        """List texts. Permission: `branding:read`."""
+        return self._shown(
+            types.TextList,
+            "GET",
+            "/uflow/tenants/{tenant_id}/texts",
+            query={"page": page, "limit": limit, "after": after, "language": language, "is_own": is_own, "find": find},
+        )
+
+    def iterate(
+        self, *, limit: int = 100, language: str | None = None, is_own: bool | None = None, find: str | None = None
+    ) -> Iterator[types.Text]:
+        """List texts: all of them, page after page, `limit` at a time."""
+        return self._pages(
+            types.Text,
+            "/uflow/tenants/{tenant_id}/texts",
+            {},
+            {"limit": limit, "language": language, "is_own": is_own, "find": find},
+        )
+
+    def put(self, **body: Unpack[types.NewText]) -> None:
+        """Word a sentence. Permission: `branding:write`."""
+        self._done("PUT", "/uflow/tenants/{tenant_id}/texts", body=body)
+
+
 class TokenValidation(Resource):
     """Whether a token is alive and allows something, for gateways that are handed one."""
 
@@ -1662,6 +1757,10 @@ class Namespaces:
     """People who make an account for themselves, through a program that shows its own forms."""
     tenants: Tenants
     """The tenants of the platform."""
+    terms: Terms
+    """Which terms people accept, and where they can be read."""
+    texts: Texts
+    """What sentences of pages and mails read at the tenant, in place of the product's own."""
     token_validation: TokenValidation
     """Whether a token is alive and allows something, for gateways that are handed one."""
     tokens: Tokens
@@ -1693,6 +1792,8 @@ class Namespaces:
         self.settings = Settings(caller)
         self.sign_ups = SignUps(caller)
         self.tenants = Tenants(caller)
+        self.terms = Terms(caller)
+        self.texts = Texts(caller)
         self.token_validation = TokenValidation(caller)
         self.tokens = Tokens(caller)
         self.users = Users(caller)
