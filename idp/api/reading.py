@@ -59,6 +59,8 @@ def read_query(http: Request, model: type[G] | None) -> G | None:
             errors[f"?{name[:100]}"] = "stands there more than once"
         elif name not in known:
             errors[f"?{name[:100]}"] = "is no parameter of this operation"
+        elif "\0" in value:  # PostgreSQL cannot even look for it
+            errors[f"?{name}"] = "must have no NUL in it"
         found[name] = value
     made = None
     if model is not None:

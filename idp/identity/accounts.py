@@ -328,6 +328,7 @@ def delete_user(
 def remove(conn: Connection, user_id: str) -> int:
     """Remove a user, whose row is locked, and every row that is theirs; returns how many sessions ended."""
     ended = session_end.end_all_of(conn, user_id, "user_deleted")
+    sessions.forget_of(conn, user_id)  # the rows stay until the applications are told
     consents.delete_of_user(conn, user_id)
     password_history.delete_of(conn, user_id)
     role_bindings.delete_of(conn, user_id)

@@ -16,7 +16,7 @@ from idp.clock import now
 from idp.identity import lockout, profile
 from idp.identity.profile_schema import parse
 from idp.store.db import db
-from idp.store.tenant import attempts, grants, one_time_links, tenant_state
+from idp.store.tenant import attempts, grants, one_time_links, sessions, tenant_state
 
 GOOD = "seventeen wet otters"
 
@@ -236,6 +236,9 @@ def test_gone_for_good(town: World) -> None:
     assert world.uflow("DELETE", f"/users/{user_id}?hard=true").status == 404
     left = {name for name, rows in world.dump().items() if user_id in str(rows)}
     assert left <= {"audit_events", "sessions", "outbox"}
+    with world.database().reading() as conn:
+        (session,) = sessions.list_of_user(conn, user_id, 10)
+    assert (session.source, session.user_agent) == (None, None)
     with world.database().reading() as conn:
         assert all(row.revoked_at for row in grants.list_of_user(conn, user_id, 10))
     assert new_user(world)["id"] != user_id

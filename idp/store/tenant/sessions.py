@@ -161,6 +161,12 @@ def end_all_of(conn: Connection, user_id: str, *, but: str | None = None) -> lis
     return list(conn.execute(update(sessions).where(here).values(ended_at=now()).returning(sessions.c.id)).scalars())
 
 
+def forget_of(conn: Connection, user_id: str) -> None:
+    """Take out of the sessions of a user, which ended, from where and by which browser they were used."""
+    here = sessions.c.user_id == user_id
+    conn.execute(update(sessions).where(here).values(source=None, user_agent=None))
+
+
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:
     """Delete sessions that ended or expired before a moment, what they signed in to first; at most ``limit`` rows at once."""
     for is_old in (sessions.c.expires_at < before, sessions.c.ended_at < before):
