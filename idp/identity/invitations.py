@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from idp import opaque
 from idp.clock import now
-from idp.errors import Conflict
+from idp.errors import Conflict, TooManyRequests
 from idp.identity import lifecycle, link_use, links, profile
-from idp.identity.accounts import By, checked, insert, locked, record, remove, write_password
+from idp.identity.accounts import By, checked, insert, locked, mailbox_of, record, remove, write_password
 from idp.jobs.outbox import announced
-from idp.store.tenant import one_time_links, users
+from idp.store.tenant import attempts, one_time_links, users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 KIND = lifecycle.INVITATION
 PATH = "/invitation"
+WINDOW, MOST_SENT = (
+    3600,
+    5,
+)  # seconds, and invitations to one mailbox in them: who administers a tenant may not know the person
 _MOST_BEFORE = 100  # links that are looked through for who invited
 _NOBODY = "recovery"  # who invited is kept no longer: the person has asked for the link
 _EXISTS = {
@@ -63,8 +68,8 @@ def invite(
 ) -> str:
     """Invite somebody and return the new user's id; ``inviter`` is the name that the mail and the page show.
 
-    Raises :class:`Invalid`, or :class:`Conflict` where the address has an account: then nothing is mailed. ``require`` judges the
-    user to be, in the same transaction.
+    Raises :class:`Invalid`, :class:`TooManyRequests` where the mailbox has had enough, or :class:`Conflict` where the address has an
+    account: then nothing is mailed. ``require`` judges the user to be, in the same transaction.
     """
     with database.reading() as conn:
         schema = profile.load(conn)
@@ -76,6 +81,7 @@ def invite(
         found = users.find_owner(conn, new.key, new.address)
         if found is not None:
             raise Conflict(_EXISTS.get(found.state, "This address has an account already; nothing was sent."))
+        _count(conn, email, by)
         insert(conn, new, password_hash=None, must_change=False, state="invited")
         user = locked(conn, new.id)
         send(conn, mailer, tenant, user, by=by.actor, inviter=inviter, lifetime=lifetime)
@@ -138,10 +144,11 @@ def resend(
     lifetime: int | None = None,
     require: Require | None = None,
 ) -> None:
-    """Send an invitation again; the older link dies. Raises :class:`NotFound` or :class:`Conflict`."""
+    """Send an invitation again; the older link dies. Raises :class:`NotFound`, :class:`Conflict` or :class:`TooManyRequests`."""
 
     def work(conn: Connection) -> None:
         user = _invited(conn, user_id, require)
+        _count(conn, user.email, by)
         send_again(conn, mailer, tenant, user, by=by.actor, lifetime=lifetime)
         record(conn, "invitation.sent", user_id, by, {"again": True})
 
@@ -205,3 +212,12 @@ def _invited(conn: Connection, user_id: str, require: Require | None) -> Row[Any
     if user.state != "invited":
         raise Conflict(f"This account is not invited but {user.state}; there is no invitation to change.")
     return user
+
+
+def _count(conn: Connection, address: str, by: By) -> None:
+    """Count an invitation to a mailbox, also one that was taken back meanwhile; operators may send as many as they like."""
+    if by.is_operator:
+        return
+    sent, ends_at = attempts.count_one(conn, opaque.digest(f"invitation to\n{mailbox_of(address)}"), WINDOW)
+    if sent > MOST_SENT:
+        raise TooManyRequests(retry_after=max(1, ends_at - now()))

@@ -50,3 +50,19 @@ def test_what_was_given_up_is_sent_again_only_by_who_may_read_it(any_world: Worl
     assert not world.events("webhook.replayed")
     assert done(world.uflow("POST", f"{path}/replay", SINCE))["replayed"] == 1
     assert done(world.uflow("POST", one), 202)["status"] == "pending"
+
+
+def test_sending_on_demand_is_limited(any_world: World) -> None:
+    """Decision 17: tests and replays go to an address that has agreed to nothing; sixty a minute and tenant, with its rate limits off, too."""
+    world = any_world
+    change = world.house.installation.provisioning.change_settings
+    change(world.tenants["acme"], {"rate_limits": "off"})
+    hook, token = made(world, "group.created"), world.token()
+    path = f"/webhooks/{hook['id']}"
+    answers = [world.uflow("POST", f"{path}/test", token=token) for _ in range(61)]
+    assert answers[0].status == 202
+    assert (answers[-1].status, answers[-1].json["code"]) == (429, "too_many_requests")
+    assert answers[-1].header("retry-after")
+    for rest, body in (("/replay", SINCE), (f"/deliveries/{answers[0].json['id']}/replay", None)):
+        refused(world.uflow("POST", path + rest, body, token=token), 429, "too_many_requests")
+    change(world.tenants["acme"], {"rate_limits": ""})

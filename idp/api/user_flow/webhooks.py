@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idp.access.granting import MoreThanHeld
 from idp.api import listing, preconditions
-from idp.api.errors import InvalidFields, pointer
+from idp.api.errors import InvalidFields, TooOften, pointer
 from idp.api.moments import read_moment
 from idp.api.operations import JSON, MERGE_PATCH, Operation, Reply
 from idp.api.user_flow import webhook_examples as examples
@@ -31,6 +31,7 @@ from idp.api.user_flow.webhook_models import (
     shown_webhook,
     shown_with_attempts,
 )
+from idp.web.ratelimit import Rule
 from idp.webhooks import event_types
 from idp.webhooks.ledger import Ledger
 from idp.webhooks.registry import Change, Webhooks
@@ -44,6 +45,9 @@ _PATH = "/tenants/{tenant_id}/webhooks"
 _ONE = _PATH + "/{webhook_id}"
 _DELIVERIES = _ONE + "/deliveries"
 _DELIVERY = _DELIVERIES + "/{delivery_id}"
+# What is sent because somebody asks for it goes to whatever address was written down, which has agreed to nothing. It guards
+# others than the tenant: no tenant switches it off.
+RATE_OF_SENDING = Rule("webhook-sending", 60, 60)
 
 
 def _webhooks(call: Call) -> Webhooks:
@@ -61,6 +65,12 @@ def _etag(row: Row[Any]) -> str:
 
 def _require(call: Call) -> Any:
     return lambda _conn, row: preconditions.require_match(call.http, _etag(row))
+
+
+def _count(call: Call) -> None:
+    verdict = call.surroundings.limiter.hit(call.tenant.id, RATE_OF_SENDING)
+    if not verdict.allowed:
+        raise TooOften(headers=verdict.headers, retry_after=verdict.reset_after)
 
 
 def _location(call: Call, rest: str) -> str:
@@ -134,6 +144,7 @@ def rotate_webhook_secret(call: Call) -> Reply:
 
 def test_webhook(call: Call) -> Reply:
     """Send a test."""
+    _count(call)
     webhook_id = call.path["webhook_id"]
 
     def finish(conn: Connection, row: Row[Any]) -> None:
@@ -177,12 +188,14 @@ def _may_read(call: Call, name: str) -> bool:
 
 def replay_delivery(call: Call) -> Reply:
     """Send a delivery again."""
+    _count(call)
     row = _ledger(call).replay(call.path["webhook_id"], call.path["delivery_id"], granter=call.caller.granter())
     return Reply(shown_delivery(row))
 
 
 def replay_failed(call: Call) -> Reply:
     """Send everything again that was given up."""
+    _count(call)
     body: WebhookReplay = call.body
     since = read_moment(body.since, "since")
     done, has_more = _ledger(call).replay_failed(call.path["webhook_id"], since, granter=call.caller.granter())
@@ -301,7 +314,8 @@ OPERATIONS = (
         path=_ONE + "/test",
         permission="webhooks:write",
         summary="Send a test",
-        description="Sends a message of the type `webhook.test`, signed and retried as all are. Its delivery says how it went.",
+        description="Sends a message of the type `webhook.test`, signed and retried as all are. Its delivery says how it went. "
+        "Tests and replays: at most sixty a minute.",
         tag=TAG,
         handle=test_webhook,
         answer=WebhookDelivery,
