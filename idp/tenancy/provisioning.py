@@ -266,9 +266,7 @@ class Provisioning:
         return from_row(row, self._feed.seq, self._settings)
 
 
-def _alive(
-    conn: Connection, tenant: Tenant, require: Within | None = None, *, even_half: bool = False
-) -> Row[Any]:
+def _alive(conn: Connection, tenant: Tenant, require: Within | None = None, *, even_half: bool = False) -> Row[Any]:
     """Return the tenant's row, locked and judged by ``require``; raises :class:`NotFound` for one that is half made or half deleted."""
     row = tenants.find_locked(conn, tenant.id)
     if row is None or (row.state in HALF and not even_half):

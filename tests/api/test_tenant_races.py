@@ -44,7 +44,9 @@ def test_no_setting_is_lost(any_world: World) -> None:
     """RFC 9110 §13.1: settings that two administrators change at the same moment are both changed."""
     world = any_world
     provisioning, acme = world.house.installation.provisioning, world.tenants["acme"]
-    begin, thread, came = beside(lambda: provisioning.change_settings(acme, {"support_url": "https://help.acme.example"}))
+    begin, thread, came = beside(
+        lambda: provisioning.change_settings(acme, {"support_url": "https://help.acme.example"})
+    )
     provisioning.change_settings(acme, {"privacy_url": "https://acme.example/privacy"}, begin)
     thread.join()
     settings = provisioning.find("acme").settings
