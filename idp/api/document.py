@@ -5,7 +5,6 @@ Owns how operations, parameters, models and errors are written down. Must not kn
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -245,15 +244,12 @@ def _done_responses(operation: Operation) -> dict[str, Any]:
             content["examples"] = {"usual": {"summary": operation.summary, "value": operation.answer_example}}
         done["content"] = {"application/json": content}
     if operation.lines is not None:
+        # Of a sequence of values OpenAPI 3.1 has the schema of one only by custom; 3.2 calls it itemSchema.
         name = operation.lines.__name__
-        text = f"JSON lines: each line is one {name}, as the schema of that name has it."
-        example = json.dumps(operation.answer_example, ensure_ascii=False) + "\n"
-        done["content"] = {
-            JSON_LINES: {
-                "schema": {"type": "string", "description": text, "contentMediaType": JSON_LINES},
-                "examples": {"usual": {"summary": operation.summary, "value": example}},
-            }
-        }
+        done["description"] = f"Done. JSON lines: the schema and the example are those of one line, a {name}."
+        content = {"schema": {"$ref": _SCHEMAS + name}}
+        content["examples"] = {"usual": {"summary": operation.summary, "value": operation.answer_example}}
+        done["content"] = {JSON_LINES: content}
     found = {str(operation.status): done}
     if operation.has_etag and operation.method == "GET":
         found["304"] = {"description": "It is still as If-None-Match says.", "headers": _referred(["ETag"])}

@@ -137,8 +137,8 @@ class Domains:
         """Give a domain up; raises :class:`NotFound`, or :class:`Conflict` for the one that the tenant is issued at."""
 
         def work(conn: Connection) -> None:
+            row = tenants.find_locked(conn, self._tenant.id)  # its issuer is not moved to the domain meanwhile
             require(self._found(conn, host))
-            row = tenants.find(conn, self._tenant.id)
             if row is not None and row.issuer.partition("://")[2] == host:
                 raise Conflict(
                     "The tenant is issued at this domain. Its operators move the issuer first: idp tenant set-issuer"

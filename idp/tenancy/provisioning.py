@@ -112,11 +112,8 @@ class Provisioning:
         new_name = _check_name(changes.pop("name")) if "name" in changes else None
 
         def work(conn: Connection) -> None:
-            row = tenants.find(conn, tenant.id)
-            if row is None:
-                raise NotFound
-            if require is not None:
-                require(conn, row)
+            # Locked: the settings are one document, of which two who change it at once would each write all.
+            row = _alive(conn, tenant, require)
             values: dict[str, Any] = {"settings": tenant_settings.parse(changes, row.settings)}
             if new_name is not None:
                 values["name"] = new_name
@@ -142,14 +139,14 @@ class Provisioning:
         issuer = issuer_of(self._settings, tenant.slug, host)
 
         def work(conn: Connection) -> None:
+            _alive(conn, tenant)  # before its domains: one that it is to be issued at is not given up meanwhile
             owner = domains.find(conn, host) if host else None
             holder = tenants.find_by_issuer(conn, issuer)
             if (owner is not None and owner.tenant_id != tenant.id) or (holder is not None and holder.id != tenant.id):
                 raise Conflict("This domain belongs to another tenant.")
             if host and owner is None:
                 domains.create(conn, host, tenant.id)
-            if not tenants.change(conn, tenant.id, issuer=issuer):
-                raise NotFound
+            tenants.change(conn, tenant.id, issuer=issuer)
 
         with self._feed.announced(tenant.id, "tenant"):
             self._store.control.writing(work)
@@ -241,11 +238,7 @@ class Provisioning:
 
     def _set_state(self, tenant: Tenant, state: str, require: Within | None = None) -> None:
         def work(conn: Connection) -> None:
-            row = tenants.find(conn, tenant.id)
-            if row is None:
-                raise NotFound
-            if require is not None:
-                require(conn, row)
+            _alive(conn, tenant, require, even_half=state == "deleting")
             tenants.change(conn, tenant.id, state=state)
 
         with self._feed.announced(tenant.id, "tenant"):
@@ -271,6 +264,16 @@ class Provisioning:
         if row is None:
             raise NotFound
         return from_row(row, self._feed.seq, self._settings)
+
+
+def _alive(conn: Connection, tenant: Tenant, require: Within | None = None, *, even_half: bool = False) -> Row[Any]:
+    """Return the tenant's row, locked and judged by ``require``; raises :class:`NotFound` for one that is half made or half deleted."""
+    row = tenants.find_locked(conn, tenant.id)
+    if row is None or (row.state in HALF and not even_half):
+        raise NotFound
+    if require is not None:
+        require(conn, row)
+    return row
 
 
 def _is_abandoned(row: Row[Any]) -> bool:

@@ -69,11 +69,15 @@ class Ledger:
             return self._database.writing(work)
 
     def replay(self, webhook_id: str, delivery_id: str, *, granter: Granter) -> Row[Any]:
-        """Send a delivery again from now on, also one that was taken; one that waits is tried now."""
+        """Send a delivery again from now on, also one that was taken; one that waits is tried now.
+
+        The webhook may be about other event types by now: whoever sends it again may read what it tells, else raises ``MoreThanHeld``.
+        """
 
         def work(conn: Connection) -> Row[Any]:
             _enabled(conn, webhook_id)
             row = _get(conn, webhook_id, delivery_id)
+            granter.require(event_types.permissions_for([row.event_type]))
             if row.state == "waiting":
                 outbox.hasten(conn, row.message_id)
             else:
@@ -87,13 +91,17 @@ class Ledger:
             return self._database.writing(work)
 
     def replay_failed(self, webhook_id: str, since: int, *, granter: Granter) -> tuple[int, bool]:
-        """Send everything again that was given up since a moment; returns how much, and whether there is more of it."""
+        """Send everything again that was given up since a moment; returns how much, and whether there is more of it.
+
+        Raises ``MoreThanHeld`` as :meth:`replay` does.
+        """
 
         def work(conn: Connection) -> tuple[int, bool]:
             _enabled(conn, webhook_id)
             found = webhook_deliveries.failed_since(conn, webhook_id, since, MOST_REPLAYED + 1)
             chosen = found[:MOST_REPLAYED]
-            _again(conn, chosen)
+            granter.require(event_types.permissions_for({row.event_type for row in chosen}))
+            _again(conn, [row.message_id for row in chosen])
             if chosen:
                 details = {"webhook": webhook_id, "since": since, "count": len(chosen)}
                 registry.record(conn, "webhook.replayed", granter, details)

@@ -14,7 +14,7 @@ from idp import audit, opaque
 from idp.errors import Conflict, Invalid, NotFound
 from idp.jobs.chain import hurry
 from idp.outbound import FetchRefused
-from idp.store.tenant import audit_events, outbox, webhooks
+from idp.store.tenant import audit_events, outbox, webhook_deliveries, webhooks
 from idp.webhooks import event_types, signing
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ class Webhooks:
                 now_changed |= self._switched(conn, webhook_id, is_on=change.enabled)
             lets_out = now_changed.keys() & {"url", "event_types"} or now_changed.get("state") == "enabled"
             if lets_out:
-                granter.require(event_types.permissions_for(now_changed.get("event_types", before.event_types)))
+                wanted = list(now_changed.get("event_types", before.event_types))
+                # What waits was meant for the former address, and may be of types that it is about no more.
+                wanted += webhook_deliveries.types_waiting(conn, webhook_id) if "url" in now_changed else []
+                granter.require(event_types.permissions_for(wanted))
             if "url" in now_changed:
                 now_changed |= {"failing_since": None, "failures": 0}
             webhooks.change(conn, webhook_id, **now_changed)

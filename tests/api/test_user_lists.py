@@ -176,6 +176,7 @@ FILTERS: dict[str, Any] = {
     "email=person03@acme.example": lambda each: folded(each.get("email")) == "person03@acme.example",
     "email=PERSON03@ACME.EXAMPLE": lambda each: folded(each.get("email")) == "person03@acme.example",
     "email=person03": lambda _: False,
+    "email=%20&name=nothing": lambda _: False,
     "name=alpha": lambda each: "alpha" in name_of(each),
     "name=BETA": lambda each: "beta" in name_of(each),
     "name=%25": lambda each: "%" in name_of(each),

@@ -26,6 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DISTRIBUTIONS = {
     "_argon2_cffi_bindings": "argon2-cffi-bindings",
     "argon2": "argon2-cffi",
+    "dns": "dnspython",
     "email_validator": "email-validator",
     "flask_sqlalchemy": "flask-sqlalchemy",
     "passlib": "libpass",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from house import challenge
 from issuer import AUDIENCE, Issuer, Key, encoded, part
+from running import FEED_SECONDS
 from scripted import Asked, Says, Scripted
 from sdk_world import PASSWORD
 
@@ -34,6 +38,31 @@ def test_a_token_of_the_product(world: SdkWorld) -> None:
         AccessTokenValidator(issuer, "https://orders.example.com").validate(session.access_token)
     with pytest.raises(authsec.InvalidToken, match="issuer"):
         AccessTokenValidator(world.tenants["system"].issuer, f"{world.url}/uflow").validate(session.access_token)
+
+
+def test_a_token_for_an_api_of_the_tenant_s_own(world: SdkWorld) -> None:
+    """RFC 8707 §2, Interfaces §6: what a tenant lists as its API gets tokens that say what their holder may do there."""
+    world.running.idp("tenant", "set", "acme", f"resources={AUDIENCE}")
+    admin = AuthSecClient(world.url, tenant="acme")
+    admin.login("admin@acme.example", PASSWORD)
+    admin.permissions.create(name="orders:delete")
+    admin.roles.create(name="orders-clerk", permissions=["orders:delete"])
+    clerk = world.people["somebody@acme.example"]
+    binding = admin.role_bindings.create(holder_type="user", holder_id=clerk, role="orders-clerk")
+    issuer, own, verifier = world.tenants["acme"].issuer, {"client_id": "authsec-sdk", "resource": AUDIENCE}, "v" * 43
+    given = {"username": "somebody@acme.example", "password": PASSWORD, "scope": "openid permissions"}
+    pkce = {"code_challenge": challenge(verifier), "code_challenge_method": "S256"}
+    until = time.monotonic() + FEED_SECONDS  # within which both workers know the setting
+    while "error" in (asked := httpx.post(f"{issuer}/challenge", data=own | given | pkce).json()):
+        assert time.monotonic() < until, asked
+        time.sleep(0.1)
+    redeemed = {"grant_type": "authorization_code", "code": asked["authorization_code"], "code_verifier": verifier}
+    answer = httpx.post(f"{issuer}/token", data=own | redeemed)
+    admin.role_bindings.delete(binding["id"])
+    found = AccessTokenValidator(issuer, AUDIENCE).validate(answer.json()["access_token"])
+    found.require(scope="permissions", permission="orders:delete")
+    with pytest.raises(authsec.InsufficientScope):
+        found.require(permission="orders:write")
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256", "EdDSA"])

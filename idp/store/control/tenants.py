@@ -43,6 +43,11 @@ def find(conn: Connection, tenant_id: str) -> Row[Any] | None:
     return conn.execute(select(tenants).where(tenants.c.id == tenant_id)).first()
 
 
+def find_locked(conn: Connection, tenant_id: str) -> Row[Any] | None:
+    """Return a tenant, or None; within a write transaction nobody else changes the row until it ends."""
+    return conn.execute(select(tenants).where(tenants.c.id == tenant_id).with_for_update()).first()
+
+
 def find_by_slug(conn: Connection, slug: str) -> Row[Any] | None:
     """Return a tenant by slug, or None."""
     return conn.execute(select(tenants).where(tenants.c.slug == slug)).first()

@@ -63,7 +63,8 @@ def _matching(
     """
     here: list[ColumnElement[bool]] = []
     if email is not None:
-        here.append(users.c.email_key == search_key(email)[:LONGEST_EMAIL_KEY])
+        key = search_key(email)[:LONGEST_EMAIL_KEY]
+        here.append(users.c.email_key == key if key else false())  # who has no address is not who has an empty one
     if name is not None:
         here.append(_has(conn, users.c.name_key, search_key(name)))
     if search is not None:

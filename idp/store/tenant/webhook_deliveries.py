@@ -118,15 +118,25 @@ def search(
     return page(conn, _SHOWN, webhook_deliveries.c.id, here, sort=SORTS[sort], is_descending=is_descending, **window)
 
 
-def failed_since(conn: Connection, webhook_id: str, since: int, limit: int) -> list[int]:
-    """Return the messages of a webhook that were given up, of deliveries made since a moment, the oldest first."""
+def failed_since(conn: Connection, webhook_id: str, since: int, limit: int) -> Sequence[Row[Any, Any]]:
+    """Return ``message_id`` and ``event_type`` of what was given up, of a webhook's deliveries since a moment, the oldest first."""
     query = (
-        select(webhook_deliveries.c.message_id)
+        select(webhook_deliveries.c.message_id, webhook_deliveries.c.event_type)
         .join(messages, messages.c.id == webhook_deliveries.c.message_id)
         .where((webhook_deliveries.c.webhook_id == webhook_id) & (webhook_deliveries.c.created_at >= since))
         .where(messages.c.state.in_(("dead", "discarded")))
     )
-    return list(conn.execute(query.order_by(webhook_deliveries.c.message_id).limit(limit)).scalars())
+    return conn.execute(query.order_by(webhook_deliveries.c.message_id).limit(limit)).all()
+
+
+def types_waiting(conn: Connection, webhook_id: str) -> list[str]:
+    """Return the event types of what waits to be sent to a webhook."""
+    query = (
+        select(webhook_deliveries.c.event_type)
+        .join(messages, messages.c.id == webhook_deliveries.c.message_id)
+        .where((webhook_deliveries.c.webhook_id == webhook_id) & (messages.c.state == "waiting"))
+    )
+    return list(conn.execute(query.distinct()).scalars())
 
 
 def purge_expired(conn: Connection, before: int, limit: int = 1000) -> int:

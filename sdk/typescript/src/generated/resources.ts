@@ -258,8 +258,13 @@ export class Audit extends Resource {
   }
 
   /** Export the audit log. Permission: `audit:read`. */
-  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<string> {
-    return this.lines<string>("GET", "/uflow/tenants/{tenant_id}/audit-events/export", {}, { query, options });
+  exportEvents(query: AuditExportEventsQuery = {}, options: Options = {}): AsyncIterableIterator<types.AuditEvent> {
+    return this.lines<types.AuditEvent>(
+      "GET",
+      "/uflow/tenants/{tenant_id}/audit-events/export",
+      {},
+      { query, options },
+    );
   }
 }
 

@@ -107,10 +107,10 @@ class AsyncAudit(AsyncResource):
         client_id: str | None = None,
         source: str | None = None,
         request_id: str | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncIterator[types.AuditEvent]:
         """Export the audit log. Permission: `audit:read`."""
         return self._lines(
-            str,
+            types.AuditEvent,
             "GET",
             "/uflow/tenants/{tenant_id}/audit-events/export",
             query={
