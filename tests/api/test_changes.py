@@ -177,10 +177,13 @@ def test_the_examples_of_rfc_7396(target: Any, patch: Any, expected: Any) -> Non
 
 # -- Idempotency-Key ----------------------------------------------------------------------------------------------------------
 
+HOOK = {"url": "https://hooks.example/x", "event_types": ["user.created"]}
 CREATES = [
     ("/tenants/acme/clients", client_of(), "client.created", "client_secret"),
     ("/tenants/acme/initial-access-tokens", {"name": "x"}, "registration_token.created", "token"),
+    ("/tenants/acme/webhooks", HOOK, "webhook.created", "secret"),
 ]
+SERVICE_OF = {"/tenants/acme/webhooks": "uflow"}
 
 
 def test_every_create_is_repeatable() -> None:
@@ -193,29 +196,37 @@ def test_every_create_is_repeatable() -> None:
     assert shown_once == {path for path, *_ in CREATES}
 
 
-@pytest.mark.parametrize(("path", "body", "kind", "secret"), CREATES, ids=["client", "token"])
+@pytest.mark.parametrize(("path", "body", "kind", "secret"), CREATES, ids=["client", "token", "webhook"])
 def test_a_repeated_create_makes_nothing(any_world: World, path: str, body: Any, kind: str, secret: str) -> None:
     """Issue 6, item 7: the same request with the same key is answered as the first was, secret, Location and ETag included."""
     headers = {"idempotency-key": "a-key-of-mine"}
-    first = any_world.call("POST", path, body, headers=headers)
+    service = SERVICE_OF.get(path, "clientms")
+    first = any_world.call("POST", path, body, headers=headers, service=service)
     assert (first.status, first.header("idempotency-replayed")) == (201, None)
-    again = any_world.call("POST", path, body, headers=headers)
+    again = any_world.call("POST", path, body, headers=headers, service=service)
     assert (again.status, again.header("idempotency-replayed")) == (201, "true")
     assert again.json == first.json
     assert again.json[secret]
     for name in ("location", "etag"):
         assert again.header(name) == first.header(name)
     assert len(any_world.events(kind)) == 1
-    other = any_world.call("POST", path, body, headers={"idempotency-key": "another"})
+    other = any_world.call("POST", path, body, headers={"idempotency-key": "another"}, service=service)
     assert other.json[secret] != first.json[secret]
 
 
-@pytest.mark.parametrize(("path", "body", "kind", "secret"), CREATES, ids=["client", "token"])
+@pytest.mark.parametrize(("path", "body", "kind", "secret"), CREATES, ids=["client", "token", "webhook"])
 def test_of_equal_creates_at_once_one_is_made(any_world: World, path: str, body: Any, kind: str, secret: str) -> None:
     """Issue 6, item 7: of many equal requests at once with one key one makes something, and all are told the same."""
     tokens = [any_world.token() for _ in range(RACERS)]
     answers = together(
-        lambda number: any_world.call("POST", path, body, headers={"idempotency-key": "k"}, token=tokens[number])
+        lambda number: any_world.call(
+            "POST",
+            path,
+            body,
+            headers={"idempotency-key": "k"},
+            token=tokens[number],
+            service=SERVICE_OF.get(path, "clientms"),
+        )
     )
     assert {answer.status for answer in answers} == {201}, [answer.text for answer in answers]
     assert len({answer.json[secret] for answer in answers}) == 1

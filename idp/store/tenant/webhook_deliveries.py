@@ -118,7 +118,7 @@ def search(
     return page(conn, _SHOWN, webhook_deliveries.c.id, here, sort=SORTS[sort], is_descending=is_descending, **window)
 
 
-def failed_since(conn: Connection, webhook_id: str, since: int, limit: int) -> Sequence[Row[Any]]:
+def failed_since(conn: Connection, webhook_id: str, since: int, limit: int) -> Sequence[Row[Any, Any]]:
     """Return ``message_id`` and ``event_type`` of what was given up, of a webhook's deliveries since a moment, the oldest first."""
     query = (
         select(webhook_deliveries.c.message_id, webhook_deliveries.c.event_type)
