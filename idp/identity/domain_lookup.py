@@ -67,6 +67,9 @@ class Lookup:
         texts = [b"".join(record.strings) for record in list(answer)[:MOST_RECORDS]]
         if any(hmac.compare_digest(text.strip(), challenge.encode()) for text in texts):
             return None
+        if answer.canonical_name != answer.qname:
+            # Whoever owns the name chose where it leads, to names that perhaps only this server can ask for: they are not read out.
+            return f"The name {name} leads to {answer.canonical_name.to_text(omit_final_dot=True)}, where no TXT record is the value."
         return _instead(name, texts)
 
     def _resolver(self) -> Any:

@@ -287,6 +287,15 @@ def test_an_alias_is_followed(world: World) -> None:
     assert (answer.status, answer.json["code"]) == (409, "domain_not_proven")
 
 
+def test_an_alias_reads_nothing_out(world: World) -> None:
+    """S110: who owns a name leads it into names that only the server can ask for, and is not told what stands there."""
+    claimed(world)
+    NAMES.cname[CHALLENGE] = "secrets.inside.example"
+    NAMES.txt["secrets.inside.example"] = [["vault-token=hunter2"]]
+    refused(answer := verify(world), "leads to secrets.inside.example")
+    assert "hunter2" not in answer.text + world.uflow("GET", "/domains").text
+
+
 def test_asking_is_limited(world: World) -> None:
     """Issue 6 (limits): ten looks a minute and tenant, whether or not its rate limits are on; another tenant has its own."""
     world.house.installation.provisioning.change_settings(world.tenants["acme"], {"rate_limits": "off"})
