@@ -15,6 +15,7 @@ from idp.clock import now
 from idp.errors import Conflict, NotFound
 from idp.store.control import domain_claims, domains, tenants
 from idp.tenancy import domain_names
+from idp.tenancy.provisioning import HALF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,7 @@ class Domains:
         host = domain_names.checked(self._settings, text)
 
         def work(conn: Connection) -> Domain:
+            self._alive(conn)
             owner = domains.find(conn, host)
             if owner is not None and owner.tenant_id == self._tenant.id:
                 raise Conflict("This domain is proven already.")
@@ -113,7 +115,8 @@ class Domains:
             raise NotProven(trouble)
 
         def work(conn: Connection) -> None:
-            # First the claim: who proves the same domain at the same time is waited for here.
+            self._alive(conn)
+            # Then the claim: who proves the same domain at the same time is waited for here.
             was_claimed = domain_claims.delete(conn, self._tenant.id, host)
             owner = domains.find(conn, host)
             if owner is not None and owner.tenant_id != self._tenant.id:
@@ -137,9 +140,9 @@ class Domains:
         """Give a domain up; raises :class:`NotFound`, or :class:`Conflict` for the one that the tenant is issued at."""
 
         def work(conn: Connection) -> None:
-            row = tenants.find_locked(conn, self._tenant.id)  # its issuer is not moved to the domain meanwhile
+            row = self._alive(conn)  # its issuer is not moved to the domain meanwhile
             require(self._found(conn, host))
-            if row is not None and row.issuer.partition("://")[2] == host:
+            if row.issuer.partition("://")[2] == host:
                 raise Conflict(
                     "The tenant is issued at this domain. Its operators move the issuer first: idp tenant set-issuer"
                 )
@@ -149,6 +152,13 @@ class Domains:
         with self._feed.announced(self._tenant.id, "tenant"):
             self._control.writing(work)
         self._note("domain.removed", host, by)
+
+    def _alive(self, conn: Connection) -> Row[Any]:
+        """Return the tenant's row, locked: a tenant that is being deleted gets no domain, which would be nobody's for ever."""
+        row = tenants.find_locked(conn, self._tenant.id)
+        if row is None or row.state in HALF:
+            raise NotFound
+        return row
 
     def _found(self, conn: Connection, host: str) -> Domain:
         row = domains.find(conn, host)

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from api_world import NAMES
 from test_webhooks import refused
 
 from idp.errors import Conflict, NotFound
@@ -112,3 +113,24 @@ def test_what_is_half_there_is_not_brought_to_life(any_world: World, state: str)
         assert (row.state, row.name) == (state, globex.name)
         assert domains.find(conn, "globex.example") is None
     control.writing(lambda conn: tenants.change(conn, globex.id, state="active"))
+
+
+def test_a_tenant_that_is_being_deleted_proves_nothing(any_world: World) -> None:
+    """Issue 6 (domains): a domain that is proven while its tenant is deleted does not stay behind, where nobody could have it."""
+    world = any_world
+    installation, globex, host = world.house.installation, world.tenants["globex"], "late.globex.example"
+    own = Domains(installation.settings, installation.store, installation.feed, globex, world.database("globex"))
+    claim = own.claim(host, by=By("operator")).claim
+    assert claim is not None
+    NAMES.txt[f"_authsec-challenge.{host}"] = [[claim.challenge]]
+    control = installation.store.control
+    control.writing(lambda conn: tenants.change(conn, globex.id, state="deleting"))
+    with pytest.raises(NotFound):
+        own.prove(host, installation.lookup, by=By("operator"))
+    with pytest.raises(NotFound):
+        own.claim("later.globex.example", by=By("operator"))
+    with control.reading() as conn:
+        assert domains.find(conn, host) is None
+    control.writing(lambda conn: tenants.change(conn, globex.id, state="active"))
+    assert own.prove(host, installation.lookup, by=By("operator")).is_proven
+    own.remove(host, by=By("operator"), require=lambda _: None)
