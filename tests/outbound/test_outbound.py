@@ -64,7 +64,7 @@ def test_what_is_sent(found: dict[str, Any]) -> None:
     "case",
     [
         "inside.example", "loopback.example", "metadata.example", "both.example", "https://127.0.0.1/", "https://[::1]/",
-        "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://10.1.2.3/", "https://2130706433/", "https://0x7f.1/",
+        "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[fec0::1]/", "https://10.1.2.3/", "https://2130706433/", "https://0x7f.1/",
         "https://0/", "https://localhost/", "http://good.example/good", "ftp://good.example/", "https://u:p@good.example/",
         "https://good.example:0/", "https:///good", "https://good.example\\@127.0.0.1/", "file:///etc/passwd",
         "gopher://good.example/", "https://good.example/\r\nX: y",

@@ -185,6 +185,7 @@ def main(folder: Path) -> None:
         "https://[::1]/",
         "https://[::ffff:127.0.0.1]/",
         "https://[64:ff9b::7f00:1]/",
+        "https://[fec0::1]/",
         f"https://{INSIDE}/",
         "https://2130706433/",
         "https://0x7f.1/",
