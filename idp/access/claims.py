@@ -19,11 +19,13 @@ SCOPES = ("roles", "groups", "permissions")
 EVERYTHING = "authsec"  # the scope that stands for whatever its bearer may do at the services
 
 
-def for_token(conn: Connection, subject: Subject, scopes: Collection[str], *, context: Context) -> dict[str, Any]:
+def for_token(
+    conn: Connection, subject: Subject, scopes: Collection[str], *, context: Context, allowed: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the claims that the scopes release, as of now; names, sorted.
 
     ``permissions`` are those that the subject holds in the whole tenant; where a scope of the token stands for permissions, only
-    those among them that one stands for.
+    those among them that one stands for; ``allowed`` as of :func:`stands_for`.
     """
     found: dict[str, Any] = {}
     if "roles" in scopes:
@@ -32,15 +34,16 @@ def for_token(conn: Connection, subject: Subject, scopes: Collection[str], *, co
         found["groups"] = [row.name for row in groups.of_user(conn, subject.id)] if subject.type == "user" else []
     if "permissions" in scopes:
         held = policy.held(conn, subject, context=context)
-        narrowed = stands_for(conn, scopes)
+        narrowed = stands_for(conn, scopes, allowed=allowed)
         found["permissions"] = sorted(held if narrowed is None else held & narrowed)
     return found
 
 
-def stands_for(conn: Connection, scopes: Collection[str]) -> frozenset[str] | None:
+def stands_for(conn: Connection, scopes: Collection[str], *, allowed: Collection[str] = ()) -> frozenset[str] | None:
     """Return the permissions that the scopes stand for, None when none of them is about permissions.
 
-    The scope ``authsec`` stands for all of the product's; a permission's own name stands for itself.
+    The scope ``authsec`` stands for all of the product's; a permission's own name stands for itself. ``allowed`` are the scopes that
+    these are a part of: if one of those is about permissions, leaving it out leaves none, never all.
     """
     found: set[str] = set()
     is_about = False
@@ -54,7 +57,9 @@ def stands_for(conn: Connection, scopes: Collection[str]) -> frozenset[str] | No
     for row in own_permissions.some_scopes(conn, scopes):
         found.update(row.permissions)
         is_about = True
-    return frozenset(found) if is_about else None
+    if is_about:
+        return frozenset(found)
+    return frozenset() if allowed and stands_for(conn, allowed) is not None else None
 
 
 def covers(conn: Connection, scopes: Collection[str], permission: str) -> bool:

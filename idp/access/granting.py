@@ -65,6 +65,11 @@ class Granter:
             rows = role_bindings.held_by(conn, holder_type, holder_id)
             self.require(of_roles(conn, {row.role for row in rows}))
 
+    def require_over_everybody(self, conn: Connection) -> None:
+        """Raise unless the granter holds whatever anybody here holds: for what touches nobody knows whom."""
+        if self.held is not None:
+            self.require(of_roles(conn, role_bindings.bound_roles(conn)))
+
 
 def of_subject(conn: Connection, subject: Subject, by: By, *, context: Context, within: str = "") -> Granter:
     """Return the granter that a subject is now."""

@@ -22,7 +22,6 @@ from idp.identity.accounts import By
 from idp.keys.compact import InvalidToken
 from idp.tenancy.tenant import SYSTEM
 from idp.tokens import verification
-from idp.tokens.authorization import OPERATOR_CLIENT
 from idp.web.ratelimit import Rule
 
 if TYPE_CHECKING:
@@ -104,8 +103,7 @@ class Guard:
             except InvalidToken as error:
                 reasons.append(f"as a token of {issuer.slug}: {error}")
                 continue
-            client_id = live.claims["client_id"]
-            if client_id != OPERATOR_CLIENT and server.query_client(client_id) is None:
+            if not server.serves(live.claims):
                 reasons.append(f"as a token of {issuer.slug}: its application is disabled or gone")
                 continue
             return server, live

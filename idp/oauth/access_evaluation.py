@@ -93,6 +93,8 @@ def _check_caller(server: TenantServer, http: Request) -> None:
         )
     except InvalidToken as error:
         _unauthenticated(error.reason, "Get a new access token at this tenant.")
+    if not server.serves(live.claims):
+        _unauthenticated("the token's application is disabled or gone", "Enable it: idp client update TENANT CLIENT_ID")
     standing = live.standing
     subject = Subject("client", live.claims["client_id"]) if standing is None else Subject("user", standing.user_id)
     context = Context(now(), http.remote_addr, live.claims.get("amr", ()))

@@ -28,18 +28,19 @@ def for_user(
     nonce: str | None = None,
     without_access_token: bool = False,
     audience: Sequence[str] = (),
+    allowed: str = "",
 ) -> Authorization:
     """Return what a client may have tokens for.
 
     ``source`` has the columns of a grant (``grant_id``, ``user_id``, ``session_id``, ``auth_time``, ``acr``, ``amr``,
     ``claims_request``) and of its user. Where no access token is issued, the scopes' claims are the ID token's
-    (OpenID Connect Core §5.4). ``audience`` is the access token's.
+    (OpenID Connect Core §5.4). ``audience`` is the access token's; ``allowed`` the grant's scope where ``scope`` is a part of it.
     """
     scopes = frozenset(scope.split())
     about_access = (
         {}
         if scopes.isdisjoint(claims.SCOPES)
-        else access_claims(server, Subject("user", source.user_id), scopes, source.amr)
+        else access_claims(server, Subject("user", source.user_id), scopes, source.amr, allowed.split())
     )
     alg = id_token_alg(server, client, scope)
     asked = source.claims_request or {}
@@ -68,11 +69,14 @@ def for_user(
 
 
 def access_claims(
-    server: TenantServer, subject: Subject, scopes: Collection[str], amr: Collection[str]
+    server: TenantServer, subject: Subject, scopes: Collection[str], amr: Collection[str], allowed: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return the claims about what a subject may do that the scopes release; bindings to a network are not counted in."""
+    """Return the claims about what a subject may do that the scopes release; bindings to a network are not counted in.
+
+    ``allowed`` are the scopes of the grant where these may be a part of them.
+    """
     with server.database.reading() as conn:
-        return claims.for_token(conn, subject, scopes, context=Context(now(), amr=amr))
+        return claims.for_token(conn, subject, scopes, context=Context(now(), amr=amr), allowed=allowed)
 
 
 def id_token_alg(server: TenantServer, client: Client, scope: str) -> str | None:

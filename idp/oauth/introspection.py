@@ -118,6 +118,8 @@ def _access_token(server: TenantServer, client: Client, token: str) -> dict[str,
     # RFC 7662 §4: who may not know gets the answer of a dead token. Who it is addressed to may.
     if client.client_id != claims["client_id"] and not is_addressed(server, client.client_id, claims):
         return {"active": False}
+    if not server.serves(claims):
+        return {"active": False}
     described = {"active": True, "token_type": "Bearer"}
     described |= {
         name: claims[name]

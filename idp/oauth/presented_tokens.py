@@ -40,6 +40,7 @@ class Presented:
     grant_id: str | None
     scope: tuple[str, ...]
     audience: tuple[str, ...]
+    allowed: tuple[str, ...]  # the scope of its grant
     ids: tuple[str, ...]  # the `jti` of the token and of those that it came from
 
     @property
@@ -57,8 +58,8 @@ def find(server: TenantServer, token: str, kind: str) -> Presented:
         raise InvalidToken("the token is bound to a key, and there is no proof of the key")
     if found.client_id == OPERATOR_CLIENT:
         raise InvalidToken("a token that an operator made at the command line is not exchanged")
-    if server.query_client(found.client_id) is None:
-        raise InvalidToken("the client that the token was issued to is disabled or gone")
+    if not server.serves({**found.claims, "client_id": found.client_id}):
+        raise InvalidToken("the client that the token was issued to, or one that has acted, is disabled or gone")
     return found
 
 
@@ -74,6 +75,7 @@ def _access_token(server: TenantServer, token: str) -> Presented:
         claims.get("grant_id"),
         tuple(claims.get("scope", "").split()),
         tuple(verification.audience_of(claims)),
+        tuple(live.granted_scopes),
         (claims["jti"], *claims.get(CAME_FROM, ())),
     )
 
@@ -88,7 +90,7 @@ def _id_token(server: TenantServer, token: str) -> Presented:
     grant = _grant_of(server, client, claims)
     scope = tuple(grant.scope.split())
     audience = tuple(grant.resources or (server.tenant.issuer,))
-    return Presented(claims, client.client_id, grant.user_id, grant.id, scope, audience, ())
+    return Presented(claims, client.client_id, grant.user_id, grant.id, scope, audience, scope, ())
 
 
 def _grant_of(server: TenantServer, client: Client, claims: Mapping[str, Any]) -> Row[Any]:

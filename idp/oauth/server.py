@@ -29,6 +29,7 @@ from idp.oauth.subjects import Subjects
 from idp.store import migrate
 from idp.store.tenant import clients
 from idp.tenancy.languages import TenantLanguages
+from idp.tokens.authorization import OPERATOR_CLIENT
 from idp.tokens.mint import Mint
 from idp.web.http import Response, json_response
 
@@ -128,6 +129,14 @@ class TenantServer(AuthorizationServer):
         self._client_auth.register("private_key_jwt", PrivateKeyJwt(self))
 
     # -- clients --------------------------------------------------------------------------------------------------
+
+    def serves(self, claims: Mapping[str, Any]) -> bool:
+        """Say whether who has an access token, and the applications that it says have acted, are active; an operator's has none."""
+        ids, act = [claims["client_id"]], claims.get("act")
+        while isinstance(act, dict):
+            ids.append(act.get("client_id"))
+            act = act.get("act")
+        return all(each in {None, OPERATOR_CLIENT} or self.query_client(str(each)) is not None for each in ids)
 
     def query_client(self, client_id: str) -> Client | None:
         """Return an active client; None when there is none by that id."""

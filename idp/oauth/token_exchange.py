@@ -77,7 +77,7 @@ class TokenExchange(TenantGrant, BaseGrant, TokenEndpointMixin):
         about_access = (
             {}
             if released.isdisjoint(access_claims.SCOPES)
-            else authorizations.access_claims(server, Subject("user", user_id), released, amr)
+            else authorizations.access_claims(server, Subject("user", user_id), released, amr, subject.allowed)
         )
         act = {"act": self._act} if self._act is not None else {}
         response = self.generate_token(

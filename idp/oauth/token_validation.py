@@ -18,7 +18,6 @@ from idp.keys.claims import EXPIRED
 from idp.keys.compact import InvalidToken
 from idp.store.tenant import grants, revoked_tokens, users
 from idp.tokens import verification
-from idp.tokens.authorization import OPERATOR_CLIENT
 from idp.tokens.verification import CAME_FROM
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ REASONS = {
     "revoked": "The token, or one that it was exchanged from, was revoked.",
     "grant_ended": "What the person allowed the application has ended: withdrawn, signed out, or revoked.",
     "user_not_active": "The user is disabled or gone.",
-    "client_not_active": "The application that the token was issued to is disabled or gone.",
+    "client_not_active": "The application that the token was issued to, or one that it says has acted, is disabled or gone.",
     "tenant_not_active": "The tenant is suspended.",
 }
 
@@ -58,8 +57,7 @@ def validate(server: TenantServer, token: str, asked: Asked) -> dict[str, Any]:
         )
     except InvalidToken as error:
         return _dead(_reason(server, token, error))
-    client_id = live.claims["client_id"]
-    if client_id != OPERATOR_CLIENT and server.query_client(client_id) is None:
+    if not server.serves(live.claims):
         return _dead("client_not_active")
     if server.tenant.state != "active":
         return _dead("tenant_not_active")
@@ -109,7 +107,7 @@ def _decide(server: TenantServer, live: LiveToken, asked: Asked, permission: str
     context = Context(now(), asked.source, tuple(live.claims.get("amr") or ()))
     with server.database.reading() as conn:
         decision = policy.permitted(conn, subject, permission, context=context, resource=asked.resource)
-        stands_for = access_claims.stands_for(conn, live.scopes)
+        stands_for = access_claims.stands_for(conn, live.scopes, allowed=live.granted_scopes)
     found = {"permission": permission, **decision.document()}
     # As in the claim `permissions`: a token none of whose scopes is about permissions has those of the tenant's applications.
     is_covered = permission in stands_for if stands_for is not None else not permissions.is_product(permission)

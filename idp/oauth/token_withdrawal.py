@@ -39,9 +39,10 @@ def withdraw(server: TenantServer, token: str, *, with_grant: bool, granter: Gra
 
 
 def block(server: TenantServer, jti: str, *, granter: Granter) -> None:
-    """Refuse the access token with a `jti` from now on, whatever its text is; whose it is nobody knows."""
+    """Refuse the access token with a `jti` from now on, whatever its text is; whose it is nobody knows, so it may be anybody's."""
 
     def work(conn: Connection) -> None:
+        granter.require_over_everybody(conn)
         if revoked_tokens.revoke(conn, jti, now() + LONGEST_LIFE):
             _record(conn, granter, {"kind": "access_token", "jti": jti})
 

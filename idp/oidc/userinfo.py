@@ -102,7 +102,11 @@ def _claims(server: TenantServer, live: LiveToken) -> dict[str, Any]:
     found = claims_for(live.standing, live.scopes, wanted, locales, server.profile.release)
     if live.standing is not None and not live.scopes.isdisjoint(access_claims.SCOPES):
         found |= authorizations.access_claims(
-            server, Subject("user", live.standing.user_id), live.scopes, live.claims.get("amr", ())
+            server,
+            Subject("user", live.standing.user_id),
+            live.scopes,
+            live.claims.get("amr", ()),
+            live.granted_scopes,
         )
     return found
 

@@ -39,6 +39,11 @@ class LiveToken:
         """The scopes of the token."""
         return frozenset(self.claims.get("scope", "").split())
 
+    @property
+    def granted_scopes(self) -> frozenset[str]:
+        """The scopes of its grant, of which the token's are all or a part; none where there is no grant."""
+        return frozenset(self.standing.granted_scope.split()) if self.standing is not None else frozenset()
+
 
 def verified_claims(
     keys: TenantKeys, issuer: str, token: str, audience: str | Collection[str], *, or_exchanged: bool = False
@@ -46,11 +51,14 @@ def verified_claims(
     """Return the claims of an access token of this tenant, living or revoked; raises :class:`InvalidToken`.
 
     ``audience`` is who is asked to accept it, or all that there are where it is only talked about; then ``or_exchanged`` lets in
-    those that were exchanged, which may be for anybody.
+    those that were exchanged, which may be for anybody but this product: to it they are no tokens, whoever they are addressed to.
     """
     claims = keys.verify(token, typ=ACCESS_TOKEN_TYPE, issuer=issuer, leeway=LEEWAY)
-    if not (or_exchanged and CAME_FROM in claims):
+    if CAME_FROM not in claims:
         check_audience(claims, audience)
+    elif not or_exchanged:
+        message = "a token that was exchanged is not for the services and endpoints of this product"
+        raise InvalidToken(message)
     grant_id, ids = claims.get("grant_id", "-"), claims.get(CAME_FROM, [])
     texts = [grant_id, *ids] if isinstance(ids, list) else [None]
     # RFC 9068 §2.2: these are required; their types the keys have judged.

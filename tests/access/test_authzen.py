@@ -22,9 +22,12 @@ from authzen_point import (
     WRITE,
     Point,
 )
+from house import decoded
 
 from idp.access.bindings import Wanted
 from idp.clock import now
+from idp.identity.accounts import By
+from idp.oauth.clients import ClientRegistry
 
 
 def test_metadata(point: Point) -> None:
@@ -286,6 +289,28 @@ def test_who_may_ask(point: Point) -> None:
     world.bindings.change(point.binding, expires_at=now() + 1, granter=OPERATOR)
     world.bindings.delete(point.binding, granter=OPERATOR)
     assert point.send(EVALUATION, body).status == 403, "what was taken back counts at once"
+
+
+def test_who_asks_is_no_go_between(point: Point) -> None:
+    """RFC 8693 §4.1, Decision 15: the services of the product take no token that was exchanged, whoever it is addressed to."""
+    world = point.world
+    world.house.client(world.tenant, "front", scope="openid policy:check")
+    world.give("bob", "asker")
+    claims = decoded(point.token)[1] | {"sub": world.people["bob"], "came_from": ["an-earlier-one"]}
+    keys = world.house.installation.servers.get(world.tenant).keys
+    body = {"subject": ALICE, "action": READ, "resource": FIRST}
+    own = keys.sign({name: value for name, value in claims.items() if name != "came_from"}, alg="ES256", typ="at+jwt")
+    assert point.send(EVALUATION, body, token=own).status == 200
+    assert point.send(EVALUATION, body, token=keys.sign(claims, alg="ES256", typ="at+jwt")).status == 401
+
+
+def test_a_disabled_application_does_not_ask(point: Point) -> None:
+    """RFC 7662 §4: what was issued to an application that is disabled now is worth nothing."""
+    world, body = point.world, {"subject": ALICE, "action": READ, "resource": FIRST}
+    assert point.send(EVALUATION, body).status == 200
+    registry = ClientRegistry(world.tenant, world.database, world.house.installation.feed)
+    registry.disable("pep", by=By("operator"))
+    assert point.send(EVALUATION, body).status == 401
 
 
 def test_a_person_may_ask_too(point: Point) -> None:

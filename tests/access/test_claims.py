@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from access_world import OPERATOR
+from exchanging import exchange, exchanger
 from house import decoded
 
 from idp.access.bindings import Wanted
@@ -79,6 +80,20 @@ def test_a_scope_that_stands_for_permissions_narrows(world: World, rp: RelyingPa
     world.roles.change_scope("docs", stands_for=["document:write", "users:read"], granter=OPERATOR)
     claims = decoded(tokens_of(world, rp, "openid permissions docs")["access_token"])[1]
     assert claims["permissions"] == ["document:write"], "a scope gives nobody what they do not hold"
+
+
+def test_leaving_a_scope_out_gives_no_more(world: World, rp: RelyingParty) -> None:
+    """RFC 6749 §6, RFC 8693 §2.1: a token narrowed by leaving out what narrows it allows nothing more: refreshed, exchanged, at userinfo."""
+    tokens = tokens_of(world, rp, "openid permissions docs")
+    side: Any = world
+    gateway = exchanger(side, "gateway", "tokens:exchange", scope="permissions docs")
+    once = exchange(gateway, tokens["access_token"], scope="permissions").json["access_token"]
+    twice = exchange(gateway, once).json["access_token"]
+    kept = exchange(gateway, tokens["access_token"]).json["access_token"]
+    refreshed = rp.refresh(tokens["refresh_token"], scope="openid permissions").json["access_token"]
+    assert [decoded(each)[1]["permissions"] for each in (once, twice, refreshed)] == [[], [], []]
+    assert rp.userinfo(refreshed).json["permissions"] == []
+    assert decoded(kept)[1]["permissions"] == ["document:read"]
 
 
 def test_a_refresh_says_how_it_is_now(world: World, rp: RelyingParty) -> None:

@@ -56,7 +56,7 @@ class World:
     def database(self, slug: str = "acme") -> Any:
         return self.house.database(self.tenants[slug])
 
-    def grant(self, slug: str, who: str, client_id: str = "console") -> str:
+    def grant(self, slug: str, who: str, client_id: str = "console", scope: str = "openid") -> str:
         """A grant of a person to an application; returns its id."""
         grant_id, at = opaque.new_id(), now()
         values: dict[str, Any] = {
@@ -64,7 +64,7 @@ class World:
             "client_id": client_id,
             "user_id": self.people[slug, who],
             "session_id": None,
-            "scope": "openid",
+            "scope": scope,
             "auth_time": at,
             "amr": ["pwd"],
             "acr": "1",

@@ -203,6 +203,18 @@ def test_the_tokens_scopes_narrow_the_permission(any_world: World) -> None:
     assert validated(any_world, scoped, permission={"name": "document:write"})["allowed"] is False
 
 
+def test_leaving_a_scope_out_gives_no_more(any_world: World) -> None:
+    """RFC 6749 §6, RFC 8693 §2.1: where what was allowed stands for permissions, a token with none of those scopes has no permission."""
+    bound(any_world, "nobody", ["document:read", "document:write"])
+    Roles(any_world.database()).create_scope("documents", "", ["document:read"], by=By("operator"))
+    grant_id = any_world.grant("acme", "nobody", scope="openid profile documents")
+    for scope, allowed in (("documents", True), ("profile", False)):
+        token = any_world.token("acme", "nobody", scope=scope, grant_id=grant_id)
+        assert validated(any_world, token, permission={"name": "document:read"})["allowed"] is allowed, scope
+    plain = any_world.token("acme", "nobody", scope="profile")
+    assert validated(any_world, plain, permission={"name": "document:read"})["allowed"] is True
+
+
 def test_an_exchanged_token(any_world: World) -> None:
     """RFC 8693 §4.1: it is told who acts, and for whom it is; it ends with what it came from."""
     acme = any_world.tenants["acme"]

@@ -11,6 +11,8 @@ from refusals import refused
 
 from idp import opaque
 from idp.clock import now, shifted
+from idp.identity.accounts import By
+from idp.oauth.clients import ClientRegistry
 from idp.oauth.presented_tokens import ACCESS_TOKEN, ID_TOKEN
 from idp.store.tenant import clients, grants, revoked_tokens, users
 from idp.tokens.authorization import OPERATOR_CLIENT
@@ -69,7 +71,7 @@ def test_it_is_not_for_userinfo(any_cast: Cast, web: Any, gateway: Any) -> None:
     token = any_cast.tokens(web, scope=SCOPE)["access_token"]
     kept = exchange(gateway, token).json["access_token"]
     assert web.userinfo(token).status == 200
-    refused(any_cast.house, gateway.userinfo(kept), 403, "insufficient_scope")
+    refused(any_cast.house, gateway.userinfo(kept), 401, "invalid_token")
 
 
 def test_it_ends_no_later(any_cast: Cast, web: Any, gateway: Any) -> None:
@@ -126,6 +128,25 @@ def test_it_ends_with_what_it_came_from(any_cast: Cast, web: Any, gateway: Any, 
     else:
         refused(cast.house, exchange(gateway, token, form), 400, "invalid_request")
     refused(cast.house, exchange(gateway, got, audience="reports"), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("who", ["first", "second"])
+def test_it_ends_with_who_exchanged_it(any_cast: Cast, web: Any, reports: Any, who: str) -> None:
+    """RFC 8693 §5, RFC 7662 §4: a disabled service that acts, the last or one before, hands nothing on that lives."""
+    cast, names = any_cast, {each: f"{each}-{who}" for each in ("first", "second")}
+    first = exchanger(cast, names["first"], "tokens:exchange", token_exchange_audiences=[names["second"]])
+    second = exchanger(cast, names["second"], token_exchange_audiences=["reports"])
+    token = cast.tokens(web, scope=SCOPE)["access_token"]
+    between = exchange(first, token, audience=names["second"]).json["access_token"]
+    last = exchange(second, between, audience="reports").json["access_token"]
+    assert second.introspect(between)["active"] is reports.introspect(last)["active"] is True
+    registry = ClientRegistry(cast.acme, cast.house.database(cast.acme), cast.house.installation.feed)
+    registry.disable(names[who], by=By("operator"))
+    assert reports.introspect(last) == DEAD
+    if who == "first":
+        assert second.introspect(between) == DEAD
+        refused(cast.house, exchange(second, between, audience="reports"), 400, "invalid_request")
+    refused(cast.house, exchange(reports, last, audience="reports"), 400, "invalid_request")
 
 
 def test_the_revocation_of_the_first_reaches_the_last(any_cast: Cast, web: Any, gateway: Any) -> None:

@@ -12,6 +12,8 @@ from scripted import Asked, Says, Scripted, problem, tokens
 
 import authsec
 from authsec import AsyncAuthSecClient, AuthSecClient, Retries
+from authsec.calls import Call
+from authsec.flow import Request, Token
 from authsec.retries import retry_after
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 QUICK = Retries(times=3, longest=2.0, first=0.01)
 GROUPS = "/uflow/tenants/acme/groups"
 ONE = f"{GROUPS}/1"
+FAR = "Mon, 01 Jan 2024 00:00:00 +99999999999999"  # a time zone that no clock has
 
 
 @pytest.fixture
@@ -94,10 +97,23 @@ def test_no_redirect_is_followed(client: AuthSecClient, scripted: Scripted) -> N
 
 def test_answers_that_are_none(client: AuthSecClient, scripted: Scripted) -> None:
     """Interfaces §6: what is no JSON object is not passed on as one; unknown members and values are."""
-    for body in (b"", b"[]", b"nonsense"):
-        scripted.says(ONE, Says(body=body))
+    packed = {"content-encoding": "gzip"}
+    for says in (
+        *(Says(body=body) for body in (b"", b"[]", b"nonsense", b"[" * 100_000)),
+        Says(body=b"x", headers=packed),
+    ):
+        scripted.says(ONE, says)
         with pytest.raises(authsec.UnexpectedAnswer):
             client.groups.get("1")
+    for page in ({}, {"items": None}):
+        scripted.says(GROUPS, Says(body=page))
+        with pytest.raises(authsec.UnexpectedAnswer):
+            list(client.groups.iterate())
+    for errors in (["x"], {"a": 1}, 5, [None]):
+        scripted.says(ONE, Says(400, {"errors": errors}))
+        with pytest.raises(authsec.InvalidRequest) as refused:
+            client.groups.get("1")
+        assert refused.value.errors == ()
     scripted.says(ONE, Says(body={"id": "1", "colour": "blue"}))
     assert client.groups.get("1") == {"id": "1", "colour": "blue"}
 
@@ -139,7 +155,9 @@ def test_retry_after_in_both_forms() -> None:
     assert retry_after({"retry-after": "17"}) == 17
     assert retry_after({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}) == 0
     assert (retry_after({"retry-after": "Fri, 31 Dec 2199 23:59:59 GMT"}) or 0) > 1e9
-    assert [retry_after({"retry-after": text}) for text in ("", "soon", "-1", "1.5")] == [None] * 4
+    assert [retry_after({"retry-after": text}) for text in ("", "soon", "-1", "1.5", FAR)] == [None] * 5
+    assert retry_after({"retry-after": "00000000005"}) == 5
+    assert (retry_after({"retry-after": "9" * 5000}) or 0) >= 1e9
 
 
 # -- signing in ---------------------------------------------------------------------------------------------------------
@@ -279,10 +297,11 @@ def test_a_lost_answer_is_asked_for_again(signed_in: AuthSecClient, scripted: Sc
 
 def test_a_renewal_that_fails_does_no_harm(signed_in: AuthSecClient, scripted: Scripted) -> None:
     """Interfaces §6: tokens are renewed early, so that a server that is away for a moment does not matter."""
-    scripted.says("/t/acme/token", Says(503))
     scripted.says(GROUPS, Says(body={"items": []}))
     due(signed_in)
-    signed_in.groups.list()
+    for says in (Says(503), Says(403, b"<html>who are you?"), problem(429, "x", headers={"retry-after": "90"})):
+        scripted.says("/t/acme/token", says)
+        signed_in.groups.list()
     assert scripted.asked[-1].headers["authorization"] == "Bearer access-1"
 
 
@@ -321,7 +340,21 @@ def test_nothing_secret_is_shown(signed_in: AuthSecClient) -> None:
     """ASVS 14.2.4: neither tokens nor passwords stand in what is printed of a client."""
     connection = signed_in._connection
     shown = repr(signed_in) + repr(connection) + repr(connection.session) + repr(vars(connection))
+    shown += repr(Token("access-1")) + repr(Call("POST", "/", body={"password": "secret"}))
+    shown += repr(Request("POST", "/", {"authorization": "Bearer access-1"}, b"secret", (("password", "secret"),)))
     assert all(each not in shown for each in ("access-1", "refresh-1", "secret"))
+
+
+def test_a_token_from_a_file(scripted: Scripted) -> None:
+    """RFC 6750 §2.1, ASVS 14.2.4: a newline at its end is none of the token's; what cannot be a token is refused without being shown."""
+    scripted.says(GROUPS, Says(body={"items": []}))
+    AuthSecClient(scripted.url, tenant="acme", access_token="access-1\n").groups.list()
+    assert scripted.asked[-1].headers["authorization"] == "Bearer access-1"
+    for bad in ("access\n1", "access 1", "äccess", "", "\n"):
+        for kind in (AuthSecClient, AsyncAuthSecClient):
+            with pytest.raises(ValueError, match="no bearer token") as refused:
+                kind(scripted.url, access_token=bad)
+            assert "ccess" not in str(refused.value).replace("access_token", "")
 
 
 def test_the_awaiting_one_renews_once_too(scripted: Scripted) -> None:

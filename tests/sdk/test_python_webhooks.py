@@ -90,6 +90,17 @@ def test_bad_ones(change: str) -> None:
         WebhookVerifier(SECRET).verify(headers, body)
 
 
+def test_text_that_is_none() -> None:
+    """Standard Webhooks, Verifying: half of a surrogate pair, as some frameworks hand on a strange byte, is no crash."""
+    for name in ("Webhook-Id", "Webhook-Signature"):
+        headers = signed()
+        headers[name] += "\udcff"
+        with pytest.raises(InvalidWebhook):
+            WebhookVerifier(SECRET).verify(headers, BODY)
+    with pytest.raises(InvalidWebhook):
+        WebhookVerifier(SECRET).verify(signed(), "\ud800")
+
+
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_?", []])
 def test_secrets_that_are_none(secret: str) -> None:
     """Standard Webhooks, Signature scheme: without a secret nothing is verified, so nothing is made."""

@@ -49,7 +49,8 @@ OPERATIONS = (
         summary="Withdraw a token",
         description="An access token is refused from now on wherever it is asked about, alone or with its whole grant; a refresh token goes "
         "with its grant. Without the text, an access token is named by its `jti`. What was exchanged for it goes too. A resource server "
-        "that checks signatures alone accepts an access token until it expires. The caller must hold what the token's user holds.",
+        "that checks signatures alone accepts an access token until it expires. The caller must hold what the token's user holds; "
+        "by a `jti`, which says not whose it is, whatever anybody in the tenant holds.",
         tag=TAG,
         handle=withdraw_token,
         body=Withdrawal,

@@ -81,7 +81,9 @@ class RefreshToken(TenantGrant, RefreshTokenGrant):
     def _response(self, refresh_token: str, scope: str) -> dict[str, Any]:
         row, client = self._row, self.request.client
         # OpenID Connect Core §12.2: a refreshed ID token keeps auth_time and has no new nonce.
-        authorization = authorizations.for_user(self.server, client, row, scope, audience=self.audience(row.resources))
+        authorization = authorizations.for_user(
+            self.server, client, row, scope, audience=self.audience(row.resources), allowed=row.scope
+        )
         return {**self.generate_token(authorization), "refresh_token": refresh_token}
 
     def _rotate(self) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ _STANDING = Prepared(
         grants.c.expires_at,
         grants.c.client_id,
         grants.c.claims_request,
+        grants.c.scope.label("granted_scope"),
         users.c.id.label("user_id"),
         users.c.state.label("user_state"),
         users.c.username,

@@ -158,6 +158,11 @@ def search(
     return page(conn, role_bindings.c, role_bindings.c.id, here, sort=column, is_descending=is_descending, **window)
 
 
+def bound_roles(conn: Connection) -> list[str]:
+    """Return the names of the roles that anybody is bound to; expired ones too."""
+    return list(conn.execute(select(role_bindings.c.role).distinct()).scalars())
+
+
 def count(conn: Connection, role: str) -> int:
     """Return how many bindings of a role there are."""
     here = role_bindings.c.role == role

@@ -1,11 +1,12 @@
 // Access tokens at a resource server: whether one is to be accepted (RFC 9068 §4), and what it allows.
 import { fromBase64Url, fromUtf8, utf8 } from "./encoding.js";
-import { InsufficientScope, InvalidToken } from "./errors.js";
+import { InsufficientScope, InvalidToken, said } from "./errors.js";
 import { checkedUrl, type Fetch } from "./http.js";
 import { ALGORITHMS, KeyCache, type Algorithm } from "./keys.js";
 
 const LONGEST = 16_384;
 const MOST_HEADERS = 64;
+const LATEST = 253_402_300_799; // the last second of the year 9999
 
 /** What a token that demands something must have. */
 export interface Demand {
@@ -106,6 +107,9 @@ export class AccessTokenValidator {
 
   /** Returns what a token says; throws `InvalidToken`, or `KeysUnavailable` when nothing can be said. */
   async validate(token: string): Promise<AccessToken> {
+    if (typeof token !== "string") {
+      throw new InvalidToken("it is no text"); // for who has no types
+    }
     const first = token.indexOf(".");
     const second = token.indexOf(".", first + 1);
     if (first < 0 || second < 0 || token.length > LONGEST || token.includes(".", second + 1)) {
@@ -141,11 +145,11 @@ export class AccessTokenValidator {
     }
     // RFC 9068 §4: an ID token, or whatever else the issuer signs, is no access token.
     const { typ, kid, alg } = header;
-    if (String(typ).toLowerCase().replace(/^application\//, "") !== "at+jwt") {
+    if (typeof typ !== "string" || typ.toLowerCase().replace(/^application\//, "") !== "at+jwt") {
       throw new InvalidToken("it is no access token: its type is not at+jwt");
     }
     if (typeof alg !== "string" || !this.#algorithms.includes(alg)) {
-      throw new InvalidToken(`its algorithm is not accepted: ${alg}`);
+      throw new InvalidToken(`its algorithm is not accepted: ${said(alg)}`);
     }
     if (typeof kid !== "string") {
       throw new InvalidToken("it names no key");
@@ -159,10 +163,10 @@ export class AccessTokenValidator {
       throw new InvalidToken("it is for another audience");
     }
     const now = Date.now() / 1000;
-    if (typeof exp !== "number" || now >= exp + this.#leeway) {
+    if (!isMoment(exp) || now >= exp + this.#leeway) {
       throw new InvalidToken("it has expired");
     }
-    if (nbf !== undefined && (typeof nbf !== "number" || now < nbf - this.#leeway)) {
+    if (nbf !== undefined && (!isMoment(nbf) || now < nbf - this.#leeway)) {
       throw new InvalidToken("it is not valid yet");
     }
     if (cnf !== undefined) {
@@ -170,6 +174,10 @@ export class AccessTokenValidator {
       throw new InvalidToken("it is bound to a key of its holder");
     }
   }
+}
+
+function isMoment(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= LATEST;
 }
 
 function opened(payload: string, signature: string) {

@@ -5,7 +5,7 @@ import { Namespaces } from "./generated/resources.js";
 import { checkedUrl, type Fetch, type Response, type Sending } from "./http.js";
 import type { Caller } from "./resource.js";
 import { Retries, type RetryOptions } from "./retries.js";
-import { discover, Session, SignIn, type Credentials, type Endpoints } from "./signin.js";
+import { discover, givenToken, Session, SignIn, type Credentials, type Endpoints } from "./signin.js";
 
 export interface ClientOptions {
   /** The server's public address. */
@@ -36,7 +36,7 @@ class Connection {
     this.baseUrl = checkedUrl(baseUrl, "baseUrl");
     this.sending = { fetch: fetch ?? ((...given) => globalThis.fetch(...given)), timeout };
     this.retries = new Retries(retries);
-    this.session = accessToken === undefined ? undefined : new Session(accessToken);
+    this.session = accessToken === undefined ? undefined : new Session(givenToken(accessToken));
     this.#tenant = tenant;
   }
 

@@ -35,9 +35,12 @@ export async function webCrypto(): Promise<Crypto> {
 
 const BUFFER = runtime.Buffer;
 
+// By the length modulo 4: the ends whose spare bits are zero, so that a value is written in one way only (RFC 4648 §3.5).
+const LAST = [/^/, /^$/, /[AQgw]$/, /[AEIMQUYcgkosw048]$/];
+
 /** Returns the bytes of base64url without padding; throws on anything else. */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
-  if (!/^[\w-]*$/.test(text)) {
+  if (!/^[\w-]*$/.test(text) || !LAST[text.length % 4]?.test(text)) {
     throw new TypeError("no base64url");
   }
   return BUFFER === undefined ? fromBase64(text.replaceAll("-", "+").replaceAll("_", "/")) : BUFFER.from(text, "base64url");

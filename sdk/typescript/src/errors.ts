@@ -2,6 +2,13 @@
 // the operators of the server.
 import type { ErrorCode, Problem, ProblemErrorsItem } from "./types.js";
 
+/** Returns what a stranger sent, as it may stand in a message: on one line, and not long. */
+export function said(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 200)) : typeof value;
+}
+
+const textOf = (value: unknown) => (typeof value === "string" ? value : "");
+
 /** Whatever this package throws by itself. */
 export class AuthSecError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -31,18 +38,26 @@ export class ApiError extends AuthSecError {
   readonly retryAfter: number | undefined;
 
   constructor(status: number, document: Partial<Problem>, retryAfter?: number) {
-    const detail = document.detail || document.title || `The server answered ${status}.`;
-    const about = [status, document.code, document.request_id].filter(Boolean).join(", ");
-    const errors = Array.isArray(document.errors) ? document.errors : [];
-    const faults = errors.map((each) => `\n  ${each.pointer ?? each.parameter ?? ""}: ${each.detail}`);
+    // Something between us and the server may have answered with anything.
+    const { code, title, requestId, docUrl } = {
+      code: textOf(document.code),
+      title: textOf(document.title),
+      requestId: textOf(document.request_id),
+      docUrl: textOf(document.doc_url),
+    };
+    const detail = textOf(document.detail) || title || `The server answered ${status}.`;
+    const about = [status, code, requestId].filter(Boolean).join(", ");
+    const listed: unknown[] = Array.isArray(document.errors) ? document.errors : [];
+    const errors = listed.filter((each) => typeof each === "object" && each !== null) as ProblemErrorsItem[];
+    const faults = errors.map((each) => `\n  ${textOf(each.pointer) || textOf(each.parameter)}: ${textOf(each.detail)}`);
     super(`${detail} (${about})${faults.join("")}`);
     this.status = status;
     this.document = document;
-    this.code = document.code ?? "";
-    this.title = document.title ?? "";
+    this.code = code;
+    this.title = title;
     this.detail = detail;
-    this.requestId = document.request_id ?? "";
-    this.docUrl = document.doc_url ?? "";
+    this.requestId = requestId;
+    this.docUrl = docUrl;
     this.errors = errors;
     this.retryAfter = retryAfter;
   }

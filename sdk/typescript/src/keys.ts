@@ -117,7 +117,7 @@ export class KeyCache {
   async #fetch(): Promise<void> {
     try {
       const address = this.jwksUri ?? (await metadata(this.issuer, this.sending, RETRIES)).jwks_uri;
-      const uri = checkedUrl(String(address), "jwks_uri");
+      const uri = checkedUrl(typeof address === "string" ? address : "", "jwks_uri");
       const response = await perform({ method: "GET", path: "", isPublic: true }, uri, this.sending, RETRIES);
       const document = objectOf(response);
       if (!Array.isArray(document?.keys)) {

@@ -108,6 +108,9 @@ export class Resource {
         query: { limit: 100, ...query, after },
         options,
       });
+      if (!Array.isArray(page.items)) {
+        throw new UnexpectedAnswer("The answer is no page of a list: it has no `items`.");
+      }
       yield* page.items;
       if (page.next !== undefined && page.next === after) {
         throw new UnexpectedAnswer("The list does not go on: its `next` is the cursor that was sent.");

@@ -45,9 +45,10 @@ export class Retries {
 /** Returns the seconds of Retry-After (RFC 9110 §10.2.3), which may also name a date. */
 export function retryAfterOf(headers: Headers): number | undefined {
   const text = headers.get("retry-after")?.trim() ?? "";
-  if (/^\d{1,9}$/.test(text)) {
-    return Number(text);
+  if (/^\d+$/.test(text)) {
+    return Math.min(Number(text), 1e9);
   }
-  const at = Date.parse(text);
+  // Date.parse would also take "-5" and "1.5" for a day.
+  const at = /^[A-Z][a-z]+,? .*\d\d:\d\d:\d\d/.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, (at - Date.now()) / 1000);
 }

@@ -5,12 +5,13 @@
 import { perform, problemOf } from "./calls.js";
 import { toBase64, toBase64Url, utf8, webCrypto } from "./encoding.js";
 import {
+  ApiError,
   apiError,
   AuthenticationFailed,
   ConnectionFailed,
   MfaRequired,
-  ServerError,
   SessionEnded,
+  said,
   SignInRefused,
   StepRequired,
   UnexpectedAnswer,
@@ -27,6 +28,17 @@ const SCOPE = "openid authsec";
 const EARLY = 60; // seconds before its end at which a token is renewed, or a tenth of its life where that is less
 // A lost answer of a renewal may be asked for again for ten seconds; after that a second use would end the session.
 const AGAIN = 8_000;
+
+const BEARER = /^[A-Za-z0-9._~+/-]+=*$/; // RFC 6750 §2.1
+
+/** Returns an access token as it is sent; throws, without showing it, for what cannot be one. */
+export function givenToken(text: string): string {
+  const token = text.trim(); // as it is read from a file
+  if (!BEARER.test(token)) {
+    throw new TypeError("accessToken is no bearer token: it has characters that none has, or is empty");
+  }
+  return token;
+}
 
 export interface Endpoints {
   issuer: string;
@@ -97,8 +109,8 @@ export class Session {
   /** Takes over the tokens of a token response. */
   take(document: Record<string, unknown>): string {
     const { access_token: token, token_type: kind, expires_in: life, refresh_token: next } = document;
-    if (typeof token !== "string" || String(kind).toLowerCase() !== "bearer") {
-      throw new UnexpectedAnswer(`The token endpoint answered without a bearer token (token_type ${kind}).`);
+    if (typeof token !== "string" || !BEARER.test(token) || typeof kind !== "string" || kind.toLowerCase() !== "bearer") {
+      throw new UnexpectedAnswer(`The token endpoint answered without a bearer token (token_type ${said(kind)}).`);
     }
     this.#accessToken = token;
     this.#refreshToken = typeof next === "string" ? next : this.#refreshToken;
@@ -140,9 +152,13 @@ export class Session {
       if (response.status >= 500) {
         throw apiError(response.status, problemOf(response));
       }
+      const refusal = response.ok ? undefined : refusedBy(response);
+      if (refusal instanceof ApiError) {
+        throw refusal; // a limit, or something in between has answered: nobody has said that the session ended
+      }
     } catch (error) {
       // It is renewed early: the present token does a while longer.
-      const isPassing = error instanceof ConnectionFailed || error instanceof ServerError;
+      const isPassing = error instanceof ConnectionFailed || error instanceof ApiError;
       if (isPassing && this.#accessToken !== refused && performance.now() < this.#expiresAt) {
         return this.#accessToken;
       }
@@ -150,9 +166,6 @@ export class Session {
     }
     if (response.ok) {
       return this.take(objectOf(response) ?? {});
-    }
-    if (response.status === 429) {
-      throw refusedBy(response);
     }
     this.#hasEnded = true;
     throw new SessionEnded("The session has ended: sign in again.", { cause: refusedBy(response) });
@@ -288,7 +301,7 @@ export async function metadata(issuer: string, sending: Sending, retries: Retrie
   const call = { method: "GET", path: "/.well-known/oauth-authorization-server", isPublic: true };
   const document = objectOf(await perform(call, issuer, sending, retries)) ?? {};
   if (document.issuer !== issuer) {
-    throw new UnexpectedAnswer(`The metadata at ${issuer} is of another issuer: ${document.issuer}.`);
+    throw new UnexpectedAnswer(`The metadata at ${issuer} is of another issuer: ${said(document.issuer)}.`);
   }
   return document;
 }

@@ -42,6 +42,9 @@ export class WebhookVerifier {
     if (Math.abs(Date.now() / 1000 - Number(at)) > this.#tolerance) {
       throw new InvalidWebhook("it is too old, or from the future");
     }
+    if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+      throw new TypeError("body must be as it came: text or bytes, not what a JSON parser made of it");
+    }
     const raw = typeof body === "string" ? utf8(body) : body;
     const head = utf8(`${id}.${at}.`);
     const signed = new Uint8Array(head.length + raw.length);

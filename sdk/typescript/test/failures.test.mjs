@@ -17,6 +17,7 @@ import {
   VERSION,
   WebSignInRequired,
 } from "@authsec/sdk";
+import { Retries, retryAfterOf } from "../dist/retries.js";
 import { scripted, tokens } from "./scripted.mjs";
 
 const GROUPS = "/uflow/tenants/acme/groups";
@@ -46,6 +47,26 @@ test("RFC 9110 §10.2.3: 429 is tried again after Retry-After, with the same req
   server.says(ONE, [429, { code: "too_many_requests" }, { "retry-after": "90" }]);
   await assert.rejects(withToken().groups.get("1"), (error) => error instanceof TooManyRequests && error.retryAfter === 90);
   assert.equal(server.times(ONE), 3);
+});
+
+test("RFC 9110 §10.2.3: seconds or a date; nonsense counts as nothing", () => {
+  const after = (text) => new Retries({ times: 1 }).afterAnswer(0, 429, retryAfterOf(new Headers({ "retry-after": text })), false);
+  assert.equal(retryAfterOf(new Headers({ "retry-after": "17" })), 17);
+  assert.equal(retryAfterOf(new Headers({ "retry-after": "Fri, 31 Dec 1999 23:59:59 GMT" })), 0);
+  for (const text of ["-5", "1.5", "soon", "5 apples", "Mon, 01 Jan 2024"]) {
+    assert.equal(retryAfterOf(new Headers({ "retry-after": text })), undefined, text);
+  }
+  for (const text of ["9999999999", "Fri, 31 Dec 2199 23:59:59 GMT"]) assert.equal(after(text), undefined, text);
+});
+
+test("RFC 6750 §2.1: a newline at a token's end is none of it; what cannot be a token is refused without being shown", async () => {
+  server.says(GROUPS, [200, { items: [] }]);
+  await new AuthSecClient({ baseUrl: server.url, tenant: "acme", accessToken: "access-1\n" }).groups.list();
+  assert.equal(server.asked[0].headers.authorization, "Bearer access-1");
+  for (const accessToken of ["SECRET\n1", "SECRET 1", "SECRET\u2603", ""]) {
+    const right = (error) => error instanceof TypeError && !error.message.includes("SECRET");
+    assert.throws(() => new AuthSecClient({ baseUrl: server.url, accessToken }), right);
+  }
 });
 
 for (const [name, failure] of Object.entries({ 503: [503, {}], 502: [502, "<html>"], "hang up": [0, null] })) {
@@ -92,6 +113,17 @@ test("Interfaces §6: what is no object is refused, unknown members are passed o
   for (const body of ["", "[]", "nonsense"]) {
     server.says(ONE, [200, body]);
     await assert.rejects(withToken().groups.get("1"), UnexpectedAnswer);
+  }
+  for (const body of [{}, { items: null }]) {
+    server.says(GROUPS, [200, body]);
+    await assert.rejects(async () => {
+      for await (const each of withToken().groups.iterate()) assert.fail(each);
+    }, UnexpectedAnswer);
+  }
+  for (const body of [{ errors: [null, "x"] }, { errors: { a: 1 } }, { detail: { toString: 1 } }, { code: { toString: 1 } }]) {
+    server.says(ONE, [400, body]);
+    const right = (error) => error instanceof ApiError && error.errors.length === 0 && error.code === "";
+    await assert.rejects(withToken().groups.get("1"), right, JSON.stringify(body));
   }
   server.says(ONE, [200, { id: "1", colour: "blue" }]);
   assert.deepEqual(await withToken().groups.get("1"), { id: "1", colour: "blue" });
@@ -216,6 +248,11 @@ test("Interfaces §6: a renewal that fails does no harm while the token lives", 
   await client.groups.list();
   assert.equal(server.asked.at(-1).headers.authorization, "Bearer access-1");
   assert.ok(server.times("/t/acme/token") > 1);
+  for (const says of [[403, "<html>who are you?"], [429, {}, { "retry-after": "90" }]]) {
+    server.says("/t/acme/token", says);
+    await client.groups.list();
+    assert.equal(server.asked.at(-1).headers.authorization, "Bearer access-1");
+  }
   late.mock.restore();
 });
 

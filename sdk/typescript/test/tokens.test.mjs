@@ -41,11 +41,11 @@ function signature({ alg, privateKey }, message) {
 
 const publish = (...keys) => server.says(JWKS, [200, { keys: keys.map((each) => each.jwk ?? each) }]);
 
-function token(claims = {}, header = {}, by = key) {
+function token(claims = {}, header = {}, by = key, changed = (text) => text) {
   const at = Math.floor(Date.now() / 1000);
   const usual = { iss: issuer, sub: "ada", aud: [AUDIENCE], client_id: "orders-web", iat: at, exp: at + 300, jti: "1" };
   const all = { ...usual, scope: "openid orders:read", permissions: ["orders:delete"], ...claims };
-  const signed = `${part({ alg: by.alg, kid: by.kid, typ: "at+jwt", ...header })}.${part(all)}`;
+  const signed = `${part({ alg: by.alg, kid: by.kid, typ: "at+jwt", ...header })}.${Buffer.from(changed(JSON.stringify(all))).toString("base64url")}`;
   return `${signed}.${signature(by, signed).toString("base64url")}`;
 }
 
@@ -85,6 +85,9 @@ test("RFC 9068 §4, RFC 8725 §3: type, algorithm, key, issuer, audience and tim
     { alg: "none" },
     { alg: "HS256" },
     { alg: ["ES256"] },
+    { typ: ["at+jwt"] },
+    { typ: { toString: 1, valueOf: 1 } },
+    { alg: { toString: 1, valueOf: 1 } },
     { crit: ["exp"] },
     { b64: false },
   ]) {
@@ -108,6 +111,11 @@ test("RFC 9068 §4, RFC 8725 §3: type, algorithm, key, issuer, audience and tim
   ]) {
     await assert.rejects(validator.validate(token(claims)), InvalidToken, JSON.stringify(claims));
   }
+  for (const exp of ["1e400", "1e308", "99999999999999999999"]) {
+    await assert.rejects(validator.validate(token({}, {}, key, (text) => text.replace(/"exp":\d+/, `"exp":${exp}`))), InvalidToken, exp);
+  }
+  const line = await validator.validate(token({}, { alg: "none\nINFO all is well" })).catch((error) => error.message);
+  assert.ok(!line.includes("\n"), line);
 });
 
 test("RFC 7515 §5.2: whatever a stranger sends is InvalidToken, and asks nobody for keys", async () => {
@@ -126,10 +134,18 @@ test("RFC 7515 §5.2: whatever a stranger sends is InvalidToken, and asks nobody
     `${head}.${part({})}.${raw}`,
     "x".repeat(20_000),
     `${head}.${body}.ä`,
+    `${head}.${body}.${raw}AAA`,
+    `${Buffer.from(`{"typ":${"[".repeat(5000)}${"]".repeat(5000)}}`).toString("base64url")}.${body}.${raw}`,
+    undefined,
+    null,
+    7,
     `${head}.${Buffer.from([255, 254]).toString("base64url")}.${raw}`,
   ]) {
     await assert.rejects(validatorOf().validate(bad), InvalidToken, bad);
   }
+  // Spare bits: a signature is written in one way only.
+  const bent = token().replace(/.$/, (last) => String.fromCharCode(last.charCodeAt(0) + 1));
+  await assert.rejects(validatorOf().validate(bent), InvalidToken);
   const pem = key.publicKey.export({ type: "spki", format: "pem" });
   const signed = `${part({ alg: "HS256", kid: "k1", typ: "at+jwt" })}.${body}`;
   const forged = `${signed}.${createHmac("sha256", pem).update(signed).digest("base64url")}`;

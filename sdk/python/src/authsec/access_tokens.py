@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from authsec.keys import VerificationKey
 
 _LONGEST = 16_384  # characters
+_LATEST = 253_402_300_799  # the last second of the year 9999
 _RETRIES = Retries(times=1, longest=1.0)
 
 
@@ -89,7 +90,7 @@ class _Rules:
 
     def opened(self, token: str) -> tuple[str, str, dict[str, Any], bytes, bytes]:
         """Return key id, algorithm, claims, signature and what is signed, of a token that would be for us."""
-        parts = token.split(".") if len(token) <= _LONGEST else []
+        parts = token.split(".") if isinstance(token, str) and len(token) <= _LONGEST else []
         if len(parts) != 3:
             raise InvalidToken("it is no JWT in compact form")
         header, payload, signature = parts
@@ -119,7 +120,7 @@ class _Rules:
             raise InvalidToken("it is no access token: its type is not at+jwt")
         kid, algorithm = header.get("kid"), header.get("alg")
         if algorithm not in self.algorithms:
-            raise InvalidToken(f"its algorithm is not accepted: {algorithm!r}")
+            raise InvalidToken(f"its algorithm is not accepted: {algorithm!r:.40}")
         if not isinstance(kid, str):
             raise InvalidToken("it names no key")
         return kid, algorithm
@@ -141,9 +142,9 @@ class _Rules:
         if not any(isinstance(each, str) and each in self.audiences for each in audiences):
             raise InvalidToken("it is for another audience")
         at, expires_at, begins_at = time.time(), claims.get("exp"), claims.get("nbf")
-        if not _is_number(expires_at) or at >= expires_at + self.leeway:
+        if not _is_moment(expires_at) or at >= expires_at + self.leeway:
             raise InvalidToken("it has expired")
-        if begins_at is not None and (not _is_number(begins_at) or at < begins_at - self.leeway):
+        if begins_at is not None and (not _is_moment(begins_at) or at < begins_at - self.leeway):
             raise InvalidToken("it is not valid yet")
         subject, client_id, scope = claims.get("sub"), claims.get("client_id"), claims.get("scope", "")
         if not isinstance(subject, str) or not isinstance(client_id, str) or not isinstance(scope, str):
@@ -158,8 +159,9 @@ def _header_of(token: str) -> str:
     return token.partition(".")[0]
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_moment(value: object) -> TypeGuard[float]:
+    # Python's JSON also knows NaN, which is neither before nor after anything, and Infinity.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LATEST <= value <= _LATEST
 
 
 class AccessTokenValidator:

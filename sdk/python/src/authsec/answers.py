@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+
+def object_of(raw: bytes | str) -> dict[str, Any] | None:
+    """Return the JSON object of an answer or a line, None where it is none."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class Answer(dict[str, Any]):

@@ -30,7 +30,7 @@ class _Connection:
         self, base_url: str, tenant: str, token: str | None, retries: Retries, http: httpx.AsyncClient
     ) -> None:
         self.base_url, self.tenant, self.retries, self.http = base_url, tenant, retries, http
-        self.session = Session(token) if token is not None else None
+        self.session = Session(signin.given_token(token)) if token is not None else None
         self._endpoints: Endpoints | None = None
         self._pending: SignIn | None = None
         self._renewals: dict[int, asyncio.Task[str]] = {}  # by session, which lives as long as its renewal

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from authsec.answers import Answer
+from authsec.answers import Answer, object_of
 from authsec.errors import ConnectionFailed, NotSignedIn, UnexpectedAnswer, api_error
 from authsec.flow import Request, Send, Token, Wait
 from authsec.retries import retry_after
@@ -32,8 +32,8 @@ class Call:
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, object] = field(default_factory=dict)
-    body: object = None
-    content: bytes | None = None  # a file instead
+    body: object = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)  # a file instead
     media_type: str | None = None
     if_match: str | None = None
     idempotency_key: str | None = None
@@ -121,20 +121,14 @@ def unreached(error: httpx.TransportError) -> ConnectionFailed:
 
 def problem_of(response: httpx.Response) -> Mapping[str, Any]:
     """Return the problem document of a refusal; an empty one where something in between has answered."""
-    try:
-        found = json.loads(response.content)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {"request_id": response.headers.get("x-correlation-id", "")}
+    found = object_of(response.content)
+    return found if found is not None else {"request_id": response.headers.get("x-correlation-id", "")}
 
 
 def answer_of(response: httpx.Response) -> Answer:
     """Return the document of an answer."""
-    try:
-        document = json.loads(response.content)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
+    document = object_of(response.content)
+    if document is None:
         raise UnexpectedAnswer(f"{response.request.method} {response.request.url} was answered with no JSON object.")
     headers = response.headers
     return Answer(
@@ -147,10 +141,7 @@ def answer_of(response: httpx.Response) -> Answer:
 
 def line_of(text: str) -> dict[str, Any]:
     """Return one line of JSON of an answer."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+    found = object_of(text)
+    if found is None:
         raise UnexpectedAnswer("A line of the answer is no JSON object.")
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from authsec.errors import UnexpectedAnswer
 from authsec.flow import Token, Wait, built
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def drive(flow: Flow[T], http: httpx.Client, token: Callable[[str | None], str |
                     response = http.send(request, stream=effect.is_streamed, follow_redirects=False)
                     if not response.is_success:
                         response.read()
+                except httpx.DecodingError as error:
+                    effect = flow.throw(undecodable(error))
                 except httpx.TransportError as error:
                     effect = flow.throw(error)
                 else:
@@ -41,6 +44,13 @@ def drive(flow: Flow[T], http: httpx.Client, token: Callable[[str | None], str |
     except StopIteration as done:
         found: T = done.value
         return found
+
+
+def undecodable(error: httpx.DecodingError) -> UnexpectedAnswer:
+    """Return what it means that an answer is not in the encoding that it says."""
+    found = UnexpectedAnswer(f"The answer cannot be decoded: {error}")
+    found.__cause__ = error
+    return found
 
 
 async def _none(_: str | None) -> str | None:
@@ -65,6 +75,8 @@ async def drive_async(
                     response = await http.send(request, stream=effect.is_streamed, follow_redirects=False)
                     if not response.is_success:
                         await response.aread()
+                except httpx.DecodingError as error:
+                    effect = flow.throw(undecodable(error))
                 except httpx.TransportError as error:
                     effect = flow.throw(error)
                 else:

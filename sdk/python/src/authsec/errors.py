@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from authsec.types import ErrorCode, ProblemErrorsItem
 
 
+def dictionaries(value: object) -> tuple[Any, ...]:
+    """Return the dictionaries of a list; something between us and the server may answer with anything."""
+    return tuple(each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+
+
 class AuthSecError(Exception):
     """Whatever this package raises by itself."""
 
@@ -41,7 +46,7 @@ class ApiError(AuthSecError):
         self.detail = str(document.get("detail") or self.title or f"The server answered {status}.")
         self.request_id = str(document.get("request_id") or "")
         self.doc_url = str(document.get("doc_url") or "")
-        self.errors: Sequence[ProblemErrorsItem] = document.get("errors") or ()
+        self.errors: Sequence[ProblemErrorsItem] = dictionaries(document.get("errors"))
         """Each wrong value, with its `pointer` into the body or its `parameter`, and the `detail`."""
         self.retry_after = retry_after
         """Seconds after which to try again, where the server says so."""
@@ -149,7 +154,7 @@ class StepRequired(SignInError):
         self.step = str(document.get("step") or "")
         self.fields: Sequence[str] = tuple(document.get("fields") or ())
         """What to send; the server may tell more of it in `document`."""
-        self.errors: Sequence[Mapping[str, str]] = tuple(document.get("errors") or ())
+        self.errors: Sequence[Mapping[str, str]] = dictionaries(document.get("errors"))
         """What was wrong with what was sent: `field` and `detail`."""
         self.methods: Sequence[str] = tuple(document.get("methods") or ())
         said = "; ".join(str(each.get("detail", "")) for each in self.errors)

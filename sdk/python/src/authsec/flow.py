@@ -25,9 +25,9 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    form: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # never a token or password in a log
+    content: bytes | None = field(default=None, repr=False)
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Wait:
 class Token:
     """Needs an access token, and not the one that was refused; is sent None when there is no other."""
 
-    refused: str | None
+    refused: str | None = field(repr=False)
 
 
 T = TypeVar("T")

@@ -34,10 +34,17 @@ _SMALLEST_RSA = 2048
 FRESH, STALE, PAUSE = 300.0, 3600.0, 10.0  # seconds: kept, kept while the issuer is away, at least between two fetches
 
 
+# By the length modulo 4: the last characters whose spare bits are zero, so that a value is written in one way only (RFC 4648 §3.5).
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
+
+
 def decoded(text: str) -> bytes:
     """Return base64url without padding, as JOSE has it; anything else is refused."""
-    if text.endswith("="):
-        raise ValueError("there is no padding")
+    if "=" in text or "+" in text or "/" in text:
+        raise ValueError("that is base64, not base64url without padding")
+    if text and text[-1] not in _LAST[len(text) % 4]:
+        raise ValueError("its last character has bits that are none of the value's")
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 

@@ -9,6 +9,7 @@ import httpx
 
 from authsec.answers import Etag, matched
 from authsec.calls import Call, answer_of, line_of, unreached
+from authsec.driving import undecodable
 from authsec.errors import UnexpectedAnswer
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ def _call(
     return Call(method, path, {"tenant_id": tenant, **(parameters or {})}, if_match=matched(if_match), **more)
 
 
+def _items(page: Mapping[str, Any]) -> list[Any]:
+    found = page.get("items")
+    if not isinstance(found, list):
+        raise UnexpectedAnswer("The answer is no page of a list: it has no `items`.")
+    return found
+
+
 def _next(page: Mapping[str, Any], cursor: str | None) -> str | None:
     """Return where the list goes on; a server that sends us round in a circle is not followed."""
     found = page.get("next")
@@ -74,6 +82,8 @@ class Resource:
             try:
                 for line in response.iter_lines():
                     yield cast("T", line_of(line))
+            except httpx.DecodingError as error:
+                raise undecodable(error) from error
             except httpx.TransportError as error:
                 raise unreached(error) from error
 
@@ -87,7 +97,7 @@ class Resource:
         cursor = None
         while True:
             page = answer_of(self._response("GET", path, parameters, query={**query, "after": cursor}))
-            yield from page["items"]
+            yield from _items(page)
             cursor = _next(page, cursor)
             if cursor is None:
                 return
@@ -112,6 +122,8 @@ class AsyncResource:
         try:
             async for line in response.aiter_lines():
                 yield cast("T", line_of(line))
+        except httpx.DecodingError as error:
+            raise undecodable(error) from error
         except httpx.TransportError as error:
             raise unreached(error) from error
         finally:
@@ -127,7 +139,7 @@ class AsyncResource:
         cursor = None
         while True:
             page = answer_of(await self._response("GET", path, parameters, query={**query, "after": cursor}))
-            for item in page["items"]:
+            for item in _items(page):
                 yield item
             cursor = _next(page, cursor)
             if cursor is None:

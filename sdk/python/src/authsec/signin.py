@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -18,19 +18,21 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 
 from authsec._generated.resources import SERVICES
+from authsec.answers import object_of
 from authsec.calls import Call, perform, problem_of
 from authsec.errors import (
+    ApiError,
     AuthenticationFailed,
     AuthSecError,
     ConnectionFailed,
     MfaRequired,
-    ServerError,
     SessionEnded,
     SignInRefused,
     StepRequired,
     UnexpectedAnswer,
     WebSignInRequired,
     api_error,
+    dictionaries,
 )
 from authsec.flow import Request, Send, Wait, checked_url
 from authsec.retries import retry_after
@@ -46,6 +48,17 @@ SCOPE = "openid authsec"
 _EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life where that is less
 # A lost answer of a renewal may be asked for again for ten seconds; after that a second use would end the session.
 _AGAIN = 8.0
+
+
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+
+
+def given_token(text: str) -> str:
+    """Return an access token as it is sent; raises ValueError, without the text, for what cannot be one."""
+    token = text.strip()  # as it is read from a file
+    if not _BEARER.fullmatch(token):
+        raise ValueError("access_token is no bearer token: it has characters that none has, or is empty")
+    return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Session:
     def renewed(self, document: dict[str, Any]) -> None:
         """Take over the tokens of a token response."""
         token, kind = document.get("access_token"), str(document.get("token_type", ""))
-        if not isinstance(token, str) or kind.lower() != "bearer":
+        if not isinstance(token, str) or not _BEARER.fullmatch(token) or kind.lower() != "bearer":
             raise UnexpectedAnswer(f"The token endpoint answered without a bearer token (token_type {kind!r}).")
         life = document.get("expires_in")
         self.access_token = token
@@ -176,7 +189,7 @@ class SignIn:
         if error != "insufficient_authorization" or not isinstance(self.auth_session, str):
             return _refused(response)
         if document.get("step") == "login":
-            said = "; ".join(str(each.get("detail", "")) for each in document.get("errors") or ())
+            said = "; ".join(str(each.get("detail", "")) for each in dictionaries(document.get("errors")))
             return AuthenticationFailed(said or "The sign-in did not succeed: check the address and the password.")
         kind = MfaRequired if document.get("step") == "mfa" else StepRequired
         return kind(self.auth_session, document)
@@ -240,18 +253,19 @@ def renew(session: Session, refused: str | None, base_url: str, retries: Retries
     """Return a fresh access token. One at a time: the refresh token changes with each use."""
     try:
         response = yield from _asked_for_another(session, base_url, retries)
+        refusal = None if response.is_success else _refused(response)
         if response.status_code >= 500:
             raise api_error(response.status_code, problem_of(response))
-    except (ConnectionFailed, ServerError):
+        if isinstance(refusal, ApiError):
+            raise refusal  # a limit, or something in between has answered: nobody has said that the session ended
+    except (ConnectionFailed, ApiError):
         # It is renewed early: the present token does a while longer.
         if session.access_token != refused and session.expires_at is not None and time.monotonic() < session.expires_at:
             return session.access_token
         raise
-    if not response.is_success:
-        if response.status_code != 429:
-            session.has_ended = True
-            raise SessionEnded("The session has ended: sign in again.") from _refused(response)
-        raise _refused(response)
+    if refusal is not None:
+        session.has_ended = True
+        raise SessionEnded("The session has ended: sign in again.") from refusal
     session.renewed(_json(response))
     return session.access_token
 
@@ -299,11 +313,8 @@ def _post(
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    try:
-        found = json.loads(response.content)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+    found = object_of(response.content)
+    if found is None:
         if response.is_success:
             raise UnexpectedAnswer(f"{response.request.url} was answered with no JSON object.")
         return {}

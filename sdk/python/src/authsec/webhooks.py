@@ -6,10 +6,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from authsec.answers import object_of
 from authsec.errors import InvalidWebhook
 
 if TYPE_CHECKING:
@@ -50,17 +50,14 @@ class WebhookVerifier:
             raise InvalidWebhook("it is not signed: webhook-id, webhook-timestamp or webhook-signature is missing")
         if abs(time.time() - int(at)) > self._tolerance:
             raise InvalidWebhook("it is too old, or from the future")
-        raw = body.encode() if isinstance(body, str) else body
-        signed = f"{identity}.{at}.".encode() + raw
+        raw = body.encode(errors="surrogatepass") if isinstance(body, str) else body
+        signed = f"{identity}.{at}.".encode(errors="surrogatepass") + raw
         wanted = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
-        given = [each[3:].encode() for each in signatures.split(" ") if each.startswith("v1,")]
+        given = [each[3:].encode(errors="replace") for each in signatures.split(" ") if each.startswith("v1,")]
         # Each with each, so that the time says nothing about which one nearly fitted.
         if not any([hmac.compare_digest(one, other) for one in wanted for other in given]):  # noqa: C419
             raise InvalidWebhook("no signature fits the secret")
-        try:
-            event = json.loads(raw)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = object_of(raw)
+        if event is None:
             raise InvalidWebhook("its body is no JSON object")
         return event
