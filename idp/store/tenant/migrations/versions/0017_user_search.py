@@ -7,7 +7,7 @@ from alembic import op
 
 from idp.store.tenant.users import followed
 
-revision = "0018_user_search"
+revision = "0017_user_search"
 down_revision = "0016_webhooks"
 branch_labels = None
 depends_on = None

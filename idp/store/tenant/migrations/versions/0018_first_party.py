@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019_first_party"
-down_revision = "0018_user_search"
+revision = "0018_first_party"
+down_revision = "0017_user_search"
 branch_labels = None
 depends_on = None
 
