@@ -153,9 +153,16 @@ def elsewhere(pool: Executor, function: Callable[[], T], patience: float | None 
             outcome.append((context.run(function), None))
         except BaseException as error:  # noqa: BLE001 - raised where it was called
             outcome.append((None, error))
-        wake((task,))
+
+    def done(future: Future[None]) -> None:
+        if not future.cancelled():  # who has given up is not waiting any more, or for something else
+            with contextlib.suppress(RuntimeError):  # the loop is closed: its tasks are gone
+                # Never at once: it may be done before the task has paused.
+                task.loop.call_soon_threadsafe(_continue, [task])
 
     future = pool.submit(call)
+    # When the pool has done with it, not when the function has: whoever goes on finds the pool's turn free.
+    future.add_done_callback(done)
     timer = None if patience is None else task.loop.call_later(patience, _give_up, future, task)
     task.pause()
     if timer is not None:

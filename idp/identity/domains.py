@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from idp import audit
 from idp.clock import now
 from idp.errors import Conflict, NotFound
+from idp.language import N_
 from idp.store.control import domain_claims, domains, tenants
 from idp.tenancy import domain_names
 from idp.tenancy.provisioning import HALF
@@ -41,7 +42,7 @@ class NotProven(Conflict):
 class Taken(Conflict):
     """The domain is proven for another tenant."""
 
-    title = "This domain belongs to another tenant."
+    title = N_("This domain belongs to another tenant.")
 
 
 @dataclass(frozen=True, slots=True)

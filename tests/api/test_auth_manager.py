@@ -206,7 +206,7 @@ def test_the_tokens_scopes_narrow_the_permission(any_world: World) -> None:
 def test_leaving_a_scope_out_gives_no_more(any_world: World) -> None:
     """RFC 6749 §6, RFC 8693 §2.1: where what was allowed stands for permissions, a token with none of those scopes has no permission."""
     bound(any_world, "nobody", ["document:read", "document:write"])
-    Roles(any_world.database()).create_scope("documents", "", ["document:read"], by=By("operator"))
+    Roles(any_world.database()).create_scope("documents", "", ["document:read"], granter=OPERATOR)
     grant_id = any_world.grant("acme", "nobody", scope="openid profile documents")
     for scope, allowed in (("documents", True), ("profile", False)):
         token = any_world.token("acme", "nobody", scope=scope, grant_id=grant_id)

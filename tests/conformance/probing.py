@@ -101,6 +101,17 @@ def token_endpoint(probe: Probe, value: Any) -> None:
     assert probe.signed_in(rp).tokens["access_token"]
 
 
+def authorization_challenge_endpoint(probe: Probe, value: Any) -> None:
+    rp = probe.client()
+    # First-Party Apps §9.1: only the tenant's own applications; one is there by itself, and asks for what is needed.
+    assert rp.post(value, {"response_type": "code", "scope": "openid"}).json()["error"] == "unauthorized_client"
+    form = {"client_id": "authsec-sdk", "response_type": "code", "scope": "openid"}
+    form |= {"code_challenge": "a" * 43, "code_challenge_method": "S256"}
+    answer = probe.provider.http.post(value, data=form)
+    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_authorization")
+    assert answer.json()["auth_session"]
+
+
 def userinfo_endpoint(probe: Probe, value: Any) -> None:
     rp = probe.client()
     assert rp.metadata["userinfo_endpoint"] == value
@@ -221,6 +232,14 @@ def grant_types_supported(probe: Probe, value: Any) -> None:
     elif value == "client_credentials":
         rp = probe.client(grant_types=[value], response_types=[])
         assert rp.post(probe.document["token_endpoint"], {"grant_type": value}).json()["access_token"]
+    elif value == "urn:ietf:params:oauth:grant-type:token-exchange":
+        # RFC 8693 §2.1: served, but an administrator decides who exchanges tokens, so who registers itself is not let.
+        rp = probe.client(grant_types=["authorization_code"])
+        token = probe.signed_in(rp).access_token
+        kind = "urn:ietf:params:oauth:token-type:access_token"
+        form = {"grant_type": value, "subject_token": token, "subject_token_type": kind}
+        assert rp.post(probe.document["token_endpoint"], form).json()["error"] == "unauthorized_client"
+        assert probe.registration(grant_types=["authorization_code", value]).status_code == 400
     else:
         raise AssertionError(f"no recipe for the grant type {value}")
 
@@ -589,6 +608,7 @@ RECIPES: dict[str, Callable[[Probe, Any], None]] = {
     "jwks_uri": jwks_uri,
     "authorization_endpoint": authorization_endpoint,
     "token_endpoint": token_endpoint,
+    "authorization_challenge_endpoint": authorization_challenge_endpoint,
     "userinfo_endpoint": userinfo_endpoint,
     "registration_endpoint": registration_endpoint,
     "introspection_endpoint": introspection_endpoint,
