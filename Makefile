@@ -40,7 +40,7 @@ bench: $(VENV)/.installed-test  ## throughput and latency beside other servers, 
 
 soak: $(VENV)/.installed-test  ## five minutes of load with workers killed at random, an audit of the database, then ten of fuzzing
 	$(BIN)/python -m pytest tests/soak -m soak -s $(ARGS)
-	IDP_TEST_FUZZ_EXAMPLES=800 $(BIN)/python -m pytest tests/api/test_fuzzed.py $(ARGS)
+	IDP_TEST_FUZZ_EXAMPLES=150 $(BIN)/python -m pytest tests/api/test_fuzzed.py $(ARGS)
 
 docs: $(VENV)/.installed-test  ## write docs/settings.md and docs/specs.md anew
 	$(BIN)/python docs/generate_settings.py
