@@ -27,7 +27,6 @@ from idp.web.http import json_response
 if TYPE_CHECKING:
     from idp.flow.by_program import Judged, ProgramContext
     from idp.flow.dispatcher import Context
-    from idp.flow.services import Step
     from idp.oauth.client import Client
     from idp.oauth.server import TenantServer
     from idp.web.http import Request, Response
@@ -191,10 +190,9 @@ def _insufficient(
     request: TenantRequest,
     context: ProgramContext,
     auth_session: str,
-    step: Step,
+    step: ByProgram,
     wrong: Judged | None,
 ) -> Response:
-    assert isinstance(step, ByProgram)  # noqa: S101 - for the type checker
     error = InsufficientAuthorization()
     if wrong is None or not wrong.is_recorded:
         told = "; ".join(sentence for _, sentence in wrong.errors) if wrong is not None else ""
